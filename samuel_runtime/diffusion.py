@@ -1,0 +1,112 @@
+"""The diffusion process: cosine schedule, the two prediction targets and their inversions, side by side.
+
+Everything here is arithmetic with plain operators, so the same functions serve numpy arrays in the
+runtime and torch tensors in training. Notation follows the paper and Salimans & Ho (2022):
+
+    x_t = alpha_t x_0 + sigma_t eps,    alpha_t = sqrt(abar_t),    sigma_t = sqrt(1 - abar_t)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+TIMESTEPS = 800
+"""Length of the paper's schedule."""
+
+_COSINE_OFFSET = 0.008  # s of Nichol & Dhariwal (2021), eq. 17
+_BETA_MIN, _BETA_MAX = 1e-4, 0.9999
+_ALPHA_MIN = 1e-6  # the published sampler divides by alpha_t, which reaches 1e-4 at the noisy end
+
+
+class Prediction(str, Enum):
+    """What the network's output means; there is no third case."""
+
+    V = "v"
+    EPSILON = "epsilon"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The cosine schedule's tables, float64, indexed by the integer timestep t = 0 .. timesteps - 1."""
+
+    betas: np.ndarray
+    """(timesteps,) variance added at each step."""
+    alphas_cumprod: np.ndarray
+    """(timesteps,) abar_t."""
+
+    @classmethod
+    def cosine(cls, timesteps: int = TIMESTEPS) -> Schedule:
+        """Nichol & Dhariwal (2021), eq. 17, with betas clipped to [1e-4, 0.9999].
+
+        Raises:
+            ValueError: if ``timesteps`` is not positive.
+        """
+        if timesteps < 1:
+            raise ValueError(f"a schedule needs at least one timestep, not {timesteps}")
+        k = np.arange(timesteps + 1, dtype=np.float64) / timesteps
+        abar = np.cos((k + _COSINE_OFFSET) / (1 + _COSINE_OFFSET) * np.pi / 2) ** 2
+        abar /= abar[0]
+        betas = np.clip(1 - abar[1:] / abar[:-1], _BETA_MIN, _BETA_MAX)
+        return cls(betas=betas, alphas_cumprod=np.cumprod(1 - betas))
+
+    @property
+    def timesteps(self) -> int:
+        """Length T of the schedule."""
+        return len(self.betas)
+
+    @property
+    def alpha(self) -> np.ndarray:
+        """(timesteps,) scale of the signal in x_t."""
+        return np.sqrt(self.alphas_cumprod)
+
+    @property
+    def sigma(self) -> np.ndarray:
+        """(timesteps,) standard deviation of the noise in x_t."""
+        return np.sqrt(1 - self.alphas_cumprod)
+
+    @property
+    def snr(self) -> np.ndarray:
+        """(timesteps,) signal-to-noise ratio alpha^2 / sigma^2."""
+        return self.alphas_cumprod / (1 - self.alphas_cumprod)
+
+    @property
+    def posterior_variance(self) -> np.ndarray:
+        """(timesteps,) variance of q(x_{t-1} | x_t, x_0): Ho et al. (2020), eq. 7."""
+        previous = np.append(1.0, self.alphas_cumprod[:-1])
+        return self.betas * (1 - previous) / (1 - self.alphas_cumprod)
+
+
+def diffuse(x0: Any, eps: Any, alpha: Any, sigma: Any) -> Any:
+    """x_t from clean latents and noise; the coefficients broadcast against the latents."""
+    return alpha * x0 + sigma * eps
+
+
+def velocity(x0: Any, eps: Any, alpha: Any, sigma: Any) -> Any:
+    """The v target: Salimans & Ho (2022), appendix D."""
+    return alpha * eps - sigma * x0
+
+
+def x0_from_velocity(x: Any, v: Any, alpha: Any, sigma: Any) -> Any:
+    """Invert :func:`velocity` for the clean latents."""
+    return alpha * x - sigma * v
+
+
+def epsilon_from_velocity(x: Any, v: Any, alpha: Any, sigma: Any) -> Any:
+    """Invert :func:`velocity` for the noise."""
+    return sigma * x + alpha * v
+
+
+def x0_from_epsilon(x: Any, eps: Any, alpha: float, sigma: float) -> Any:
+    """Invert :func:`diffuse` for the clean latents; alpha is kept off zero as in the published sampler."""
+    return (x - sigma * eps) / max(alpha, _ALPHA_MIN)
+
+
+def x0_from_output(prediction: Prediction, x: Any, output: Any, alpha: float, sigma: float) -> Any:
+    """Clean latents from the network's output, whichever of the two targets it was trained on."""
+    if prediction is Prediction.V:
+        return x0_from_velocity(x, output, alpha, sigma)
+    return x0_from_epsilon(x, output, alpha, sigma)

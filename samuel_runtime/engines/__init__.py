@@ -1,0 +1,1 @@
+"""One interface over the backends that run a graph."""

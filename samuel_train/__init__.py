@@ -1,0 +1,1 @@
+"""Training: from stems to a checkpoint, in PyTorch."""
