@@ -1,0 +1,54 @@
+"""Bundles on disk: find one, check it, hand out its graphs' bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from samuel_runtime.errors import UserError
+from samuel_runtime.manifest import GraphName, Manifest
+from samuel_runtime.onnx_guard import check_onnx
+
+PACKAGED_BUNDLE = Path(__file__).parent / "assets" / "bundle"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A folder with a checked manifest; graphs are checked when they are read."""
+
+    folder: Path
+    """Where it is."""
+    manifest: Manifest
+    """What it says of itself."""
+
+    @classmethod
+    def open(cls, folder: Path | str | None = None) -> Bundle:
+        """Open a bundle, or the packaged one.
+
+        Raises:
+            UserError: the folder is missing or its manifest is not in order.
+        """
+        folder = PACKAGED_BUNDLE if folder is None else Path(folder)
+        return cls(folder, Manifest.read(folder))
+
+    def read_graph(self, name: GraphName) -> bytes:
+        """The bytes of one graph: read once, of the promised size and hash, reaching nowhere else.
+
+        Raises:
+            UserError: missing, cut short, changed, or not a self-contained ONNX model.
+        """
+        facts = self.manifest.graphs[name]
+        path = self.folder / facts.file
+        if path.is_symlink() or not path.is_file():
+            raise UserError(f"{path}: a file of the bundle is missing; copy the bundle again, whole")
+        size = path.stat().st_size
+        if size != facts.size_bytes:
+            raise UserError(
+                f"{path}: has {size} bytes, its manifest says {facts.size_bytes}; copy the bundle again, whole"
+            )
+        model = path.read_bytes()
+        if hashlib.sha256(model).hexdigest() != facts.sha256:
+            raise UserError(f"{path}: is not the file that its manifest describes (SHA-256); copy the bundle again")
+        check_onnx(model, str(path))
+        return model

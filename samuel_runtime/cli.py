@@ -1,0 +1,83 @@
+"""`samuel-run`: a voice recording in, a band out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from samuel_runtime import console
+from samuel_runtime.choices import (
+    DEFAULT_SAMPLER,
+    DEFAULT_SEED,
+    DEFAULT_STEPS,
+    MOST_STEPS,
+    Provider,
+    Sampler,
+)
+
+
+@click.command(name="samuel-run", context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.argument("vocals", nargs=-1, type=click.Path(path_type=Path))
+@click.option("-o", "--output", "out", type=click.Path(path_type=Path),
+              help="File for one take, folder for several.  [default: beside each voice]")  # fmt: skip
+@click.option("--mix", type=click.Path(path_type=Path), help="Also write voice and band together, here.")
+@click.option("--bundle", type=click.Path(path_type=Path), help="Bundle folder.  [default: the packaged one]")
+@click.option("--steps", type=click.IntRange(1, MOST_STEPS), default=DEFAULT_STEPS, help="Denoising steps.")
+@click.option("--sampler", type=click.Choice([s.value for s in Sampler]), default=DEFAULT_SAMPLER.value,
+              help="How latents are drawn; ancestral is the paper's, for 800 steps.")  # fmt: skip
+@click.option("--guidance", type=click.FloatRange(0, 100),
+              help="How strongly the voice leads.  [default: the bundle's]")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=DEFAULT_SEED, help="The same seed, the same take.")
+@click.option("--variations", type=click.IntRange(1, 1000), default=1, help="Takes per voice, from consecutive seeds.")
+@click.option("--provider", type=click.Choice([p.value for p in Provider]), default=Provider.AUTO.value,
+              help="Where to run.")  # fmt: skip
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads.  [default: physical cores]")
+@click.option("--diagnostics", type=click.Path(path_type=Path, file_okay=False),
+              help="Folder for plots, an animation and timings of the run (extra `plots`).")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object to stdout instead of lines.")
+def command(
+    vocals: tuple[Path, ...],
+    out: Path | None,
+    mix: Path | None,
+    bundle: Path | None,
+    steps: int,
+    sampler: str,
+    guidance: float | None,
+    seed: int,
+    variations: int,
+    provider: str,
+    threads: int | None,
+    diagnostics: Path | None,
+    as_json: bool,
+) -> None:
+    """Generate the accompaniment for each of VOCALS (WAV, FLAC, OGG, MP3, AIFF; any rate, length and channel count).
+
+    The result has exactly the voice's duration; its format follows the suffix of -o (.wav, .flac, .aiff, .ogg, .mp3).
+    """
+    if not vocals:
+        raise click.UsageError("name at least one voice recording: samuel-run vocals.wav")
+    from samuel_runtime.pipeline import Settings
+    from samuel_runtime.job import run_takes
+
+    run_takes(
+        list(vocals),
+        output=out,
+        mix=mix,
+        bundle=bundle,
+        settings=Settings(Sampler(sampler), steps, guidance, seed),
+        variations=variations,
+        provider=Provider(provider),
+        threads=threads,
+        diagnostics=diagnostics,
+        as_json=as_json,
+    )
+
+
+def main() -> None:
+    """Entry point of `samuel-run`."""
+    console.run(command)
+
+
+if __name__ == "__main__":
+    main()

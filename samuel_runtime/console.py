@@ -1,0 +1,36 @@
+"""How every samuel command ends: 0 done, 2 the user can mend it (one line), 130 interrupted, 1 a defect."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from samuel_runtime.errors import UserError
+
+
+def run(command: click.Command) -> None:
+    """Run a click command line by the exit code contract; never returns.
+
+    Everything that a ``UserError`` or click's own usage errors say goes to stderr as one line.
+    """
+    try:
+        code = command.main(standalone_mode=False)
+    except UserError as error:
+        _say(str(error))
+        sys.exit(2)
+    except click.UsageError as error:
+        name = error.ctx.command_path if error.ctx else command.name
+        _say(f"{error.format_message()} (see `{name} --help`)")
+        sys.exit(2)
+    except click.ClickException as error:
+        _say(error.format_message())
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted; nothing was left half written")
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(message: str) -> None:
+    click.echo(f"error: {' '.join(message.split())}", err=True)

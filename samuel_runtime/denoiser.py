@@ -1,0 +1,98 @@
+"""The denoiser as the bundle has it: three graphs, for what is computed once per song, per schedule and per step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from samuel_runtime.diffusion import Schedule, x0_from_output
+from samuel_runtime.engines import Engine
+from samuel_runtime.manifest import ModelFacts
+from samuel_runtime.samplers import Denoise
+from samuel_runtime.statistics import Statistics
+
+_TIMESTEPS_KEPT = 1024  # more than one full schedule
+
+
+class Denoiser:
+    """The three denoiser graphs of a bundle."""
+
+    def __init__(self, conditioning: Engine, timesteps: Engine, step: Engine, facts: ModelFacts) -> None:
+        """Take the engines of the three graphs and what the manifest says of them."""
+        self.facts = facts
+        self.schedule = Schedule.cosine(facts.timesteps)
+        self.step_engine = step
+        self._conditioning = conditioning
+        # Per schedule, not per step: a sampler asks for the same timesteps in every window and take.
+        self.terms = lru_cache(_TIMESTEPS_KEPT)(lambda t: timesteps(t=np.array(t, np.int64)))
+
+    def conditioned(self, vocals: np.ndarray) -> Conditioned:
+        """Fix the vocals, normalised latents, float32 (batch, channels, frames)."""
+        memory = self._conditioning(vocals=np.ascontiguousarray(vocals, dtype=np.float32))
+        return Conditioned(self, memory, vocals.shape[0], vocals.shape[2])
+
+    def null_memory(self, batch: int, frames: int) -> dict[str, np.ndarray]:
+        """What the network attends to without vocals: zero latents, as condition dropout trained it."""
+        return self._conditioning(vocals=np.zeros((batch, self.facts.latent_channels, frames), np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class Conditioned:
+    """The denoiser with its vocals fixed: ``step(x, t, guidance)``."""
+
+    denoiser: Denoiser
+    """The graphs."""
+    memory: dict[str, np.ndarray]
+    """What the conditioning graph made of the vocals, (batch, ...) each; the step graph attends to it."""
+    batch: int
+    """Songs at once."""
+    frames: int
+    """Frames of the vocals."""
+
+    @cached_property
+    def _guided(self) -> dict[str, np.ndarray]:
+        null = self.denoiser.null_memory(self.batch, self.frames)
+        return {name: np.concatenate([array, null[name]]) for name, array in self.memory.items()}  # (2 batch, ...)
+
+    def __call__(self, x: np.ndarray, t: Sequence[int], guidance: float = 1.0) -> np.ndarray:
+        """The network's output for noisy latents.
+
+        Args:
+            x: float32 (batch, channels, frames).
+            t: one integer timestep per batch element.
+            guidance: g in v_null + g (v_cond - v_null); 1.0 is the conditional output alone.
+
+        Returns:
+            float32 (batch, channels, frames): v or epsilon, as the manifest says.
+
+        Raises:
+            ValueError: if shapes or timesteps do not fit.
+        """
+        facts, batch = self.denoiser.facts, self.batch
+        if x.shape != (batch, facts.latent_channels, self.frames) or len(t) != batch:
+            raise ValueError(f"x {x.shape} and {len(t)} timesteps for {batch} x {self.frames} frames of vocals")
+        if not all(0 <= one < facts.timesteps for one in t):
+            raise ValueError(f"timesteps lie between 0 and {facts.timesteps - 1}")
+        guided = guidance != 1.0
+        outputs = self.denoiser.step_engine(
+            x=np.ascontiguousarray(x, dtype=np.float32),
+            scales=np.array([guidance, 1 - guidance] if guided else [1.0], np.float32),
+            **self.denoiser.terms(tuple(int(one) for one in t)),
+            **(self._guided if guided else self.memory),
+        )
+        return outputs["output"]
+
+    def clean(self, guidance: float, statistics: Statistics) -> Denoise:
+        """What samplers see: x_0 from the guided output, clamped to the range of the training data."""
+        schedule, prediction = self.denoiser.schedule, self.denoiser.facts.prediction
+        alpha, sigma = schedule.alpha, schedule.sigma
+
+        def denoise(x: np.ndarray, t: int) -> np.ndarray:
+            output = self(x, [t] * len(x), guidance)
+            x0 = x0_from_output(prediction, x, output, float(alpha[t]), float(sigma[t]))
+            return np.clip(x0, statistics.clamp_min, statistics.clamp_max)
+
+        return denoise

@@ -1,0 +1,124 @@
+"""Write audio files: format by suffix, levels set by one gain over the whole file, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+
+from samuel_runtime.audio import BLOCK_SAMPLES, Recording, resampled
+from samuel_runtime.errors import UserError
+from samuel_runtime.files import replacing
+from samuel_runtime.level import Level, Meter, gain_from_db
+
+FORMATS = {
+    ".wav": ("WAV", "PCM_24"),
+    ".flac": ("FLAC", "PCM_24"),
+    ".aiff": ("AIFF", "PCM_24"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+}
+"""Suffix to container and sample format."""
+
+_LOSSY = frozenset({".ogg", ".mp3"})
+_CEILING, _LOSSY_CEILING = 0.98, 0.85  # a lossy encoder overshoots the peaks it is given
+_BAND_UNDER_VOICE_DB = -3.0
+
+
+def check_target(path: Path) -> None:
+    """Refuse an output that could not be written in the end, before any work is done.
+
+    Raises:
+        UserError: unknown suffix, a folder in its place, or a folder that is missing or not writable.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise UserError(f"{path}: cannot write {path.suffix or 'a file without suffix'}; use {', '.join(FORMATS)}")
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise UserError(f"{path.parent}: no such folder; make it with `mkdir -p {path.parent}`")
+    probe = path.with_name(f".{path.name}.probe")
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"{path.parent}: cannot be written to ({error.strerror}); choose another folder with -o"
+        ) from error
+
+
+class Band:
+    """A generated waveform on its way to its files: kept in a scratch file, so that its length costs no memory."""
+
+    def __init__(self, scratch: Path, sample_rate_hz: int, channels: int) -> None:
+        """Begin with nothing; ``scratch`` is a file that the caller makes and removes."""
+        self.sample_rate_hz, self.channels = sample_rate_hz, channels
+        self._scratch, self._meter = scratch, Meter(sample_rate_hz)
+
+    def fill(self, blocks: Iterator[np.ndarray]) -> None:
+        """Store the waveform, float32 (samples, channels)."""
+        with self._scratch.open("wb") as file:
+            for block in blocks:
+                self._meter.add(block)
+                file.write(np.ascontiguousarray(block, dtype="<f4").tobytes())
+
+    @property
+    def level(self) -> Level:
+        """Peak and loudness of what was stored."""
+        return self._meter.level()
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """The waveform again, float32 (samples, channels)."""
+        with self._scratch.open("rb") as file:
+            while len(block := self._next(file, BLOCK_SAMPLES)):
+                yield block
+
+    def mixed_with(self, voice: Recording) -> Iterator[np.ndarray]:
+        """Voice and band, the band's loudness 3 dB under the voice's; peaks may exceed full scale."""
+        silent = self.level.silent or voice.level.silent
+        gain = 1.0 if silent else gain_from_db(voice.level.rms_db + _BAND_UNDER_VOICE_DB - self.level.rms_db)
+        with self._scratch.open("rb") as file:
+            for sung in resampled(voice, self.sample_rate_hz, self.channels):
+                yield sung + gain * self._next(file, len(sung))
+
+    def _next(self, file: BinaryIO, samples: int) -> np.ndarray:
+        stored = np.frombuffer(file.read(4 * samples * self.channels), "<f4")
+        return stored.reshape(-1, self.channels)  # (samples, channels)
+
+
+def safe_gain(peak: float, path: Path) -> float:
+    """The gain that keeps a waveform of this peak below full scale in this file; 1.0 if it is already."""
+    ceiling = _LOSSY_CEILING if path.suffix.lower() in _LOSSY else _CEILING
+    return min(1.0, ceiling / peak) if peak > 0 else 1.0
+
+
+def peak_of(blocks: Iterator[np.ndarray]) -> float:
+    """Largest absolute sample of a waveform."""
+    return max((float(np.abs(block).max()) for block in blocks if block.size), default=0.0)
+
+
+def write_audio(path: Path, blocks: Callable[[], Iterator[np.ndarray]], peak: float, sample_rate_hz: int) -> float:
+    """Write a waveform of a known peak, turned down as a whole if it would clip.
+
+    Returns:
+        The gain that was applied.
+
+    Raises:
+        UserError: the folder cannot be written to or the disk is full; an existing file stays as it was.
+    """
+    gain = safe_gain(peak, path)
+    container, subtype = FORMATS[path.suffix.lower()]
+    with replacing(path) as temporary:
+        try:
+            stream = blocks()
+            first = next(stream)
+            with soundfile.SoundFile(temporary, "w", sample_rate_hz, first.shape[1], subtype, format=container) as file:
+                file.write(gain * first)
+                for block in stream:
+                    file.write(gain * block)
+        except soundfile.LibsndfileError as error:
+            raise OSError(0, f"{error.error_string.rstrip('.')}; is the disk full?") from error
+    return gain

@@ -1,0 +1,191 @@
+"""From a voice to a band: the whole way on one screen.
+
+samuel = Samuel.load()
+band = samuel.accompany(Audio.read("vocals.wav"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from samuel_runtime.audio import Audio, Recording, resampled, resampled_count
+from samuel_runtime.bundle import Bundle
+from samuel_runtime.choices import DEFAULT_SAMPLER, DEFAULT_SEED, DEFAULT_STEPS, Provider, Sampler
+from samuel_runtime.codec import Codec
+from samuel_runtime.denoiser import Conditioned, Denoiser
+from samuel_runtime.engines import Engine, open_engine
+from samuel_runtime.errors import UserError
+from samuel_runtime.level import Level, gain_from_db
+from samuel_runtime.manifest import GraphName, Manifest
+from samuel_runtime.noise import noise
+from samuel_runtime.observer import Observer, Step
+from samuel_runtime.samplers import sample, trailing_timesteps
+from samuel_runtime.windows import Window, hold, windows
+
+_VOICE_RMS_DB = (-32.0, -12.0)
+"""The levels of recorded voices that a codec is trained on; others are brought to the nearer end."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What may differ from one take to the next."""
+
+    sampler: Sampler = DEFAULT_SAMPLER
+    """How latents are drawn."""
+    steps: int = DEFAULT_STEPS
+    """Denoising steps per window."""
+    guidance: float | None = None
+    """How strongly the voice leads; None takes the bundle's default, 1.0 means no guidance."""
+    seed: int = DEFAULT_SEED
+    """Of the noise; the same seed gives the same take."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise UserError(f"--steps {self.steps}: at least one step is needed")
+        if self.guidance is not None and not 0 <= self.guidance <= 100:
+            raise UserError(f"--guidance {self.guidance}: must lie between 0 and 100")
+
+
+class Samuel:
+    """A loaded bundle."""
+
+    def __init__(self, manifest: Manifest, codec: Codec, denoiser: Denoiser) -> None:
+        """Take the parts; :meth:`load` makes them from a bundle."""
+        self.manifest, self.codec, self.denoiser = manifest, codec, denoiser
+
+    @classmethod
+    def load(
+        cls, bundle: Path | str | None = None, provider: Provider = Provider.AUTO, threads: int | None = None
+    ) -> Samuel:
+        """Load a bundle folder, or the packaged one.
+
+        Args:
+            bundle: the folder; None is the bundle inside the package.
+            provider: where the graphs run.
+            threads: CPU threads; None is one per physical core.
+
+        Raises:
+            UserError: the bundle is not in order, or the provider is not to be had.
+        """
+        opened = Bundle.open(bundle)
+        manifest = opened.manifest
+
+        def engine(name: GraphName) -> Engine:
+            file = str(opened.folder / manifest.graphs[name].file)
+            return open_engine(opened.read_graph(name), file, provider, threads)
+
+        codec = Codec(engine(GraphName.ENCODER), engine(GraphName.DECODER), manifest.codec, manifest.statistics)
+        conditioning, timesteps = engine(GraphName.CONDITIONING), engine(GraphName.TIMESTEPS)
+        denoiser = Denoiser(conditioning, timesteps, engine(GraphName.STEP), manifest.model)
+        return cls(manifest, codec, denoiser)
+
+    @property
+    def provider(self) -> Provider:
+        """Where the graphs run."""
+        return self.denoiser.step_engine.provider
+
+    def accompany(self, audio: Recording, settings: Settings | None = None, observer: Observer | None = None) -> Audio:
+        """The band for a voice: of exactly its duration, at the codec's rate and channel count.
+
+        Raises:
+            UserError: the settings do not fit the bundle, or the result is not finite.
+        """
+        vocals = self.encode(audio, observer)
+        latents = self.generate(vocals, settings or Settings(), observer)
+        return Audio(np.concatenate(list(self.decode(latents, audio, observer))), self.manifest.codec.sample_rate_hz)
+
+    def encode(self, recording: Recording, observer: Observer | None = None) -> np.ndarray:
+        """Normalised latents of a voice, (channels, frames), padded with silence to a length the model takes."""
+        facts, observer = self.manifest.codec, observer or Observer()
+        gain = _encoder_gain(recording.level)
+        blocks = (gain * block for block in resampled(recording, facts.sample_rate_hz, facts.channels))
+        frames = self._padded_frames(recording)
+        return self.codec.encode(blocks, frames, lambda done, total: observer.progress("encode", done, total))
+
+    def conditioned(self, vocals_latents: np.ndarray) -> Conditioned:
+        """The denoiser for given vocals, for those who build on it: ``step(x, t, guidance=1.0)``.
+
+        Args:
+            vocals_latents: normalised, float32 (batch, channels, frames).
+
+        Raises:
+            ValueError: if the shape is not one the model takes.
+        """
+        facts = self.manifest.model
+        if vocals_latents.ndim != 3 or vocals_latents.shape[1] != facts.latent_channels:
+            raise ValueError(f"vocals latents are (batch, {facts.latent_channels}, frames), not {vocals_latents.shape}")
+        if vocals_latents.shape[2] % facts.frames_multiple or vocals_latents.shape[2] == 0:
+            raise ValueError(f"{vocals_latents.shape[2]} frames are not a multiple of {facts.frames_multiple}")
+        return self.denoiser.conditioned(vocals_latents)
+
+    def generate(self, vocals: np.ndarray, settings: Settings, observer: Observer | None = None) -> np.ndarray:
+        """Draw the band's latents, window by window.
+
+        Args:
+            vocals: normalised latents, float32 (channels, frames).
+            settings: of this take.
+            observer: told of every step.
+
+        Returns:
+            Normalised latents, float32 (channels, frames).
+
+        Raises:
+            UserError: the settings do not fit the bundle, or the model produced NaN.
+        """
+        facts, observer = self.manifest.model, observer or Observer()
+        if settings.steps > facts.timesteps:
+            raise UserError(f"--steps {settings.steps}: this bundle's schedule has only {facts.timesteps} timesteps")
+        spans = windows(vocals.shape[1], facts.frames)
+        song = np.empty_like(vocals)
+        for index, window in enumerate(spans):
+            span = slice(window.start, window.start + window.frames)
+            for step in self._steps(vocals[:, span], song[:, span][:, : window.held_frames], window, settings):
+                observer.progress("sample", index * settings.steps + step.index + 1, len(spans) * settings.steps)
+                observer.step(index, step)
+            if not np.isfinite(step.latents).all():
+                raise UserError(
+                    "the model produced NaN or infinite latents; "
+                    "try another --seed, a lower --guidance, or --provider cpu"
+                )
+            song[:, span] = step.latents
+        return song
+
+    def decode(
+        self, latents: np.ndarray, recording: Recording, observer: Observer | None = None
+    ) -> Iterator[np.ndarray]:
+        """Blocks of the band's waveform, float32 (samples, channels), of exactly the recording's duration."""
+        observer = observer or Observer()
+        missing = resampled_count(recording, self.manifest.codec.sample_rate_hz)
+        for block in self.codec.decode(latents, lambda done, total: observer.progress("decode", done, total)):
+            yield block[:missing]
+            missing -= min(missing, len(block))
+
+    def _steps(self, vocals: np.ndarray, known: np.ndarray, window: Window, settings: Settings) -> Iterator[Step]:
+        schedule, statistics = self.denoiser.schedule, self.manifest.statistics
+        guidance = self.manifest.model.guidance if settings.guidance is None else settings.guidance
+
+        def draw(t: int) -> np.ndarray:
+            return noise(settings.seed, t, window.start, window.frames, len(vocals))[None]
+
+        timesteps = trailing_timesteps(schedule, settings.steps)
+        denoise = hold(self.conditioned(vocals[None]).clean(guidance, statistics), known[None])
+        clamp = (statistics.clamp_min, statistics.clamp_max)
+        start = draw(schedule.timesteps)
+        steps = sample(settings.sampler, denoise, start, schedule, timesteps, draw, clamp)
+        for index, (t, x) in enumerate(zip(timesteps, steps, strict=True)):
+            yield Step(index, t, x[0])
+
+    def _padded_frames(self, recording: Recording) -> int:
+        facts, codec = self.manifest.model, self.manifest.codec
+        frames = -(-resampled_count(recording, codec.sample_rate_hz) // codec.hop_samples)
+        return -(-max(frames, facts.frames_min) // facts.frames_multiple) * facts.frames_multiple
+
+
+def _encoder_gain(level: Level) -> float:
+    if level.silent:
+        return 1.0
+    return gain_from_db(float(np.clip(level.rms_db, *_VOICE_RMS_DB)) - level.rms_db)

@@ -1,0 +1,31 @@
+"""``samuel-train codec``: train the small codec on stems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_DEFAULT_MINUTES = 30.0
+
+
+@click.command(name="codec")
+@click.argument("stems", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for the codec.")
+@click.option("--minutes", type=float, help="Wall time to train for.  [default: 30]")
+@click.option("--steps", type=int, help="Steps to train for, instead of minutes.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of weights, crops and noise.")
+@click.option("--resume", is_flag=True, help="Continue the run in the folder.")
+def command(stems: Path, out: Path, minutes: float | None, steps: int | None, seed: int, resume: bool) -> None:
+    """Train Samuel's small codec on STEMS: song folders with vocals.wav and accompaniment.wav."""
+    from samuel_train.codec.fit import FitSettings, fit_codec
+
+    if minutes is None and steps is None:
+        minutes = _DEFAULT_MINUTES
+    settings = FitSettings(minutes=minutes, steps=steps, seed=seed)
+    report = fit_codec(stems, out, settings, resume=resume, say=lambda line: click.echo(line, err=True))
+    click.echo(str(report))
+
+
+if __name__ == "__main__":
+    command()

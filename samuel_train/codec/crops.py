@@ -1,0 +1,109 @@
+"""Training crops from folders of stems: voices, bands and mixes, read straight from their place in the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from samuel_runtime.errors import UserError
+
+_KINDS = ("vocals", "accompaniment", "mix")
+_KIND_SHARES = (0.35, 0.4, 0.25)
+_GAIN_DB = (-12.0, 3.0)
+_VOICE_OVER_BAND_DB = (-6.0, 6.0)
+_LOUDEST = 0.99
+_CHANNELS = 2
+
+
+@dataclass(frozen=True)
+class Song:
+    """One folder of stems."""
+
+    folder: Path
+    """Holds ``vocals.wav`` and ``accompaniment.wav``."""
+    samples: int
+    """Length of the shorter stem."""
+
+    def read(self, stem: str, start: int, samples: int) -> np.ndarray:
+        """(2, samples) float32 from ``start`` on."""
+        path = self.folder / f"{stem}.wav"
+        audio, _ = soundfile.read(path, samples, start, dtype="float32", always_2d=True)
+        if audio.shape[1] == 1:
+            audio = np.repeat(audio, _CHANNELS, axis=1)
+        return np.ascontiguousarray(audio[:, :_CHANNELS].T)
+
+
+def find_songs(stems: Path, sample_rate_hz: int, least_samples: int) -> list[Song]:
+    """Every song folder under ``stems``, by name.
+
+    Raises:
+        UserError: if there is none, or a song has another sample rate or is too short.
+    """
+    songs = []
+    for vocals in sorted(stems.glob("*/vocals.wav")):
+        accompaniment = vocals.with_name("accompaniment.wav")
+        if not accompaniment.is_file():
+            continue
+        samples = []
+        for path in (vocals, accompaniment):
+            try:
+                info = soundfile.info(path)
+            except soundfile.LibsndfileError as error:
+                raise UserError(f"{path}: not readable as audio ({error}); remove the song or mend the file") from error
+            if info.samplerate != sample_rate_hz:
+                raise UserError(
+                    f"{path}: has {info.samplerate} Hz; the codec learns at {sample_rate_hz} Hz, resample it first"
+                )
+            samples.append(info.frames)
+        if min(samples) >= least_samples:
+            songs.append(Song(vocals.parent, min(samples)))
+    if not songs:
+        raise UserError(
+            f"{stems}: no folder with vocals.wav and accompaniment.wav of at least "
+            f"{least_samples / sample_rate_hz:.1f} s; `samuel-train synthesize -o {stems} --songs 100` makes some"
+        )
+    return songs
+
+
+def held_out(songs: list[Song], share: float = 0.05) -> tuple[list[Song], list[Song]]:
+    """Songs to learn from, and the last ``share`` of them by name to be judged on; one song serves as both."""
+    if len(songs) == 1:
+        return songs, songs
+    count = max(1, round(share * len(songs)))
+    return songs[:-count], songs[-count:]
+
+
+class CropReader:
+    """Random crops, a pure function of the seed and the batch's number."""
+
+    def __init__(self, songs: list[Song], crop_samples: int, seed: int) -> None:
+        self.songs = songs
+        self.crop_samples = crop_samples
+        self.seed = seed
+
+    def batch(self, number: int, size: int) -> np.ndarray:
+        """(size, 2, crop_samples) float32, peaks below 1."""
+        rng = np.random.default_rng([self.seed, number])
+        return np.stack([self._crop(rng) for _ in range(size)])
+
+    def _crop(self, rng: np.random.Generator) -> np.ndarray:
+        song = self.songs[rng.integers(len(self.songs))]
+        start = int(rng.integers(song.samples - self.crop_samples + 1))
+        kind = rng.choice(_KINDS, p=_KIND_SHARES)
+        if kind == "mix":
+            vocals, accompaniment = (song.read(stem, start, self.crop_samples) for stem in _KINDS[:2])
+            crop = vocals * _from_db(rng.uniform(*_VOICE_OVER_BAND_DB)) + accompaniment
+        else:
+            crop = song.read(kind, start, self.crop_samples)
+        crop = crop * _from_db(rng.uniform(*_GAIN_DB))
+        if rng.random() < 0.5:
+            crop = crop[::-1]  # left for right
+        peak = np.abs(crop).max()
+        return (crop * (_LOUDEST / peak) if peak > _LOUDEST else crop).astype(np.float32)
+
+
+def _from_db(decibels: float) -> float:
+    return 10 ** (decibels / 20)

@@ -1,0 +1,178 @@
+"""What the codec is trained towards: spectra that sound alike, and latents that are easy to model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+MEL_FLOOR = 1e-5
+"""Below this a band counts as silent."""
+_QUIET = 1e-7
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """One look at the spectrum."""
+
+    window_samples: int
+    """Length of the Hann window and of the transform."""
+    hop_samples: int
+    """Distance of the windows."""
+    bands: int
+    """Mel bands."""
+
+
+RESOLUTIONS = (Resolution(512, 192, 40), Resolution(2048, 512, 80), Resolution(8192, 3072, 320))
+"""Short windows hear onsets, long ones hear whether a partial is in tune."""
+
+
+class MelSpectrum(nn.Module):
+    """Magnitudes in mel bands: Slaney's scale and area-normalised triangles, over an unscaled Hann STFT."""
+
+    bank: Tensor
+    window: Tensor
+
+    def __init__(self, resolution: Resolution, sample_rate_hz: int, highest_hz: float | None = None) -> None:
+        super().__init__()
+        self.resolution = resolution
+        bank = mel_filters(resolution.window_samples, resolution.bands, sample_rate_hz, highest_hz)
+        self.register_buffer("bank", bank.T.contiguous(), persistent=False)
+        self.register_buffer("window", torch.hann_window(resolution.window_samples), persistent=False)
+
+    def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, samples) to the complex spectrum (batch, frames, bins) and mel magnitudes (batch, frames, bands)."""
+        frames = audio.unfold(-1, self.resolution.window_samples, self.resolution.hop_samples)
+        spectrum = _RealFft.apply(frames * self.window)
+        magnitude = (spectrum.real.square() + spectrum.imag.square() + _QUIET**2).sqrt()
+        return spectrum, magnitude @ self.bank
+
+
+class _RealFft(torch.autograd.Function):
+    """rfft whose gradient is one irfft; torch's own takes a full complex transform, twice the work."""
+
+    @staticmethod
+    def forward(ctx: Any, frames: Tensor) -> Tensor:
+        return torch.fft.rfft(frames)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        samples = 2 * (gradient.shape[-1] - 1)
+        halved = gradient.clone()
+        halved[..., 1:-1] /= 2  # irfft counts these bins twice
+        return torch.fft.irfft(halved, n=samples, norm="forward")
+
+
+def log_mel_distance(bands: Tensor, reference: Tensor) -> Tensor:
+    """Mean absolute difference of natural logarithms, floored at MEL_FLOOR."""
+    return (bands.clamp(min=MEL_FLOOR).log() - reference.clamp(min=MEL_FLOOR).log()).abs().mean()
+
+
+class SpectralLoss(nn.Module):
+    """Distance of two waveforms, as the ear would: log-mel at several resolutions, and a little phase."""
+
+    def __init__(self, sample_rate_hz: int, phase_weight: float, phase_highest_hz: float = 2750.0) -> None:
+        super().__init__()
+        self.mels = nn.ModuleList(MelSpectrum(each, sample_rate_hz) for each in RESOLUTIONS)
+        self.phase_weight = phase_weight
+        self.phase_bins = [round(phase_highest_hz * each.window_samples / sample_rate_hz) for each in RESOLUTIONS]
+
+    def forward(self, audio: Tensor, reference: Tensor) -> dict[str, Tensor]:
+        """Two of (batch, 2, samples) to named terms; their sum is the loss."""
+        log_mel, phase = audio.new_zeros(()), audio.new_zeros(())
+        for mel, resolution, phase_bins in zip(self.mels, RESOLUTIONS, self.phase_bins, strict=True):
+            spectrum, bands = mel(audio.flatten(0, 1))
+            with torch.no_grad():
+                reference_spectrum, reference_bands = mel(reference.flatten(0, 1))
+            log_mel = log_mel + log_mel_distance(bands, reference_bands)
+            scale = resolution.window_samples / 4
+            compressed = _compressed(spectrum[..., :phase_bins] / scale)
+            reference_compressed = _compressed(reference_spectrum[..., :phase_bins] / scale)
+            phase = phase + torch.view_as_real(compressed - reference_compressed).abs().mean()
+        count = len(self.mels)
+        return {"log_mel": log_mel / count, "phase": self.phase_weight * phase / count}
+
+
+class LatentLoss(nn.Module):
+    """Wants every latent channel centred, of unit variance, and unlike the others.
+
+    The last is VICReg's covariance term (Bardes et al., 2022, eq. 4): without it the latents keep unit
+    variance while nearly all of it lies in a few directions. A batch holds too few songs to tell, so the
+    moments are running means; the gradient is the batch's.
+    """
+
+    def __init__(self, latent_channels: int, decay: float = 0.9) -> None:
+        super().__init__()
+        self.decay = decay
+        self.register_buffer("mean", torch.zeros(latent_channels))
+        self.register_buffer("second_moment", torch.eye(latent_channels))
+
+    def forward(self, latents: Tensor) -> dict[str, Tensor]:
+        """(batch, channels, frames) to named terms."""
+        rows = latents.transpose(1, 2).flatten(0, 1)  # (batch * frames, channels)
+        mean = self._followed("mean", rows.mean(dim=0))
+        second_moment = self._followed("second_moment", rows.T @ rows / len(rows))
+        covariance = second_moment - mean[:, None] * mean
+        variance = covariance.diagonal()
+        off_diagonal = covariance - torch.diag(variance)
+        return {
+            "centre": mean.square().mean() + variance.clamp(min=1e-4).log().square().mean(),
+            "covariance": off_diagonal.square().sum() / len(mean),
+        }
+
+    def _followed(self, name: str, current: Tensor) -> Tensor:
+        """The running mean's value with the current batch's gradient."""
+        running = getattr(self, name)
+        running.lerp_(current.detach(), 1 - self.decay)
+        return running.clone() + current - current.detach()
+
+
+@torch.no_grad()
+def effective_rank(latents: Tensor) -> float:
+    """exp of the entropy of the covariance's normalised eigenvalues (Roy & Vetterli, 2007); channels standardised.
+
+    Args:
+        latents: (batch, channels, frames).
+    """
+    rows = latents.double().transpose(1, 2).flatten(0, 1)  # (batch * frames, channels)
+    values = torch.linalg.eigvalsh(rows.T.corrcoef()).clamp(min=1e-12)
+    shares = values / values.sum()
+    return math.exp(-(shares * shares.log()).sum().item())
+
+
+def mel_filters(window_samples: int, bands: int, sample_rate_hz: int, highest_hz: float | None = None) -> Tensor:
+    """(bands, window_samples // 2 + 1) triangles of unit area, spaced on Slaney's mel scale from 0 Hz up."""
+    highest = _mel(highest_hz or sample_rate_hz / 2)
+    edges = _hz(torch.linspace(0, highest, bands + 2, dtype=torch.float64))
+    bins = torch.arange(window_samples // 2 + 1, dtype=torch.float64) * sample_rate_hz / window_samples
+    rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
+    triangles = torch.minimum(rising, falling).clamp(min=0)
+    return (triangles * (2 / (edges[2:] - edges[:-2]))[:, None]).float()
+
+
+def _compressed(spectrum: Tensor) -> Tensor:
+    """The spectrum with its magnitudes' square roots: quiet partials count too."""
+    power = spectrum.real.square() + spectrum.imag.square() + _QUIET
+    return spectrum * power.sqrt().sqrt().reciprocal()
+
+
+# Slaney's mel scale: linear below 1 kHz, logarithmic above (Auditory Toolbox, 1998).
+_LINEAR_HZ_PER_MEL = 200 / 3
+_KNEE_HZ = 1000.0
+_KNEE_MEL = _KNEE_HZ / _LINEAR_HZ_PER_MEL
+_LOG_STEP = math.log(6.4) / 27
+
+
+def _mel(hz: float) -> float:
+    if hz < _KNEE_HZ:
+        return hz / _LINEAR_HZ_PER_MEL
+    return _KNEE_MEL + math.log(hz / _KNEE_HZ) / _LOG_STEP
+
+
+def _hz(mel: Tensor) -> Tensor:
+    above = _KNEE_HZ * torch.exp(_LOG_STEP * (mel - _KNEE_MEL).clamp(min=0))
+    return torch.where(mel < _KNEE_MEL, mel * _LINEAR_HZ_PER_MEL, above)

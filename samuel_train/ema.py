@@ -1,0 +1,26 @@
+"""Exponential moving average of the weights: what is validated, saved and exported."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+
+class Ema:
+    """A copy of a network whose weights trail behind the trained ones."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        self._decay = decay
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, steps: int) -> None:
+        """Move towards ``model`` after its optimiser step number ``steps``, counted from 1.
+
+        Young averages forget faster, (1 + steps) / (10 + steps) as in TensorFlow's ExponentialMovingAverage,
+        so that the initial weights do not linger.
+        """
+        decay = min(self._decay, (1 + steps) / (10 + steps))
+        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - decay)

@@ -1,0 +1,303 @@
+"""Training a denoiser: from a folder of latents to a checkpoint, on whatever Accelerate finds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from samuel_runtime.diffusion import Schedule
+from samuel_runtime.errors import UserError
+from samuel_runtime.files import replacing
+from samuel_runtime.statistics import Statistics
+from samuel_train.batches import Batch, Batches
+from samuel_train.checkpoint import Checkpoint, save_checkpoint
+from samuel_train.data import Latents, latent_statistics, read_latents, split_songs
+from samuel_train.devices import choose_device
+from samuel_train.ema import Ema
+from samuel_train.metrics import append_metrics, rewind_metrics
+from samuel_train.model import Denoiser
+from samuel_train.objective import Objective
+from samuel_train.plots import draw_plots
+from samuel_train.settings import FitConfig, MixedPrecision
+from samuel_train.state import RunState, load_state, save_state
+from samuel_train.validation import Validation, report
+
+CHECKPOINT_FILE = "checkpoint.safetensors"
+METRICS_FILE = "metrics.jsonl"
+SETTINGS_FILE = "settings.json"
+STATE_FILE = Path("last", "state.pt")
+
+_MAY_CHANGE = {"epochs", "max_steps", "max_minutes", "patience", "workers", "save_every_minutes", "log_every_steps"}
+"""Settings of [fit] that a resumed run may change."""
+_CUDA_WORKERS = 4
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a run made."""
+
+    checkpoint: Path
+    """The running average of the weights at the lowest validation loss."""
+    steps: int
+    """Optimiser steps done."""
+    validation_loss: float
+    """The lowest."""
+
+
+def fit(latents: Path, out: Path, config: FitConfig, device: str = "auto", resume: bool = False) -> Fitted:
+    """Train on the folder ``latents`` and write checkpoint, metrics, plots and the state to resume from to ``out``.
+
+    Under ``accelerate launch`` every process calls this with the same arguments; ``config.batch`` is split
+    among them and the losses are those of a single process. A resumed run continues to the same losses.
+
+    Raises:
+        UserError: for latents, settings or a device that cannot be used, and when the loss is no longer finite.
+    """
+    data = read_latents(latents)
+    accelerator = _accelerator(config, device)
+    _open_run(out, config, resume, accelerator)
+    return _Run(data, out, config, accelerator, resume).train()
+
+
+def learning_rate(config: FitConfig, progress: float) -> float:
+    """Cosine from ``learning_rate`` at progress 0 to ``learning_rate_end`` at progress 1."""
+    cosine = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+    return config.learning_rate_end + (config.learning_rate - config.learning_rate_end) * cosine
+
+
+class _Run:
+    """The parts of a run and its loop."""
+
+    def __init__(self, data: Latents, out: Path, config: FitConfig, accelerator: Accelerator, resume: bool) -> None:
+        self.config, self.out, self.data, self.accelerator = config, out, data, accelerator
+        self.split = split_songs(data, config.validation_fraction, config.seed)
+        self.statistics = latent_statistics(data, self.split.training)
+        share = (accelerator.process_index, accelerator.num_processes)
+        self.batches = Batches(data, self.split.training, self.statistics, config, *share)
+        self.validation = Validation(data, self.split.validation, self.statistics, config, *share)
+        self.objective = Objective(Schedule.cosine(config.model.timesteps), config.model.prediction)
+        self.objective.to(accelerator.device)
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.network = Denoiser(config.model)
+        self.ema = Ema(self.network, config.ema_decay)
+        self.ema.model.to(accelerator.device)
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
+        self.state = RunState(data=_digest(data, self.statistics))
+        if resume:
+            self._restore(optimizer)
+        self.model, self.optimizer = accelerator.prepare(self.network, optimizer)
+        if accelerator.scaler is not None and self.state.scaler:
+            accelerator.scaler.load_state_dict(self.state.scaler)
+
+        steps_per_epoch = math.ceil(len(self.split.training) / config.batch)
+        self.steps = config.max_steps or config.epochs * steps_per_epoch
+        self.validate_every = config.validate_every_steps or steps_per_epoch
+        self._started_s = time.monotonic() - self.state.elapsed_s
+        self._saved_s = -math.inf
+
+    def train(self) -> Fitted:
+        """Run to the last step, the time limit, or until nothing improves any more."""
+        config, state = self.config, self.state
+        progress = self._progress()
+        with self._bar() as bar:
+            self._save()
+            for batch in self._loader():
+                if progress >= 1 or state.stale >= config.patience:
+                    break
+                rate = learning_rate(config, progress)
+                loss, norm = self._step(batch.to(self.accelerator.device), rate)
+                state.step += 1
+                state.losses.append(loss)
+                progress = self._progress()
+                if state.step % config.log_every_steps == 0:
+                    self._log(
+                        {"loss": sum(state.losses) / len(state.losses), "learning_rate": rate, "gradient_norm": norm}
+                    )
+                    state.losses.clear()
+                if state.step % self.validate_every == 0 or progress >= 1:
+                    self._validate()
+                bar.update()
+                bar.set_postfix(loss=f"{loss:.4f}", best=f"{state.best:.4f}", refresh=False)
+                if self._seconds() - self._saved_s >= 60 * config.save_every_minutes:
+                    self._save()
+            self._save()
+        self.accelerator.wait_for_everyone()
+        return Fitted(self.out / CHECKPOINT_FILE, state.step, state.best)
+
+    def _step(self, batch: Batch, rate: float) -> tuple[float, float]:
+        """One optimiser step; the loss over all processes and the norm of the gradient."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss = self.objective(self.model, batch.accompaniment, batch.vocals, batch.timesteps, batch.noise)
+        self.accelerator.backward(loss)
+        norm = self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.gradient_norm_max)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.ema.update(self.network, self.state.step + 1)
+        mean = float(self.accelerator.reduce(loss.detach(), "mean"))
+        # The fp16 scaler skips steps whose gradient overflows; nothing else may.
+        if not math.isfinite(mean) or (self.accelerator.scaler is None and not math.isfinite(norm)):
+            raise UserError(
+                f"{self.out}: loss {mean} and gradient norm {float(norm)} at step {self.state.step + 1}; lower "
+                "learning_rate, or set mixed_precision to bf16 or no, and start again"
+            )
+        return mean, float(norm)
+
+    def _validate(self) -> None:
+        """Measure the running average, and keep it if it is the best so far."""
+        accelerator, state = self.accelerator, self.state
+        with accelerator.autocast():
+            sums = self.validation.sums(self.ema.model, self.objective, accelerator.device)
+            measured = report(accelerator.reduce(sums, "sum"))
+            if accelerator.is_main_process:
+                prediction = self.config.model.prediction
+                sampled = self.validation.sample(self.ema.model, accelerator.device, prediction)
+                self._log({"validation": measured, "sampling": sampled})
+        state.stale += 1
+        if measured["loss"] < state.best:
+            state.best, state.stale = measured["loss"], 0
+            if accelerator.is_main_process:
+                save_checkpoint(self.out / CHECKPOINT_FILE, self._checkpoint())
+
+    def _checkpoint(self) -> Checkpoint:
+        songs = {self.data.songs[entry] for entry in self.split.training}
+        provenance = {
+            "made_by": "samuel-train fit",
+            "data": f"{len(songs)} songs, {len(self.split.training)} entries of latents",
+            "codec": self.data.codec,
+            "steps": str(self.state.step),
+            "validation_loss": f"{self.state.best:.6f}",
+            "settings": json.dumps(self.config.to_dict()["fit"]),
+        }
+        weights = self.ema.model.state_dict()
+        return Checkpoint(self.config.model, self.statistics, weights, provenance, self.config.frames_min)
+
+    def _loader(self) -> DataLoader[Batch]:
+        cuda = self.accelerator.device.type == "cuda"
+        workers = self.config.workers
+        return DataLoader(
+            self.batches,
+            batch_size=None,
+            sampler=range(self.state.step, self.steps),
+            num_workers=(_CUDA_WORKERS if cuda else 0) if workers is None else workers,
+            pin_memory=cuda,
+        )
+
+    def _progress(self) -> float:
+        """Share of the run that is done, the same in every process: of its steps or of its time."""
+        if self.config.max_minutes is None:
+            return self.state.step / self.steps
+        timed = torch.tensor(self._seconds() / (60 * self.config.max_minutes), device=self.accelerator.device)
+        return max(self.state.step / self.steps, float(broadcast(timed)))
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._started_s
+
+    def _log(self, line: dict[str, object]) -> None:
+        if self.accelerator.is_main_process:
+            step = self.state.step
+            epoch = step * self.config.batch / len(self.split.training)
+            append_metrics(self.out / METRICS_FILE, {"step": step, "epoch": epoch, "seconds": self._seconds(), **line})
+
+    def _save(self) -> None:
+        """Write the state to resume from, and the plots."""
+        self._saved_s = self._seconds()
+        if not self.accelerator.is_main_process:
+            return
+        state, scaler = self.state, self.accelerator.scaler
+        state.elapsed_s = self._seconds()
+        state.model, state.ema = self.network.state_dict(), self.ema.model.state_dict()
+        state.optimizer = self.optimizer.state_dict()
+        state.scaler = {} if scaler is None else scaler.state_dict()
+        save_state(self.out / STATE_FILE, state)
+        draw_plots(self.out)
+
+    def _restore(self, optimizer: torch.optim.Optimizer) -> None:
+        state = load_state(self.out / STATE_FILE)
+        if state.data != self.state.data:
+            raise UserError(f"{self.out}: was trained on other latents than {self.data.folder}; resume it with those")
+        self.network.load_state_dict(state.model)
+        self.ema.model.load_state_dict(state.ema)
+        optimizer.load_state_dict(state.optimizer)
+        self.state = state
+        if self.accelerator.is_main_process:
+            rewind_metrics(self.out / METRICS_FILE, state.step)
+
+    @contextmanager
+    def _bar(self) -> Iterator[tqdm]:
+        hidden = None if self.accelerator.is_main_process else True
+        with tqdm(total=self.steps, initial=self.state.step, desc="training", unit="step", disable=hidden) as bar:
+            yield bar
+
+
+def load_run_settings(out: Path) -> FitConfig:
+    """Settings of the run in ``out``.
+
+    Raises:
+        UserError: if there is no run.
+    """
+    path = out / SETTINGS_FILE
+    try:
+        return FitConfig.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read, so there is no run to continue; leave --resume out") from error
+
+
+def _accelerator(config: FitConfig, device: str) -> Accelerator:
+    device = choose_device(device)
+    if device == "cpu" and config.mixed_precision is MixedPrecision.FP16:
+        raise UserError("mixed_precision fp16 needs a GPU; choose bf16 or no")
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=config.mixed_precision.value)
+    if config.batch % accelerator.num_processes:
+        raise UserError(
+            f"fit config: batch ({config.batch}) must be a multiple of the processes ({accelerator.num_processes})"
+        )
+    return accelerator
+
+
+def _open_run(out: Path, config: FitConfig, resume: bool, accelerator: Accelerator) -> None:
+    """Make the run's folder, or check that it is the one to continue."""
+    if resume:
+        before, now = load_run_settings(out).to_dict(), config.to_dict()
+        for table, values in now.items():
+            for key, value in values.items():
+                if value != before[table][key] and not (table == "fit" and key in _MAY_CHANGE):
+                    raise UserError(
+                        f"{out}: was started with {key} = {before[table][key]!r}, not {value!r}; "
+                        "keep it, or start a new run without --resume"
+                    )
+    elif (out / STATE_FILE).exists():
+        raise UserError(f"{out}: holds a run already; continue it with --resume or choose another folder with -o")
+    accelerator.wait_for_everyone()  # nobody looks for a state that the main process has already written
+    if accelerator.is_main_process:
+        try:
+            (out / STATE_FILE).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{out}: cannot be created ({error.strerror}); choose another folder with -o") from error
+        for leftover in (out / STATE_FILE).parent.glob(f".{STATE_FILE.stem}-*"):  # of a run that was killed
+            leftover.unlink()
+        if not resume:
+            (out / METRICS_FILE).unlink(missing_ok=True)
+        with replacing(out / SETTINGS_FILE) as temporary:
+            temporary.write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
+
+
+def _digest(data: Latents, statistics: Statistics) -> str:
+    """Changes with the songs and their latents."""
+    return hashlib.sha256(json.dumps([data.songs, statistics.to_dict()]).encode()).hexdigest()

@@ -1,0 +1,51 @@
+"""The training objective: what is drawn for an example, what the network should say, what its error weighs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from samuel_runtime.diffusion import Prediction, Schedule, diffuse, velocity
+
+_WEIGHT_SCALE, _WEIGHT_OFFSET, _WEIGHT_MAX = 2.0, 1e-5, 10.0
+
+Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(x_t, vocals, t) -> prediction, as the network."""
+
+
+class Objective(nn.Module):
+    """MSE of the prediction, weighted by signal-to-noise ratio if the network predicts v.
+
+    For v the weight is min(2 / (snr + 1e-5), 10), as in SAMUeL-GEN; for the noise it is 1 (Ho et al. 2020).
+    """
+
+    alpha: Tensor
+    sigma: Tensor
+    weight: Tensor
+
+    def __init__(self, schedule: Schedule, prediction: Prediction) -> None:
+        super().__init__()
+        weight = np.minimum(_WEIGHT_SCALE / (schedule.snr + _WEIGHT_OFFSET), _WEIGHT_MAX)
+        if prediction is Prediction.EPSILON:
+            weight = np.ones_like(weight)
+        for name, table in (("alpha", schedule.alpha), ("sigma", schedule.sigma), ("weight", weight)):
+            self.register_buffer(name, torch.from_numpy(table).float())
+        self._prediction = prediction
+
+    def errors(self, denoise: Denoise, x0: Tensor, vocals: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        """(batch,) unweighted MSE of the prediction at timesteps ``t`` (batch,) int64, noised by ``eps``.
+
+        ``x0``, ``vocals`` and ``eps`` are (batch, channels, frames), normalised.
+        """
+        alpha = self.alpha[t][:, None, None]  # (batch, 1, 1)
+        sigma = self.sigma[t][:, None, None]  # (batch, 1, 1)
+        target = velocity(x0, eps, alpha, sigma) if self._prediction is Prediction.V else eps
+        output = denoise(diffuse(x0, eps, alpha, sigma), vocals, t)
+        return (output.float() - target).square().mean(dim=(1, 2))
+
+    def forward(self, denoise: Denoise, x0: Tensor, vocals: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        """Mean over the batch of the weighted :meth:`errors`."""
+        return (self.weight[t] * self.errors(denoise, x0, vocals, t, eps)).mean()

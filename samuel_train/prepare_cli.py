@@ -1,0 +1,44 @@
+"""``samuel-train prepare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("prepare")
+@click.argument("stems", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("latents"),
+    show_default=True,
+    help="Folder for the latents; an earlier run there is continued.",
+)
+@click.option(
+    "--codec",
+    "location",
+    default="stabilityai/stable-audio-open-1.0",
+    show_default=True,
+    metavar="DIR|ID",
+    help="Codec: a folder, or the name of a model on the hub.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+def command(stems: Path, out: Path, location: str, device: str) -> None:
+    """Encode the songs below STEMS into latents.
+
+    A song is a folder with vocals.* beside accompaniment.*, or beside drums.*, bass.* and other.*
+    """
+    from samuel_train.codec import load_codec
+    from samuel_train.devices import choose_device
+    from samuel_train.prepare import SKIPPED_FILE, prepare
+
+    codec = load_codec(location, choose_device(device))
+    prepared = prepare(stems, out, codec, location)
+    for skip in prepared.skipped:
+        click.echo(f"skipped {skip.song}: {skip.reason}", err=True)
+    if prepared.skipped:
+        click.echo(f"{len(prepared.skipped)} songs skipped, listed in {out / SKIPPED_FILE}", err=True)
+    click.echo(f"{out}: {prepared.entries} entries from {prepared.songs} songs")

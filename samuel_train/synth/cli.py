@@ -1,0 +1,46 @@
+"""``samuel-train synthesize``: a folder of procedural songs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from samuel_train.synth.library import MOST_SONGS, synthesize
+from samuel_train.synth.song import DURATION_S, LONGEST_S
+
+
+@click.command("synthesize")
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder for the songs.",
+)
+@click.option("--songs", type=click.IntRange(1, MOST_SONGS), default=100, show_default=True, help="How many.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Other seeds, other songs.")
+@click.option(
+    "--duration-s",
+    type=click.FloatRange(1.0, LONGEST_S),
+    default=DURATION_S,
+    show_default=True,
+    help="Length of a song in seconds.",
+)
+@click.option("--workers", type=click.IntRange(1), default=None, help="Processes.  [default: one a core]")
+def command(folder: Path, songs: int, seed: int, duration_s: float, workers: int | None) -> None:
+    """Compose and render procedural songs: a singing voice and its band.
+
+    Each song is a folder with vocals.wav, accompaniment.wav and song.json (key, tempo, beats, chords, melody). The
+    same options give the same bytes; finished songs are kept, so an interrupted run can be started again.
+    """
+    with tqdm(total=songs, unit="song", disable=not sys.stderr.isatty()) as bar:
+
+        def progress(done: int, _all: int) -> None:
+            bar.update(done - bar.n)
+
+        paths = synthesize(folder, songs, seed, duration_s, workers, progress)
+    click.echo(f"{len(paths)} songs in {folder}")

@@ -1,0 +1,99 @@
+"""Losses tell apart what the ear tells apart, and latents that have collapsed from ones that have not."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from samuel_train.codec.losses import (
+    LatentLoss,
+    MelSpectrum,
+    Resolution,
+    SpectralLoss,
+    effective_rank,
+    log_mel_distance,
+    mel_filters,
+)
+
+RATE_HZ = 44100
+
+
+def tone(frequency_hz: float, level: float = 0.3, samples: int = 16384) -> torch.Tensor:
+    """(1, 2, samples) of a sine."""
+    time = torch.arange(samples) / RATE_HZ
+    return (level * torch.sin(2 * math.pi * frequency_hz * time)).repeat(1, 2, 1)
+
+
+def test_mel_filters_have_unit_area_and_rising_centres() -> None:
+    bank = mel_filters(8192, 80, RATE_HZ)
+    areas = bank.sum(dim=1) * RATE_HZ / 8192
+    assert torch.allclose(areas, torch.ones(80), atol=0.02)
+    assert (bank.argmax(dim=1).diff() > 0).all()
+
+
+def test_mel_filters_stop_at_the_highest_frequency() -> None:
+    bank = mel_filters(2048, 80, RATE_HZ, highest_hz=8000.0)
+    above = torch.arange(1025) * RATE_HZ / 2048 > 8000
+    assert bank[:, above].abs().max() == 0
+
+
+def test_mel_gradient_equals_finite_differences() -> None:
+    mel = MelSpectrum(Resolution(64, 16, 8), RATE_HZ).double()
+    audio = torch.randn(2, 96, dtype=torch.double, generator=torch.Generator().manual_seed(0))
+    audio.requires_grad_()
+
+    def parts(x: torch.Tensor) -> torch.Tensor:
+        spectrum, bands = mel(x)
+        return torch.cat([torch.view_as_real(spectrum).flatten(), bands.flatten()])
+
+    assert torch.autograd.gradcheck(parts, (audio,))
+
+
+def test_log_mel_distance_of_a_doubled_level_is_log_two() -> None:
+    bands = torch.rand(3, 10, 80, generator=torch.Generator().manual_seed(0)) + 0.1
+    assert math.isclose(log_mel_distance(2 * bands, bands).item(), math.log(2), rel_tol=1e-5)
+
+
+def test_a_detuned_tone_is_further_than_a_louder_one() -> None:
+    loss = SpectralLoss(RATE_HZ, phase_weight=1.0)
+    true = tone(440)
+    assert sum(loss(true, true).values()).item() == 0
+    louder = loss(tone(440, 0.33), true)["log_mel"]
+    assert loss(tone(452), true)["log_mel"] > 2 * louder
+
+
+def test_the_phase_term_hears_a_shift_that_log_mel_does_not() -> None:
+    loss = SpectralLoss(RATE_HZ, phase_weight=1.0)
+    true, inverted = tone(440), -tone(440)
+    terms = loss(inverted, true)
+    assert terms["log_mel"].item() < 1e-4
+    assert terms["phase"].item() > 1e-2
+
+
+def test_silence_has_a_finite_gradient() -> None:
+    audio = torch.zeros(1, 2, 16384, requires_grad=True)
+    sum(SpectralLoss(RATE_HZ, phase_weight=1.0)(audio, tone(440)).values()).backward()
+    assert audio.grad is not None and audio.grad.isfinite().all()
+
+
+def test_rank_collapse_with_unit_variances_is_seen_and_punished() -> None:
+    generator = torch.Generator().manual_seed(0)
+    free = torch.randn(8, 16, 200, generator=generator)
+    collapsed = torch.randn(8, 2, 200, generator=generator).repeat_interleave(8, dim=1)
+    collapsed = collapsed + 0.01 * free
+    assert effective_rank(free) > 15
+    assert effective_rank(collapsed) < 2.5
+    settled = LatentLoss(16, decay=0.0)
+    assert settled(collapsed)["covariance"] > 20 * settled(free)["covariance"]
+    assert settled(collapsed)["centre"] < 0.05
+
+
+def test_the_latent_gradient_is_the_batchs_own_whatever_the_running_means() -> None:
+    latents = torch.randn(2, 4, 50, generator=torch.Generator().manual_seed(0))
+    loss = LatentLoss(4, decay=0.5)
+    shifted = (latents + 1).requires_grad_()
+    loss(shifted)["centre"].backward()
+    assert shifted.grad is not None
+    # Descent moves every channel's mean towards zero.
+    assert (shifted.grad.mean(dim=(0, 2)) > 0).all()
