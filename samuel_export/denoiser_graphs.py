@@ -11,6 +11,7 @@ conditional output alone. Its memory inputs hold the branches one after the othe
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import cast
 
 import numpy as np
 import onnx
@@ -104,7 +105,7 @@ def step_graph(model: Denoiser) -> onnx.ModelProto:
     collapsed = rewrite.context_means(unet.cond_ups).matrices
     for up, resnet, matrix in zip(unet.ups, unet.up_resnets, collapsed, strict=True):
         h = g.op("Concat", _conv_transpose(g, h, up), skips.pop(), axis=1)
-        share = matrix @ rewrite.film_context(resnet.film).weight.T  # (3 n + 1, 2 n_i)
+        share = matrix @ rewrite.film_context(cast("ResidualBlock", resnet).film).weight.T  # (3 n + 1, 2 n_i)
         h = _residual_given(g, h, resnet, next(terms), g.op("MatMul", summary, g.weight(share)))
     h = conv1x1(g, h, rewrite.after(rewrite.linear(model.output_conv), rewrite.linear(unet.final_conv)))
     g.output("output", _guided(g, h, scales, branches, x), ["batch", config.latent_channels, "frames"])

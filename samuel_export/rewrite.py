@@ -51,8 +51,9 @@ class ContextMeans:
     """Per level (n_i,)."""
 
 
-def array(tensor: Tensor) -> np.ndarray:
+def array(parameter: object) -> np.ndarray:
     """A weight as float64."""
+    tensor = cast("Tensor", parameter)
     return tensor.detach().cpu().double().numpy()
 
 
@@ -106,7 +107,7 @@ def context_means(cond_ups: Iterable[nn.Module]) -> ContextMeans:
     constant, scale = np.zeros(n), 1.0  # scale is the bottleneck's T over this level's
     for up in levels:
         taps = np.moveaxis(array(up.weight), 2, 0)  # (n_in, n_out, 4) -> (4, n_in, n_out)
-        bias = array(cast("Tensor", up.bias))
+        bias = array(up.bias)
         whole = taps.sum(axis=0) / 2
         of_m, of_f, of_l = (
             of_m @ whole,
@@ -130,9 +131,9 @@ def films_of(model: Denoiser) -> list[FiLM]:
     return [model.initial_film, *(block.film for block in blocks)]
 
 
-def film_context(film: FiLM) -> Linear:
+def film_context(film: nn.Module) -> Linear:
     """The context's share of a FiLM, on the mean over frames: a mean commutes with a 1x1 convolution."""
-    return linear(film.context_proj)
+    return linear(cast("FiLM", film).context_proj)
 
 
 def film_terms(model: Denoiser, means: ContextMeans) -> tuple[Linear, Linear]:

@@ -158,6 +158,14 @@ class _Run:
             self.progress = _Progress(**state["progress"])
         except (KeyError, RuntimeError, ValueError, TypeError) as error:
             raise UserError(f"{path}: does not belong to this codec; leave out --resume to begin anew") from error
+        self._forget_later_metrics()
+
+    def _forget_later_metrics(self) -> None:
+        """Drop the lines written between the last saving and the interruption; those steps come again."""
+        path = self.out_dir / METRICS_NAME
+        lines = path.read_text().splitlines(keepends=True) if path.is_file() else []
+        with replacing(path) as temporary:
+            temporary.write_text("".join(x for x in lines if json.loads(x)["step"] <= self.progress.step))
 
     def loop(self, say: Callable[[str], None]) -> None:
         """Train until the budget is spent, saving now and then."""

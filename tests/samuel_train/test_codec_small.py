@@ -168,5 +168,5 @@ def test_a_config_that_is_no_object_is_refused(tmp_path: Path, content: str) -> 
 
 
 def test_a_folder_without_a_codec_names_what_was_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="looked for config.json naming SamuelCodec or AutoencoderOobleck"):
+    with pytest.raises(UserError, match=r"looked for config\.json naming SamuelCodec or AutoencoderOobleck"):
         load_codec(tmp_path)

@@ -156,13 +156,12 @@ def test_a_kill_while_assembling_leaves_nothing_that_reads_as_whole(
     for fatal_call in range(2):
         calls = []
 
-        def killed(*arguments, fatal_call=fatal_call, calls=calls):  # type: ignore[no-untyped-def]
+        def killed(*arguments, fatal_call=fatal_call, calls=calls, concatenate=prepare_module._concatenate):  # type: ignore[no-untyped-def]
             calls.append(arguments)
             if len(calls) > fatal_call:
                 raise KeyboardInterrupt
             return concatenate(*arguments)
 
-        concatenate = prepare_module._concatenate
         with monkeypatch.context() as patch:
             patch.setattr(prepare_module, "_concatenate", killed)
             with pytest.raises(KeyboardInterrupt):

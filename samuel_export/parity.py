@@ -1,0 +1,105 @@
+"""The parity report: does the bundle compute what the trained model computes? By stages, in numbers.
+
+Each probe also leaves a fingerprint of PyTorch's result, a few seeded projections, so that a bundle can be
+verified later and elsewhere, without its checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from samuel_export.probes import Probe
+from samuel_export.sides import Side
+
+_PROJECTIONS = 32
+_FINGERPRINT_SLACK = 3.0  # a projection onto 32 directions estimates a relative error within this factor
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One probe's outcome."""
+
+    name: str
+    """The probe."""
+    limit: float
+    """Largest relative L2 error that passes."""
+    relative_l2: float
+    """Of the whole result."""
+    snr_db: float
+    """The same as a signal-to-noise ratio."""
+    max_abs: float
+    mean_abs: float
+    p99_abs: float
+    fingerprint: list[float]
+    """Projections of PyTorch's result."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the error is within the limit; NaN is not."""
+        return self.relative_l2 <= self.limit
+
+    def line(self) -> str:
+        """For a terminal."""
+        verdict = "ok  " if self.passed else "FAIL"
+        return (
+            f"{verdict} {self.name}: relative L2 {self.relative_l2:.1e} (limit {self.limit:.0e}), {self.snr_db:.0f} dB"
+        )
+
+
+def compare(name: str, actual: np.ndarray, expected: np.ndarray, limit: float) -> Comparison:
+    """Compare two results; shapes that differ fail."""
+    if actual.shape != expected.shape:
+        infinite = float("inf")
+        return Comparison(name, limit, infinite, -infinite, infinite, infinite, infinite, fingerprint(expected))
+    error = np.abs(actual.astype(np.float64) - expected)
+    relative = float(np.linalg.norm(error)) / max(float(np.linalg.norm(expected.astype(np.float64))), 1e-30)
+    if not np.isfinite(actual).all():
+        relative = float("inf")
+    return Comparison(
+        name=name,
+        limit=limit,
+        relative_l2=relative,
+        snr_db=float(-20 * np.log10(max(relative, 1e-30))),
+        max_abs=float(error.max()),
+        mean_abs=float(error.mean()),
+        p99_abs=float(np.quantile(error, 0.99)),
+        fingerprint=fingerprint(expected),
+    )
+
+
+def check_sides(probes: Iterable[Probe], actual: Side, expected: Side) -> list[Comparison]:
+    """Run every probe on both sides."""
+    return [compare(p.name, p.run(actual), p.run(expected), p.limit) for p in probes]
+
+
+def check_fingerprints(probes: Iterable[Probe], actual: Side, report: dict[str, Any]) -> list[Comparison]:
+    """Run every probe on the bundle alone, against the fingerprints that its report keeps."""
+    kept = {entry["name"]: np.array(entry["fingerprint"]) for entry in report.get("probes", [])}
+    found = []
+    for probe in probes:
+        expected = kept.get(probe.name, np.full(_PROJECTIONS, np.nan))
+        found.append(
+            compare(probe.name, np.array(fingerprint(probe.run(actual))), expected, probe.limit * _FINGERPRINT_SLACK)
+        )
+    return found
+
+
+def fingerprint(result: np.ndarray) -> list[float]:
+    """Projections of an array on seeded random signs, scaled to keep its L2 norm on average."""
+    flat = result.astype(np.float64).ravel()
+    generator = np.random.Generator(np.random.PCG64(len(flat)))
+    signs = (generator.integers(0, 2, len(flat), dtype=np.int8) * 2.0 - 1 for _ in range(_PROJECTIONS))
+    return [float(flat @ one) / _PROJECTIONS**0.5 for one in signs]
+
+
+def report_of(comparisons: list[Comparison]) -> dict[str, Any]:
+    """What a manifest keeps."""
+    return {
+        "reference": "PyTorch, float32, unfused, whole songs in one piece",
+        "passed": all(one.passed for one in comparisons),
+        "probes": [asdict(one) for one in comparisons],
+    }

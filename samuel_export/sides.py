@@ -1,0 +1,111 @@
+"""The two sides of a parity check, behind one face: the bundle in the runtime, and the model in PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from samuel_runtime.choices import DEFAULT_SAMPLER
+from samuel_runtime.diffusion import Schedule, x0_from_output
+from samuel_runtime.manifest import ModelFacts
+from samuel_runtime.noise import noise
+from samuel_runtime.pipeline import Samuel
+from samuel_runtime.samplers import sample, trailing_timesteps
+from samuel_runtime.statistics import Statistics
+from samuel_train.codec import Codec
+from samuel_train.model import Denoiser
+
+
+class Side(Protocol):
+    """Normalised latents are float32 (batch, channels, frames); waveforms are (samples, channels)."""
+
+    def network(self, x: np.ndarray, vocals: np.ndarray, t: list[int], guidance: float) -> np.ndarray:
+        """The network's output, guided."""
+
+    def encode(self, waveform: np.ndarray) -> np.ndarray:
+        """Normalised latents (channels, frames) of vocals."""
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """The waveform of normalised latents (channels, frames) of accompaniment."""
+
+
+@dataclass(frozen=True, eq=False)
+class RuntimeSide:
+    """A bundle, run as `samuel-run` runs it: in chunks, by ONNX Runtime."""
+
+    samuel: Samuel
+
+    def network(self, x: np.ndarray, vocals: np.ndarray, t: list[int], guidance: float) -> np.ndarray:
+        """See :class:`Side`."""
+        return self.samuel.conditioned(vocals)(x, t, guidance)
+
+    def encode(self, waveform: np.ndarray) -> np.ndarray:
+        """See :class:`Side`."""
+        frames = len(waveform) // self.samuel.manifest.codec.hop_samples
+        return self.samuel.codec.encode(iter([waveform]), frames)
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """See :class:`Side`."""
+        return np.concatenate(list(self.samuel.codec.decode(latents)))
+
+
+@dataclass(frozen=True, eq=False)
+class TorchSide:
+    """The trained model and codec, run the plain way: unfused, two calls for guidance, songs in one piece."""
+
+    model: Denoiser
+    codec: Codec
+    statistics: Statistics
+
+    @torch.no_grad()
+    def network(self, x: np.ndarray, vocals: np.ndarray, t: list[int], guidance: float) -> np.ndarray:
+        """See :class:`Side`."""
+        noisy, voice, timesteps = torch.from_numpy(x), torch.from_numpy(vocals), torch.tensor(t)
+        conditional = self.model(noisy, voice, timesteps)
+        if guidance == 1.0:
+            return conditional.numpy()
+        null = self.model(noisy, torch.zeros_like(voice), timesteps)
+        return (null + guidance * (conditional - null)).numpy()
+
+    @torch.no_grad()
+    def encode(self, waveform: np.ndarray) -> np.ndarray:
+        """See :class:`Side`."""
+        latents = self.codec.encoder(torch.from_numpy(waveform.T[None].copy()))[0].numpy()
+        return self.statistics.normalise_vocals(latents)
+
+    @torch.no_grad()
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """See :class:`Side`."""
+        raw = self.statistics.denormalise_accompaniment(latents).astype(np.float32)
+        return self.codec.decoder(torch.from_numpy(raw[None]))[0].numpy().T
+
+
+def trajectory(side: Side, facts: ModelFacts, statistics: Statistics, vocals: np.ndarray, steps: int) -> np.ndarray:
+    """Sample on one side, by the runtime's own sampler and noise, so that only the network differs.
+
+    Args:
+        side: whose network to use.
+        facts: of the model.
+        statistics: whose clamp range to use.
+        vocals: normalised latents (1, channels, frames).
+        steps: of the default sampler.
+
+    Returns:
+        Normalised latents (channels, frames).
+    """
+    schedule = Schedule.cosine(facts.timesteps)
+
+    def denoise(x: np.ndarray, t: int) -> np.ndarray:
+        output = side.network(x, vocals, [t], facts.guidance)
+        x0 = x0_from_output(facts.prediction, x, output, float(schedule.alpha[t]), float(schedule.sigma[t]))
+        return np.clip(x0, statistics.clamp_min, statistics.clamp_max)
+
+    def draw(t: int) -> np.ndarray:
+        return noise(0, t, 0, vocals.shape[2], vocals.shape[1])[None]
+
+    timesteps, clamp = trailing_timesteps(schedule, steps), (statistics.clamp_min, statistics.clamp_max)
+    *_, last = sample(DEFAULT_SAMPLER, denoise, draw(schedule.timesteps), schedule, timesteps, draw, clamp)
+    return last[0]

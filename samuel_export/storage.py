@@ -1,0 +1,38 @@
+"""How weights are kept in a graph's file; the arithmetic stays what it is."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+_SMALLEST = 1024  # values; smaller tensors (biases, norms, tables) save nothing and stay exact
+
+
+class Storage(str, Enum):
+    """Format of the weights in the file."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+
+
+def stored(model: onnx.ModelProto, storage: Storage) -> onnx.ModelProto:
+    """The model with its large weights in this format; backends unpack them once, when they load it."""
+    if storage is Storage.FP32:
+        return model
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    graph, casts = result.graph, []
+    for tensor in graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < _SMALLEST:
+            continue
+        name = tensor.name
+        half = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"{name}_fp16")
+        tensor.CopyFrom(half)
+        casts.append(helper.make_node("Cast", [half.name], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return result

@@ -1,0 +1,68 @@
+"""A miniature model, codec and bundle with random weights: every path of the software in a second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from samuel_export.package import write_bundle
+from samuel_export.storage import Storage
+from samuel_runtime.statistics import Statistics
+from samuel_train.checkpoint import Checkpoint, save_checkpoint
+from samuel_train.codec import Codec, load_codec
+from samuel_train.codec.files import save_small_codec
+from samuel_train.codec.small import SmallCodec
+from samuel_train.codec.small_config import SmallCodecConfig
+from samuel_train.config import Alignment, ModelConfig, Prediction
+from samuel_train.model import Denoiser
+
+CONFIG = ModelConfig(base_channels=16, time_width=32)
+CODEC_CONFIG = SmallCodecConfig(
+    encoder_width=16, encoder_blocks=1, encoder_latent_width=16, encoder_latent_blocks=1,
+    decoder_latent_width=16, decoder_latent_blocks=1, decoder_width=16, decoder_blocks=1,
+    low_band_width=4, high_band_width=4,
+)  # fmt: skip
+
+
+def miniature_model(alignment: Alignment = Alignment.DOCUMENTED, prediction: Prediction = Prediction.V) -> Denoiser:
+    """A seeded denoiser in which every weight matters: what starts at zero or one is moved off it."""
+    config = ModelConfig(**{**CONFIG.to_dict(), "alignment": alignment, "prediction": prediction})
+    torch.manual_seed(1)
+    model = Denoiser(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.05 * torch.randn_like(parameter)
+    return model
+
+
+def miniature_statistics() -> Statistics:
+    """Statistics that are not the identity."""
+    generator = np.random.default_rng(2)
+    means, deviations = generator.normal(size=(2, 64)), generator.uniform(0.5, 2, size=(2, 64))
+    return Statistics(means[0], deviations[0], means[1], deviations[1], -5.0, 5.0)
+
+
+def miniature_checkpoint(path: Path, codec: Path, model: Denoiser | None = None) -> Checkpoint:
+    """Save a checkpoint of the miniature model."""
+    model = model or miniature_model()
+    weights = {name: weight.detach().clone() for name, weight in model.state_dict().items()}
+    provenance = {"weights": "random, for tests", "codec": str(codec)}
+    checkpoint = Checkpoint(model.config, miniature_statistics(), weights, provenance, frames_min=16)
+    save_checkpoint(path, checkpoint)
+    return checkpoint
+
+
+def miniature_codec(folder: Path) -> Codec:
+    """Save a small codec with random weights."""
+    torch.manual_seed(3)
+    save_small_codec(folder, SmallCodec(CODEC_CONFIG))
+    return load_codec(folder)
+
+
+def miniature_bundle(folder: Path, storage: Storage = Storage.FP32) -> Path:
+    """Make checkpoint, codec and bundle below ``folder``; returns the bundle."""
+    codec = miniature_codec(folder / "codec")
+    checkpoint = miniature_checkpoint(folder / "checkpoint.safetensors", folder / "codec")
+    return write_bundle(checkpoint, codec, folder / "bundle", storage, guidance=2.0, say=lambda line: None)

@@ -1,0 +1,181 @@
+"""Training on a few toy songs: it learns, resumes to the same weights, and reads its crops right."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from click.testing import CliRunner
+
+from samuel_runtime.errors import UserError
+from samuel_train.codec import cli, load_codec
+from samuel_train.codec.crops import CropReader, find_songs, held_out
+from samuel_train.codec.fit import FitSettings, fit_codec
+from samuel_train.codec.losses import effective_rank
+from samuel_train.codec.pca import start_from_pca
+from samuel_train.codec.small import SmallCodec
+from samuel_train.codec.small_config import SmallCodecConfig
+
+RATE_HZ = 44100
+TINY = SmallCodecConfig(
+    latent_channels=8,
+    encoder_width=16,
+    encoder_latent_width=16,
+    encoder_latent_blocks=1,
+    decoder_latent_width=16,
+    decoder_latent_blocks=1,
+    decoder_width=16,
+    decoder_blocks=1,
+    low_band_width=4,
+    high_band_width=2,
+)
+SETTINGS = FitSettings(steps=4, batch=2, crop_frames=8, log_every_steps=1)
+
+
+def write_song(folder: Path, seed: int, channels: int = 2, rate_hz: int = RATE_HZ) -> None:
+    """Two seconds of a few notes with some noise, as both stems."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    for stem in ("vocals", "accompaniment"):
+        pitch_hz = np.repeat(rng.choice([220, 262, 330, 392], 8), RATE_HZ // 4)
+        phase = 2 * np.pi * np.cumsum(pitch_hz) / RATE_HZ
+        tone = sum(np.sin(k * phase) / k for k in range(1, 8)) * 0.1
+        audio = np.stack([tone, 0.6 * tone], axis=1) + 0.003 * rng.standard_normal((len(phase), 2))
+        soundfile.write(folder / f"{stem}.wav", audio[:, :channels], rate_hz)
+
+
+@pytest.fixture
+def stems(tmp_path: Path) -> Path:
+    for index in range(4):
+        write_song(tmp_path / "stems" / f"song_{index}", index)
+    return tmp_path / "stems"
+
+
+def metrics(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_training_brings_the_output_nearer(stems: Path, tmp_path: Path) -> None:
+    report = fit_codec(stems, tmp_path / "codec", replace(SETTINGS, steps=40), TINY)
+    lines = metrics(tmp_path / "codec")
+    assert [line["step"] for line in lines] == list(range(1, 41))
+    losses = [line["log_mel"] for line in lines]
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+    assert 0 < report.log_mel < 3
+    assert load_codec(tmp_path / "codec").facts.latent_channels == 8
+
+
+def test_a_resumed_run_ends_with_the_weights_of_one_never_stopped(stems: Path, tmp_path: Path) -> None:
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    fit_codec(stems, whole, SETTINGS, TINY)
+
+    def stop_at_half(line: str) -> None:
+        if line.startswith(" 75%"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_codec(stems, halves, replace(SETTINGS, save_every_s=0.0), TINY, say=stop_at_half)
+    assert len(metrics(halves)) == 3
+    fit_codec(stems, halves, SETTINGS, TINY, resume=True)
+    assert [line["step"] for line in metrics(halves)] == [1, 2, 3, 4]
+    expected = load_codec(whole).state_dict()
+    for name, tensor in load_codec(halves).state_dict().items():
+        assert torch.equal(tensor, expected[name]), name
+
+
+def test_another_seed_gives_other_weights(stems: Path, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        fit_codec(stems, tmp_path / str(seed), replace(SETTINGS, steps=1, seed=seed), TINY)
+    first, second = (load_codec(tmp_path / str(seed)).state_dict() for seed in (0, 1))
+    assert not torch.equal(first["decoder.enter.weight"], second["decoder.enter.weight"])
+
+
+def test_nothing_to_resume(stems: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nothing to resume"):
+        fit_codec(stems, tmp_path / "codec", SETTINGS, TINY, resume=True)
+
+
+def test_a_state_of_other_sizes_is_refused(stems: Path, tmp_path: Path) -> None:
+    fit_codec(stems, tmp_path / "codec", replace(SETTINGS, steps=1), TINY)
+    with pytest.raises(UserError, match="does not belong to this codec"):
+        fit_codec(stems, tmp_path / "codec", SETTINGS, replace(TINY, decoder_width=32), resume=True)
+
+
+@pytest.mark.parametrize("budget", [{}, {"minutes": 1.0, "steps": 1}, {"steps": 0}, {"minutes": -1.0}])
+def test_a_budget_is_minutes_or_steps(budget: dict[str, float]) -> None:
+    with pytest.raises(UserError, match="--minutes"):
+        FitSettings(**budget)
+
+
+def test_pca_starts_with_uncorrelated_latents(stems: Path) -> None:
+    torch.manual_seed(0)
+    encoder = SmallCodec(TINY).encoder
+    reader = CropReader(find_songs(stems, RATE_HZ, 16384), 16384, seed=0)
+    batches = [torch.from_numpy(reader.batch(number, 8)) for number in range(4)]
+    start_from_pca(encoder, batches)
+    with torch.no_grad():
+        levels, _ = encoder.features(torch.cat(batches))
+        latents = encoder.skip(encoder.skip_features(levels)).transpose(1, 2)
+    assert effective_rank(latents) > 7.9
+    assert torch.allclose(latents.mean(dim=(0, 2)), torch.zeros(8), atol=1e-2)
+    assert torch.allclose(latents.std(dim=(0, 2)), torch.ones(8), atol=1e-2)
+
+
+def test_crops_depend_on_seed_and_number_alone(stems: Path) -> None:
+    songs = find_songs(stems, RATE_HZ, 4096)
+    first, again, other = (CropReader(songs, 4096, seed) for seed in (0, 0, 1))
+    assert first.batch(3, 4).shape == (4, 2, 4096)
+    np.testing.assert_array_equal(first.batch(3, 4), again.batch(3, 4))
+    assert not np.array_equal(first.batch(3, 4), first.batch(4, 4))
+    assert not np.array_equal(first.batch(3, 4), other.batch(3, 4))
+    assert np.abs(first.batch(0, 64)).max() < 1
+
+
+def test_a_song_is_read_where_it_is_asked_for(stems: Path) -> None:
+    song = find_songs(stems, RATE_HZ, 4096)[0]
+    whole, _ = soundfile.read(stems / "song_0" / "vocals.wav", dtype="float32")
+    np.testing.assert_array_equal(song.read("vocals", 1000, 500), whole[1000:1500].T)
+
+
+def test_a_mono_stem_serves_both_channels(tmp_path: Path) -> None:
+    write_song(tmp_path / "mono", 0, channels=1)
+    audio = find_songs(tmp_path, RATE_HZ, 4096)[0].read("vocals", 0, 4096)
+    np.testing.assert_array_equal(audio[0], audio[1])
+
+
+def test_stems_of_another_rate_are_refused(stems: Path) -> None:
+    write_song(stems / "song_9", 9, rate_hz=48000)
+    with pytest.raises(UserError, match=r"song_9/vocals\.wav: has 48000 Hz"):
+        find_songs(stems, RATE_HZ, 4096)
+
+
+def test_a_folder_without_songs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="samuel-train synthesize"):
+        find_songs(tmp_path, RATE_HZ, 4096)
+
+
+def test_the_last_songs_by_name_are_held_out(stems: Path) -> None:
+    training, judged = held_out(find_songs(stems, RATE_HZ, 4096), share=0.5)
+    assert [song.folder.name for song in training] == ["song_0", "song_1"]
+    assert [song.folder.name for song in judged] == ["song_2", "song_3"]
+
+
+def test_the_command_hands_its_options_on(stems: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, object] = {}
+
+    def remember(stems: Path, out_dir: Path, settings: FitSettings, **others: object) -> str:
+        seen.update(stems=stems, out_dir=out_dir, settings=settings, resume=others["resume"])
+        return "a report"
+
+    monkeypatch.setattr("samuel_train.codec.fit.fit_codec", remember)
+    arguments = [str(stems), "-o", str(tmp_path / "out"), "--steps", "7", "--seed", "3", "--resume"]
+    result = CliRunner().invoke(cli.command, arguments)
+    assert result.exit_code == 0, result.output
+    assert result.output == "a report\n"
+    settings = FitSettings(steps=7, seed=3)
+    assert seen == {"stems": stems, "out_dir": tmp_path / "out", "settings": settings, "resume": True}
