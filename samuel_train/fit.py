@@ -23,7 +23,7 @@ from samuel_runtime.files import replacing
 from samuel_runtime.statistics import Statistics
 from samuel_train.batches import Batch, Batches
 from samuel_train.checkpoint import Checkpoint, save_checkpoint
-from samuel_train.data import Latents, latent_statistics, read_latents, split_songs
+from samuel_train.data import Latents, Split, latent_statistics, read_latents, split_songs
 from samuel_train.devices import choose_device
 from samuel_train.ema import Ema
 from samuel_train.metrics import append_metrics, rewind_metrics
@@ -66,9 +66,10 @@ def fit(latents: Path, out: Path, config: FitConfig, device: str = "auto", resum
         UserError: for latents, settings or a device that cannot be used, and when the loss is no longer finite.
     """
     data = read_latents(latents)
+    split = split_songs(data, config.validation_fraction, config.seed)
     accelerator = _accelerator(config, device)
     _open_run(out, config, resume, accelerator)
-    return _Run(data, out, config, accelerator, resume).train()
+    return _Run(data, split, out, config, accelerator, resume).train()
 
 
 def learning_rate(config: FitConfig, progress: float) -> float:
@@ -110,6 +111,7 @@ class _Run:
         self.validate_every = config.validate_every_steps or steps_per_epoch
         self._started_s = time.monotonic() - self.state.elapsed_s
         self._saved_s = -math.inf
+        self._plots_due = False
 
     def train(self) -> Fitted:
         """Run to the last step, the time limit, or until nothing improves any more."""
@@ -169,6 +171,7 @@ class _Run:
                 prediction = self.config.model.prediction
                 sampled = self.validation.sample(self.ema.model, accelerator.device, prediction)
                 self._log({"validation": measured, "sampling": sampled})
+        self._plots_due = True
         state.stale += 1
         if measured["loss"] < state.best:
             state.best, state.stale = measured["loss"], 0
@@ -216,7 +219,7 @@ class _Run:
             append_metrics(self.out / METRICS_FILE, {"step": step, "epoch": epoch, "seconds": self._seconds(), **line})
 
     def _save(self) -> None:
-        """Write the state to resume from, and the plots."""
+        """Write the state to resume from, and the plots if there is something new to see."""
         self._saved_s = self._seconds()
         if not self.accelerator.is_main_process:
             return
@@ -226,7 +229,9 @@ class _Run:
         state.optimizer = self.optimizer.state_dict()
         state.scaler = {} if scaler is None else scaler.state_dict()
         save_state(self.out / STATE_FILE, state)
-        draw_plots(self.out)
+        if self._plots_due:
+            draw_plots(self.out)
+            self._plots_due = False
 
     def _restore(self, optimizer: torch.optim.Optimizer) -> None:
         state = load_state(self.out / STATE_FILE)

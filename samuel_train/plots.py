@@ -15,14 +15,13 @@ from samuel_train.validation import BUCKETS, CONDITIONS
 
 
 def draw_plots(folder: Path) -> None:
-    """Write losses.png, buckets.png and sampling.png beside ``folder``'s metrics.jsonl."""
+    """Write losses.png, buckets.png and sampling.png in the folder of a run that has been validated."""
     lines = read_metrics(folder / "metrics.jsonl")
     training = [line for line in lines if "loss" in line]
     validation = [line for line in lines if "validation" in line]
     _save(folder / "losses.png", lambda axes: _losses(axes, training, validation))
-    if validation:
-        _save(folder / "buckets.png", lambda axes: _buckets(axes, validation))
-        _save(folder / "sampling.png", lambda axes: _sampling(axes, validation))
+    _save(folder / "buckets.png", lambda axes: _buckets(axes, validation))
+    _save(folder / "sampling.png", lambda axes: _sampling(axes, validation))
 
 
 def _losses(axes: Axes, training: list[Line], validation: list[Line]) -> None:

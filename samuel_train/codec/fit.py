@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -156,8 +157,10 @@ class _Run:
             self.latent_loss.load_state_dict(state["latent_loss"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.progress = _Progress(**state["progress"])
-        except (KeyError, RuntimeError, ValueError, TypeError) as error:
-            raise UserError(f"{path}: does not belong to this codec; leave out --resume to begin anew") from error
+        except (KeyError, RuntimeError, ValueError, TypeError, EOFError, pickle.UnpicklingError) as error:
+            raise UserError(
+                f"{path}: damaged or of a codec of other sizes; leave out --resume to begin anew"
+            ) from error
         self._forget_later_metrics()
 
     def _forget_later_metrics(self) -> None:

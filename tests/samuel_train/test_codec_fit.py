@@ -19,21 +19,9 @@ from samuel_train.codec.fit import FitSettings, fit_codec
 from samuel_train.codec.losses import effective_rank
 from samuel_train.codec.pca import start_from_pca
 from samuel_train.codec.small import SmallCodec
-from samuel_train.codec.small_config import SmallCodecConfig
+from tests.samuel_train.tiny_codec import TINY
 
 RATE_HZ = 44100
-TINY = SmallCodecConfig(
-    latent_channels=8,
-    encoder_width=16,
-    encoder_latent_width=16,
-    encoder_latent_blocks=1,
-    decoder_latent_width=16,
-    decoder_latent_blocks=1,
-    decoder_width=16,
-    decoder_blocks=1,
-    low_band_width=4,
-    high_band_width=2,
-)
 SETTINGS = FitSettings(steps=4, batch=2, crop_frames=8, log_every_steps=1)
 
 
@@ -100,10 +88,13 @@ def test_nothing_to_resume(stems: Path, tmp_path: Path) -> None:
         fit_codec(stems, tmp_path / "codec", SETTINGS, TINY, resume=True)
 
 
-def test_a_state_of_other_sizes_is_refused(stems: Path, tmp_path: Path) -> None:
+def test_a_state_that_does_not_fit_is_refused(stems: Path, tmp_path: Path) -> None:
     fit_codec(stems, tmp_path / "codec", replace(SETTINGS, steps=1), TINY)
-    with pytest.raises(UserError, match="does not belong to this codec"):
+    with pytest.raises(UserError, match="of a codec of other sizes"):
         fit_codec(stems, tmp_path / "codec", SETTINGS, replace(TINY, decoder_width=32), resume=True)
+    (tmp_path / "codec" / "training.pt").write_bytes(b"cut off")
+    with pytest.raises(UserError, match="damaged"):
+        fit_codec(stems, tmp_path / "codec", SETTINGS, TINY, resume=True)
 
 
 @pytest.mark.parametrize("budget", [{}, {"minutes": 1.0, "steps": 1}, {"steps": 0}, {"minutes": -1.0}])

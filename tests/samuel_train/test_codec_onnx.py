@@ -9,23 +9,11 @@ import pytest
 import torch
 
 from samuel_train.codec.small import SmallCodec
-from samuel_train.codec.small_config import SmallCodecConfig
+from tests.samuel_train.tiny_codec import TINY
 
 pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-TINY = SmallCodecConfig(
-    latent_channels=8,
-    encoder_width=16,
-    encoder_latent_width=16,
-    encoder_latent_blocks=1,
-    decoder_latent_width=16,
-    decoder_latent_blocks=1,
-    decoder_width=16,
-    decoder_blocks=1,
-    low_band_width=4,
-    high_band_width=2,
-)
 HOP = 2048
 
 

@@ -14,19 +14,7 @@ from samuel_train.codec import decoder_context_frames, encoder_context_frames, l
 from samuel_train.codec.files import load_small_codec, save_small_codec
 from samuel_train.codec.small import SmallCodec
 from samuel_train.codec.small_config import SmallCodecConfig
-
-TINY = SmallCodecConfig(
-    latent_channels=8,
-    encoder_width=16,
-    encoder_latent_width=16,
-    encoder_latent_blocks=1,
-    decoder_latent_width=16,
-    decoder_latent_blocks=1,
-    decoder_width=16,
-    decoder_blocks=1,
-    low_band_width=4,
-    high_band_width=2,
-)
+from tests.samuel_train.tiny_codec import TINY
 
 
 def tiny_codec(seed: int = 0) -> SmallCodec:
