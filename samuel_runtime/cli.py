@@ -32,9 +32,12 @@ from samuel_runtime.choices import (
 @click.option("--variations", type=click.IntRange(1, 1000), default=1, help="Takes per voice, from consecutive seeds.")
 @click.option("--provider", type=click.Choice([p.value for p in Provider]), default=Provider.AUTO.value,
               help="Where to run.")  # fmt: skip
+@click.option("--target-s", type=click.FloatRange(min=0, min_open=True),
+              help="Seconds a take may last once the bundle is loaded; picks --steps for it.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads.  [default: physical cores]")
 @click.option("--diagnostics", type=click.Path(path_type=Path, file_okay=False),
               help="Folder for plots, an animation and timings of the run (extra `plots`).")  # fmt: skip
+@click.option("--doctor", is_flag=True, help="Say what can run here and how fast, instead of running.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object to stdout instead of lines.")
 def command(
     vocals: tuple[Path, ...],
@@ -47,18 +50,25 @@ def command(
     seed: int,
     variations: int,
     provider: str,
+    target_s: float | None,
     threads: int | None,
     diagnostics: Path | None,
+    doctor: bool,
     as_json: bool,
 ) -> None:
     """Generate the accompaniment for each of VOCALS (WAV, FLAC, OGG, MP3, AIFF; any rate, length and channel count).
 
     The result has exactly the voice's duration; its format follows the suffix of -o (.wav, .flac, .aiff, .ogg, .mp3).
     """
+    if doctor:
+        from samuel_runtime.doctor import examine
+
+        examine(bundle, threads, as_json)
+        return
     if not vocals:
         raise click.UsageError("name at least one voice recording: samuel-run vocals.wav")
-    from samuel_runtime.pipeline import Settings
     from samuel_runtime.job import run_takes
+    from samuel_runtime.pipeline import Settings
 
     run_takes(
         list(vocals),
@@ -68,6 +78,7 @@ def command(
         settings=Settings(Sampler(sampler), steps, guidance, seed),
         variations=variations,
         provider=Provider(provider),
+        target_s=target_s,
         threads=threads,
         diagnostics=diagnostics,
         as_json=as_json,

@@ -16,6 +16,9 @@ from samuel_runtime.manifest import Manifest
 from samuel_runtime.observer import Observer, Step
 from samuel_runtime.takes import Result
 
+SPECTROGRAMS = "spectrograms.png"
+"""Voice, band and mix, in the folder of a take."""
+
 _SHOWN_S = 120  # of a long song; a picture shows no more, and memory stays bounded
 
 
@@ -67,7 +70,7 @@ class Diagnostics(Observer):
             self._way.append(x.astype(np.float16))
         self._inner.step(window, step)
 
-    def write(self, result: Result) -> str:
+    def write(self, result: Result) -> Path:
         """Draw what was collected for this take and begin anew; returns the take's folder.
 
         Raises:
@@ -87,7 +90,7 @@ class Diagnostics(Observer):
         if result.take.mix is not None:
             recordings["mix"] = AudioFile.open(result.take.mix)
         rate = self._manifest.codec.sample_rate_hz
-        with replacing(folder / "spectrograms.png") as path:
+        with replacing(folder / SPECTROGRAMS) as path:
             plots.spectrograms(path, {name: _mono(one, rate) for name, one in recordings.items()}, rate)
         with replacing(folder / "sampling.png") as path:
             plots.sampling(path, self._statistics)
@@ -97,7 +100,7 @@ class Diagnostics(Observer):
             steps = [vars(one) for one in self._statistics]
             path.write_text(json.dumps({**result.to_dict(), "steps_statistics": steps}, indent=1) + "\n")
         self._statistics, self._way = [], []
-        return str(folder)
+        return folder
 
 
 def _mono(recording: Recording, sample_rate_hz: int) -> np.ndarray:

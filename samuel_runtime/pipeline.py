@@ -23,6 +23,7 @@ from samuel_runtime.level import Level, gain_from_db
 from samuel_runtime.manifest import GraphName, Manifest
 from samuel_runtime.noise import noise
 from samuel_runtime.observer import Observer, Step
+from samuel_runtime.preference import preferred
 from samuel_runtime.samplers import sample, trailing_timesteps
 from samuel_runtime.windows import Window, hold, windows
 
@@ -65,7 +66,7 @@ class Samuel:
 
         Args:
             bundle: the folder; None is the bundle inside the package.
-            provider: where the graphs run.
+            provider: where the graphs run; AUTO is what `samuel-run --doctor` measured as fastest, else the CPU.
             threads: CPU threads; None is one per physical core.
 
         Raises:
@@ -73,10 +74,11 @@ class Samuel:
         """
         opened = Bundle.open(bundle)
         manifest = opened.manifest
+        where = preferred(opened) if provider is Provider.AUTO else provider
 
         def engine(name: GraphName) -> Engine:
             file = str(opened.folder / manifest.graphs[name].file)
-            return open_engine(opened.read_graph(name), file, provider, threads)
+            return open_engine(opened.read_graph(name), file, where, threads)
 
         codec = Codec(engine(GraphName.ENCODER), engine(GraphName.DECODER), manifest.codec, manifest.statistics)
         conditioning, timesteps = engine(GraphName.CONDITIONING), engine(GraphName.TIMESTEPS)
@@ -103,7 +105,7 @@ class Samuel:
         facts, observer = self.manifest.codec, observer or Observer()
         gain = _encoder_gain(recording.level)
         blocks = (gain * block for block in resampled(recording, facts.sample_rate_hz, facts.channels))
-        frames = self._padded_frames(recording)
+        frames = self.frames_of(recording)
         return self.codec.encode(blocks, frames, lambda done, total: observer.progress("encode", done, total))
 
     def conditioned(self, vocals_latents: np.ndarray) -> Conditioned:
@@ -179,7 +181,8 @@ class Samuel:
         for index, (t, x) in enumerate(zip(timesteps, steps, strict=True)):
             yield Step(index, t, x[0])
 
-    def _padded_frames(self, recording: Recording) -> int:
+    def frames_of(self, recording: Recording) -> int:
+        """Latent frames of a recording, padded to a length the model takes."""
         facts, codec = self.manifest.model, self.manifest.codec
         frames = -(-resampled_count(recording, codec.sample_rate_hz) // codec.hop_samples)
         return -(-max(frames, facts.frames_min) // facts.frames_multiple) * facts.frames_multiple

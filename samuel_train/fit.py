@@ -81,9 +81,10 @@ def learning_rate(config: FitConfig, progress: float) -> float:
 class _Run:
     """The parts of a run and its loop."""
 
-    def __init__(self, data: Latents, out: Path, config: FitConfig, accelerator: Accelerator, resume: bool) -> None:
-        self.config, self.out, self.data, self.accelerator = config, out, data, accelerator
-        self.split = split_songs(data, config.validation_fraction, config.seed)
+    def __init__(
+        self, data: Latents, split: Split, out: Path, config: FitConfig, accelerator: Accelerator, resume: bool
+    ) -> None:
+        self.data, self.split, self.out, self.config, self.accelerator = data, split, out, config, accelerator
         self.statistics = latent_statistics(data, self.split.training)
         share = (accelerator.process_index, accelerator.num_processes)
         self.batches = Batches(data, self.split.training, self.statistics, config, *share)

@@ -16,7 +16,8 @@ _NAMES = {
     Provider.DIRECTML: "DmlExecutionProvider",
     Provider.COREML: "CoreMLExecutionProvider",
 }
-_INSTALL = {
+INSTALL = {
+    Provider.CPU: "pip install 'samuel-deploy[cpu]'",
     Provider.CUDA: "pip uninstall onnxruntime && pip install 'samuel-deploy[gpu]'",
     Provider.TENSORRT: "pip uninstall onnxruntime && pip install 'samuel-deploy[gpu]'",
     Provider.OPENVINO: "pip uninstall onnxruntime && pip install onnxruntime-openvino",
@@ -34,17 +35,17 @@ class OnnxEngine:
         Args:
             model: a whole, self-contained ONNX file.
             name: what to call it in messages.
-            provider: where to run; AUTO takes the CPU.
+            provider: where to run, not AUTO.
             threads: of one operator; None leaves it to ONNX Runtime (one per physical core).
 
         Raises:
             UserError: the provider is not in this build or does not start, or the model is refused.
         """
-        self.provider: Provider = Provider.CPU if provider is Provider.AUTO else provider
+        self.provider: Provider = provider
         if self.provider not in available_providers():
             raise UserError(
                 f"--provider {self.provider.value}: this ONNX Runtime has only "
-                f"{', '.join(p.value for p in available_providers())}; add it with `{_INSTALL[self.provider]}`"
+                f"{', '.join(p.value for p in available_providers())}; add it with `{INSTALL[self.provider]}`"
             )
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
