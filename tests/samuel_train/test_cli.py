@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from samuel_runtime.errors import UserError
 from samuel_train import cli, fit_cli, kaggle
@@ -74,6 +76,15 @@ def test_mistakes_are_one_line_and_exit_with_two(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("_one_thread")
 def test_prepare_then_fit_then_resume(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
