@@ -14,7 +14,9 @@ from samuel_export.parity import Comparison, check_fingerprints, check_sides, re
 from samuel_export.probes import probes
 from samuel_export.sides import RuntimeSide, TorchSide
 from samuel_export.storage import Storage, stored
+from samuel_export.structure import structural_faults
 from samuel_runtime.bundle import Bundle
+from samuel_runtime.choices import Provider
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing_dir
 from samuel_runtime.manifest import (
@@ -102,7 +104,7 @@ def verify_bundle(folder: Path, say: Say, reference: tuple[Checkpoint, Codec] | 
         checkpoint, codec = reference
         comparisons = _prove(folder, TorchSide(checkpoint.build(), codec, checkpoint.statistics), storage, say)
     else:
-        side = RuntimeSide(Samuel.load(folder))
+        side = RuntimeSide(Samuel.load(folder, Provider.CPU))
         wanted = probes(manifest.model, manifest.codec, manifest.statistics, storage)
         comparisons = check_fingerprints(wanted, side, manifest.parity)
         for one in comparisons:
@@ -166,8 +168,10 @@ def _codec_facts(codec: Codec) -> CodecFacts:
 
 
 def _prove(folder: Path, expected: TorchSide, storage: Storage, say: Say) -> list[Comparison]:
-    samuel = Samuel.load(folder)
+    samuel = Samuel.load(folder, Provider.CPU)
     manifest = samuel.manifest
+    if faults := list(structural_faults(manifest)):
+        raise ParityError(f"the exported graphs do not fit each other, so no bundle was written: {'; '.join(faults)}")
     wanted = probes(manifest.model, manifest.codec, manifest.statistics, storage)
     comparisons = check_sides(wanted, RuntimeSide(samuel), expected)
     for one in comparisons:
