@@ -12,9 +12,8 @@ import numpy as np
 from onnx import TensorProto
 
 from samuel_export.builder import GraphBuilder
-from samuel_export.rewrite import Linear
+from samuel_export.rewrite import Linear, frequencies
 from samuel_train.config import Alignment, ModelConfig
-from samuel_train.embedding import LONGEST_PERIOD
 
 _EVERYTHING = np.iinfo(np.int64).max  # slice ends: to the end of the axis
 
@@ -142,7 +141,7 @@ def _rotated(g: GraphBuilder, x: str, depth: int) -> str:
     angle = g.op(
         "Mul",
         g.op("Unsqueeze", g.op("Cast", positions, to=TensorProto.FLOAT), g.ints(1)),
-        g.weight(LONGEST_PERIOD ** (-2 * np.arange(depth // 2) / depth)[None]),
+        g.weight(frequencies(depth)),
     )  # (frames, d / 2)
     shape = g.op("Concat", g.op("Shape", x, start=0, end=1), g.op("Shape", angle), axis=0)
     cosine, sine = (g.op("Expand", g.op(kind, angle), shape) for kind in ("Cos", "Sin"))  # (rows, frames, d / 2)

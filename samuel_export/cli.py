@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from samuel_runtime import console
 
@@ -23,7 +24,9 @@ _RUNS = Path("runs")
 @click.option("--guidance", type=click.FloatRange(0, 100), default=3.0, help="The bundle's default guidance scale.")
 @click.option("--verify", type=click.Path(path_type=Path), metavar="BUNDLE",
               help="Repeat the parity report of a bundle instead of making one.")  # fmt: skip
+@click.pass_context
 def command(
+    context: click.Context,
     checkpoint: Path | None,
     output: Path | None,
     codec_location: str | None,
@@ -48,6 +51,7 @@ def command(
         return found, load_codec(codec_location or found.provenance.get("codec", _DEFAULT_CODEC))
 
     if verify is not None:
+        _refuse_idle_options(context)
         passed = verify_bundle(verify, say, loaded(checkpoint) if checkpoint is not None else None)
         click.echo(f"{verify}: {'equal' if passed else 'NOT equal'} to its model")
         return 0 if passed else 1
@@ -62,6 +66,15 @@ def command(
         return 1
     click.echo(str(target))
     return 0
+
+
+def _refuse_idle_options(context: click.Context) -> None:
+    idle = {"output", "weights", "guidance"}
+    if context.params["checkpoint"] is None:
+        idle.add("codec_location")
+    for option in context.command.params:
+        if option.name in idle and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option.opts[-1]} has no effect on this --verify; leave it out", context)
 
 
 def newest_checkpoint(runs: Path) -> Path:

@@ -23,7 +23,6 @@ from samuel_export.alignment_graph import Memory, conv1x1, write_attention, writ
 from samuel_export.builder import Axis, GraphBuilder
 from samuel_train.attention import mixing_weights
 from samuel_train.config import ModelConfig
-from samuel_train.embedding import LONGEST_PERIOD
 from samuel_train.model import Denoiser
 from samuel_train.unet import Downsample, ResidualBlock
 
@@ -45,9 +44,8 @@ def timesteps_graph(model: Denoiser) -> onnx.ModelProto:
     """t (batch,) int64 -> "film", "mixing", "align_bias" and "bottom_bias", (batch, ...) each."""
     config, g = model.config, GraphBuilder("timesteps")
     t = g.input("t", ["batch"], TensorProto.INT64)
-    half = config.time_width // 2
     position = g.op("Unsqueeze", g.op("Cast", t, to=TensorProto.FLOAT), g.ints(1))
-    angles = g.op("Mul", position, g.weight(LONGEST_PERIOD ** -(np.arange(half) / half)[None]))
+    angles = g.op("Mul", position, g.weight(rewrite.frequencies(config.time_width)))
     embedding = g.op("Concat", g.op("Sin", angles), g.op("Cos", angles), axis=1)  # e(t), (batch, time width)
     hidden = _gemm(g, embedding, rewrite.linear(model.time_mlp[0]))
     hidden = _gemm(g, _silu(g, hidden), rewrite.linear(model.time_mlp[2]))  # m(t)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import onnx
+from pydantic import ValidationError
 
 from samuel_export import denoiser_graphs
 from samuel_export.codec_graphs import decoder_graph, encoder_graph
@@ -14,7 +15,6 @@ from samuel_export.parity import Comparison, check_fingerprints, check_sides, re
 from samuel_export.probes import probes
 from samuel_export.sides import RuntimeSide, TorchSide
 from samuel_export.storage import Storage, stored
-from samuel_export.structure import structural_faults
 from samuel_runtime.bundle import Bundle
 from samuel_runtime.choices import Provider
 from samuel_runtime.errors import UserError
@@ -31,6 +31,7 @@ from samuel_runtime.manifest import (
     TensorFacts,
 )
 from samuel_runtime.pipeline import Samuel
+from samuel_runtime.structure import structural_faults
 from samuel_train.checkpoint import Checkpoint
 from samuel_train.codec import Codec, decoder_context_frames, encoder_context_frames
 from samuel_train.model import FRAMES_MULTIPLE, Denoiser
@@ -60,7 +61,7 @@ def write_bundle(checkpoint: Checkpoint, codec: Codec, out: Path, storage: Stora
         say: takes lines of progress.
 
     Raises:
-        UserError: the codec does not fit the checkpoint, or ``out`` is something other than a bundle.
+        UserError: the codec does not fit the checkpoint, a bundle cannot hold them, or ``out`` is something else.
         ParityError: the report fails; no bundle is left.
     """
     if codec.facts.latent_channels != checkpoint.config.latent_channels:
@@ -70,18 +71,23 @@ def write_bundle(checkpoint: Checkpoint, codec: Codec, out: Path, storage: Stora
         )
     if out.exists() and not (out / MANIFEST_NAME).is_file():
         raise UserError(f"{out}: exists and is not a bundle; choose another folder with -o")
+    model_facts, codec_facts = _facts(checkpoint, codec, guidance)
     model = checkpoint.build()
     with replacing_dir(out) as folder:
         graphs = {name: _write_graph(folder, name, graph, storage, say) for name, graph in _graphs(model, codec)}
         manifest = Manifest(
             schema_version=SCHEMA_VERSION,
-            model=_model_facts(checkpoint, guidance),
-            codec=_codec_facts(codec),
+            model=model_facts,
+            codec=codec_facts,
             graphs=graphs,
             parity={},
             provenance={**checkpoint.provenance, "codec": codec.provenance, "codec_licence": codec.licence,
                         "storage": storage.value},
         )  # fmt: skip
+        if faults := list(structural_faults(manifest)):
+            raise ParityError(
+                f"the exported graphs do not fit each other; no bundle was written: {'; '.join(faults)}"
+            )
         _write_manifest(folder, manifest)
         comparisons = _prove(folder, TorchSide(model, codec, checkpoint.statistics), storage, say)
         report = report_of(comparisons)
@@ -99,9 +105,16 @@ def verify_bundle(folder: Path, say: Say, reference: tuple[Checkpoint, Codec] | 
         UserError: the bundle is not in order.
     """
     manifest = Bundle.open(folder).manifest
-    storage = Storage(manifest.provenance.get("storage", Storage.FP32.value))
+    try:
+        storage = Storage(manifest.provenance.get("storage", Storage.FP32.value))
+    except ValueError as error:
+        raise UserError(f"{folder / MANIFEST_NAME}: {error}; export the bundle again") from error
     if reference is not None:
         checkpoint, codec = reference
+        differing = _differing_facts(manifest, *_facts(checkpoint, codec, manifest.model.guidance))
+        if differing:  # both sides of a probe take these from the manifest, so no probe would show it
+            say(f"FAIL facts that are not the model's: {', '.join(differing)}")
+            return False
         comparisons = _prove(folder, TorchSide(checkpoint.build(), codec, checkpoint.statistics), storage, say)
     else:
         side = RuntimeSide(Samuel.load(folder, Provider.CPU))
@@ -141,6 +154,22 @@ def _tensor_facts(value: onnx.ValueInfoProto) -> TensorFacts:
     return TensorFacts(name=value.name, dtype=dtype, shape=tuple(d.dim_param or d.dim_value for d in tensor.shape.dim))
 
 
+def _facts(checkpoint: Checkpoint, codec: Codec, guidance: float) -> tuple[ModelFacts, CodecFacts]:
+    try:
+        return _model_facts(checkpoint, guidance), _codec_facts(codec)
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = " ".join([error.title, *map(str, first["loc"])])
+        raise UserError(f"{what}: {first['msg']}; a bundle needs a checkpoint and codec within these bounds") from error
+
+
+def _differing_facts(manifest: Manifest, model: ModelFacts, codec: CodecFacts) -> list[str]:
+    """Names of the facts in which a manifest differs, but for the sizes that are the exporter's choice."""
+    pairs = ((manifest.model, model), (manifest.codec, codec))
+    differing = [name for said, true in pairs for name, value in true if getattr(said, name) != value]
+    return [name for name in differing if name not in ("frames", "chunk_frames")]
+
+
 def _model_facts(checkpoint: Checkpoint, guidance: float) -> ModelFacts:
     config = checkpoint.config
     return ModelFacts(
@@ -170,8 +199,6 @@ def _codec_facts(codec: Codec) -> CodecFacts:
 def _prove(folder: Path, expected: TorchSide, storage: Storage, say: Say) -> list[Comparison]:
     samuel = Samuel.load(folder, Provider.CPU)
     manifest = samuel.manifest
-    if faults := list(structural_faults(manifest)):
-        raise ParityError(f"the exported graphs do not fit each other, so no bundle was written: {'; '.join(faults)}")
     wanted = probes(manifest.model, manifest.codec, manifest.statistics, storage)
     comparisons = check_sides(wanted, RuntimeSide(samuel), expected)
     for one in comparisons:

@@ -14,6 +14,7 @@ import numpy as np
 
 from samuel_export.probes import Probe
 from samuel_export.sides import Side
+from samuel_runtime.errors import UserError
 
 _PROJECTIONS = 32
 _FINGERPRINT_SLACK = 3.0  # a projection onto 32 directions estimates a relative error within this factor
@@ -57,8 +58,6 @@ def compare(name: str, actual: np.ndarray, expected: np.ndarray, limit: float) -
         return Comparison(name, limit, infinite, -infinite, infinite, infinite, infinite, fingerprint(expected))
     error = np.abs(actual.astype(np.float64) - expected)
     relative = float(np.linalg.norm(error)) / max(float(np.linalg.norm(expected.astype(np.float64))), 1e-30)
-    if not np.isfinite(actual).all():
-        relative = float("inf")
     return Comparison(
         name=name,
         limit=limit,
@@ -77,8 +76,15 @@ def check_sides(probes: Iterable[Probe], actual: Side, expected: Side) -> list[C
 
 
 def check_fingerprints(probes: Iterable[Probe], actual: Side, report: dict[str, Any]) -> list[Comparison]:
-    """Run every probe on the bundle alone, against the fingerprints that its report keeps."""
-    kept = {entry["name"]: np.array(entry["fingerprint"]) for entry in report.get("probes", [])}
+    """Run every probe on the bundle alone, against the fingerprints that its report keeps; one that is missing fails.
+
+    Raises:
+        UserError: the report is not one that :func:`report_of` made.
+    """
+    try:
+        kept = {entry["name"]: np.array(entry["fingerprint"], np.float64) for entry in report.get("probes", [])}
+    except (TypeError, KeyError, ValueError) as error:
+        raise UserError(f"the bundle's parity report is damaged ({error!r}); export the bundle again") from error
     found = []
     for probe in probes:
         expected = kept.get(probe.name, np.full(_PROJECTIONS, np.nan))

@@ -28,8 +28,10 @@ def stored(model: onnx.ModelProto, storage: Storage) -> onnx.ModelProto:
     for tensor in graph.initializer:
         if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < _SMALLEST:
             continue
-        name = tensor.name
-        half = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"{name}_fp16")
+        name, values = tensor.name, numpy_helper.to_array(tensor)
+        if np.abs(values).max() > np.finfo(np.float16).max:  # such as a mask's
+            continue
+        half = numpy_helper.from_array(values.astype(np.float16), f"{name}_fp16")
         tensor.CopyFrom(half)
         casts.append(helper.make_node("Cast", [half.name], [name], to=TensorProto.FLOAT))
     nodes = [*casts, *graph.node]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import soundfile
 import soxr
 
 from samuel_runtime.errors import UserError
+from samuel_runtime.files import check_name
 from samuel_runtime.level import Level, Meter
 
 BLOCK_SAMPLES = 1 << 16
@@ -122,7 +124,7 @@ class AudioFile:
         """
         path = Path(path)
         _check_exists(path)
-        with _decoding(path), _without_decoder_chatter():
+        with _decoding(path), without_decoder_chatter():
             info = soundfile.info(path, verbose=True)
         _check_format(str(path), info.samplerate, info.channels, info.frames)
         _check_promises(path, info.extra_info)
@@ -182,7 +184,7 @@ def _laid_out(block: np.ndarray, channels: int) -> np.ndarray:
 
 def _file_blocks(path: Path) -> Iterator[np.ndarray]:
     with _decoding(path):
-        with _without_decoder_chatter():
+        with without_decoder_chatter():
             file = soundfile.SoundFile(path)
         with file:
             # Not SoundFile.blocks(): it trusts the header's length and fills the rest with old samples.
@@ -192,13 +194,16 @@ def _file_blocks(path: Path) -> Iterator[np.ndarray]:
 
 
 def _check_exists(path: Path) -> None:
-    if path.is_dir():
+    check_name(path)
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; check the name and the folder") from error
+    if stat.S_ISDIR(status.st_mode):
         raise UserError(f"{path}: is a folder, not a recording; name the audio files inside it")
-    if not path.exists():
-        raise UserError(f"{path}: no such file; check the name and the folder")
-    if not path.is_file():
+    if not stat.S_ISREG(status.st_mode):
         raise UserError(f"{path}: is not a regular file; save the recording to disk first")
-    if path.stat().st_size == 0:
+    if status.st_size == 0:
         raise UserError(f"{path}: the file is empty; record or export it again")
 
 
@@ -248,7 +253,7 @@ def _decoding(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _without_decoder_chatter() -> Iterator[None]:
+def without_decoder_chatter() -> Iterator[None]:
     """Silence what libmpg123 prints to the C library's stderr when it opens a damaged MP3; we say it better."""
     with tempfile.TemporaryFile() as sink:
         kept = os.dup(2)

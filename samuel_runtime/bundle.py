@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import GraphName, Manifest
+from samuel_runtime.manifest import MANIFEST_NAME, GraphName, Manifest
 from samuel_runtime.onnx_guard import check_onnx
+from samuel_runtime.structure import structural_faults
 
 PACKAGED_BUNDLE = Path(__file__).parent / "assets" / "bundle"
 
@@ -30,7 +31,10 @@ class Bundle:
             UserError: the folder is missing or its manifest is not in order.
         """
         folder = PACKAGED_BUNDLE if folder is None else Path(folder)
-        return cls(folder, Manifest.read(folder))
+        manifest = Manifest.read(folder)
+        for fault in structural_faults(manifest):
+            raise UserError(f"{folder / MANIFEST_NAME}: {fault}; export the bundle again")
+        return cls(folder, manifest)
 
     def read_graph(self, name: GraphName) -> bytes:
         """The bytes of one graph: read once, of the promised size and hash, reaching nowhere else.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import click
@@ -14,6 +15,8 @@ def run(command: click.Command) -> None:
 
     Everything that a ``UserError`` or click's own usage errors say goes to stderr as one line.
     """
+    # A polite kill ends as an exception too, so that half-written files are removed on the way out.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         code = command.main(standalone_mode=False)
     except UserError as error:

@@ -22,7 +22,7 @@ def replacing(path: Path) -> Iterator[Path]:
         UserError: if the folder cannot be written to or the disk is full.
     """
     path = Path(path)
-    with _explained(path):
+    with explained(path):
         handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
@@ -42,7 +42,7 @@ def replacing_dir(path: Path) -> Iterator[Path]:
         UserError: if the parent folder cannot be written to or the disk is full.
     """
     path = Path(path)
-    with _explained(path):
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
         try:
@@ -60,7 +60,12 @@ def replacing_dir(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
+    """Turn what the file system refuses while ``path`` is made into words.
+
+    Raises:
+        UserError: in place of any OSError.
+    """
     try:
         yield
     except OSError as error:
@@ -68,6 +73,26 @@ def _explained(path: Path) -> Iterator[None]:
             f"{path}: cannot be written ({error.strerror or error}); choose a folder that exists, "
             "is writable and has space, with -o"
         ) from error
+
+
+def check_name(path: Path) -> None:
+    """Refuse a file name that is not text, as no audio library opens it.
+
+    Raises:
+        UserError: it holds bytes that are no Unicode.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{path}: the name is not readable text; give the file another name") from error
+
+
+def is_folder(path: Path) -> bool:
+    """Whether ``path`` is a folder; a name that the file system refuses is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _umask() -> int:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from samuel_runtime.diffusion import Prediction
 from samuel_runtime.errors import UserError
+from samuel_runtime.files import is_folder
 from samuel_runtime.statistics import Statistics
 
 SCHEMA_VERSION = 1
@@ -164,7 +165,7 @@ class Manifest(_Strict):
             UserError: missing, oversized, not JSON, of a newer schema, or wrong in any field.
         """
         path = folder / MANIFEST_NAME
-        if not folder.is_dir():
+        if not is_folder(folder):
             raise UserError(f"{folder}: no such bundle folder; make one with `samuel-export`, or leave --bundle out")
         if not path.is_file():
             raise UserError(f"{folder}: is not a bundle ({MANIFEST_NAME} is missing); copy it again, whole")

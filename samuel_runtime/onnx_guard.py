@@ -2,8 +2,8 @@
 
 The runtime has no `onnx` package, so this reads the protobuf wire format directly: just enough of it to walk
 every message of a model that can hold an operator or a tensor. External data is refused wherever a tensor can
-hide (initialisers, attributes, sparse tensors, subgraphs, functions, training graphs), and so is every operator
-domain other than the standard one and `com.microsoft`.
+hide (initialisers, attributes, sparse tensors, subgraphs, functions, training graphs), and so are compiled code
+and every operator domain other than the standard one and `com.microsoft`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from samuel_runtime.errors import UserError
 
 DOMAINS = frozenset({"", "ai.onnx", "com.microsoft"})
+COMPILED = "EPContext"
+"""The `com.microsoft` operator that loads code compiled for a device, from inside the model or from any file."""
 
 _DEEPEST = 64  # real graphs nest two or three levels; a bomb nests thousands
 
@@ -29,7 +31,10 @@ _CHILDREN = {
     "Tensor": {},
 }
 _DOMAIN_FIELD = {"Node": 7, "OperatorSet": 1, "Function": 10}
+_OPERATOR_FIELD = {"Node": 4}
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # of a Tensor
+
+_LARGEST_NUMBER = (1 << 29) - 1  # readers disagree on tags beyond 32 bits, so a field could hide behind one
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -42,7 +47,7 @@ def check_onnx(model: bytes, name: str) -> None:
         name: what to call it in the message.
 
     Raises:
-        UserError: not an ONNX model, external data, or a foreign operator domain.
+        UserError: not an ONNX model, external data, compiled code, or a foreign operator domain.
     """
     view = memoryview(model)
     try:
@@ -61,15 +66,20 @@ class _MalformedError(Exception):
 def _walk(message: memoryview, kind: str, name: str, depth: int) -> None:
     if depth > _DEEPEST:
         raise _MalformedError("it nests too deeply")
-    children, domain_field = _CHILDREN[kind], _DOMAIN_FIELD.get(kind)
+    children, domain_field, operator_field = _CHILDREN[kind], _DOMAIN_FIELD.get(kind), _OPERATOR_FIELD.get(kind)
     for number, wire, value in _fields(message):
         if number == domain_field:
-            domain = _bytes(wire, value).tobytes().decode("utf-8", "replace")
+            domain = _text(wire, value)
             if domain not in DOMAINS:
                 raise UserError(
                     f"{name}: uses operators of the domain {domain[:60]!r}; only standard ONNX and "
                     "com.microsoft operators are run, so export the bundle again"
                 )
+        elif number == operator_field and _text(wire, value) == COMPILED:
+            raise UserError(
+                f"{name}: holds code compiled for a device ({COMPILED}), which is refused; "
+                "export the bundle again, as plain ONNX"
+            )
         elif kind == "Tensor" and (number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0)):
             raise UserError(
                 f"{name}: keeps weights in another file (external data), which is refused; "
@@ -85,12 +95,18 @@ def _bytes(wire: int, value: int | memoryview) -> memoryview:
     return value
 
 
+def _text(wire: int, value: int | memoryview) -> str:
+    return _bytes(wire, value).tobytes().decode("utf-8", "replace")
+
+
 def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
     """(field number, wire type, value) of every field; lengths are checked before they are used."""
     position, end = 0, len(message)
     while position < end:
         tag, position = _varint(message, position)
         number, wire = tag >> 3, tag & 7
+        if not 0 < number <= _LARGEST_NUMBER:
+            raise _MalformedError("it is not protobuf")
         if wire == _VARINT:
             value, position = _varint(message, position)
             yield number, wire, value
@@ -101,7 +117,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
             size = 8 if wire == _FIXED64 else 4
         else:
             raise _MalformedError("it is not protobuf")
-        if number == 0 or size > end - position:
+        if size > end - position:
             raise _MalformedError("it is cut short or not protobuf")
         yield number, wire, message[position : position + size]
         position += size

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import soundfile
 
-from samuel_runtime.audio import BLOCK_SAMPLES, Recording, resampled
+from samuel_runtime.audio import BLOCK_SAMPLES, Recording, resampled, without_decoder_chatter
 from samuel_runtime.errors import UserError
-from samuel_runtime.files import replacing
+from samuel_runtime.files import check_name, is_folder
 from samuel_runtime.level import Level, Meter, gain_from_db
 
 FORMATS = {
@@ -24,7 +26,7 @@ FORMATS = {
 """Suffix to container and sample format."""
 
 _LOSSY = frozenset({".ogg", ".mp3"})
-_CEILING, _LOSSY_CEILING = 0.98, 0.85  # a lossy encoder overshoots the peaks it is given
+_CEILING, _LOSSY_CEILING = 0.98, 0.85  # a lossy encoder overshoots the peaks it is given, mostly by less
 _BAND_UNDER_VOICE_DB = -3.0
 
 
@@ -34,11 +36,12 @@ def check_target(path: Path) -> None:
     Raises:
         UserError: unknown suffix, a folder in its place, or a folder that is missing or not writable.
     """
+    check_name(path)
     if path.suffix.lower() not in FORMATS:
         raise UserError(f"{path}: cannot write {path.suffix or 'a file without suffix'}; use {', '.join(FORMATS)}")
-    if path.is_dir():
+    if is_folder(path):
         raise UserError(f"{path}: is a folder; name a file in it")
-    if not path.parent.is_dir():
+    if not is_folder(path.parent):
         raise UserError(f"{path.parent}: no such folder; make it with `mkdir -p {path.parent}`")
     probe = path.with_name(f".{path.name}.probe")
     try:
@@ -46,7 +49,7 @@ def check_target(path: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise UserError(
-            f"{path.parent}: cannot be written to ({error.strerror}); choose another folder with -o"
+            f"{path}: cannot be written ({error.strerror}); choose another name or folder with -o"
         ) from error
 
 
@@ -101,24 +104,46 @@ def peak_of(blocks: Iterator[np.ndarray]) -> float:
 
 
 def write_audio(path: Path, blocks: Callable[[], Iterator[np.ndarray]], peak: float, sample_rate_hz: int) -> float:
-    """Write a waveform of a known peak, turned down as a whole if it would clip.
+    """Write a waveform of a known peak to a file, turned down as a whole if it would clip there.
 
     Returns:
         The gain that was applied.
 
     Raises:
-        UserError: the folder cannot be written to or the disk is full; an existing file stays as it was.
+        OSError: the file cannot be written or the disk is full.
     """
     gain = safe_gain(peak, path)
-    container, subtype = FORMATS[path.suffix.lower()]
-    with replacing(path) as temporary:
-        try:
-            stream = blocks()
-            first = next(stream)
-            with soundfile.SoundFile(temporary, "w", sample_rate_hz, first.shape[1], subtype, format=container) as file:
-                file.write(gain * first)
-                for block in stream:
-                    file.write(gain * block)
-        except soundfile.LibsndfileError as error:
-            raise OSError(0, f"{error.error_string.rstrip('.')}; is the disk full?") from error
+    _encode(path, blocks, gain, sample_rate_hz)
+    decoded_peak = _decoded_peak(path) if path.suffix.lower() in _LOSSY else 0.0
+    if decoded_peak > 1:
+        gain *= _LOSSY_CEILING / decoded_peak
+        _encode(path, blocks, gain, sample_rate_hz)
     return gain
+
+
+def _encode(path: Path, blocks: Callable[[], Iterator[np.ndarray]], gain: float, sample_rate_hz: int) -> None:
+    container, subtype = FORMATS[path.suffix.lower()]
+    try:
+        stream = blocks()
+        first, written = next(stream), 0
+        with soundfile.SoundFile(path, "w", sample_rate_hz, first.shape[1], subtype, format=container) as file:
+            for block in chain([first], stream):
+                file.write(gain * block)
+                written += len(block)
+        _check_end(path, written)
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string.rstrip(".") or "its end is missing"
+        raise OSError(errno.EIO, f"{reason}; is the disk full?") from error
+
+
+def _decoded_peak(path: Path) -> float:
+    with soundfile.SoundFile(path) as file:
+        return peak_of(file.blocks(BLOCK_SAMPLES, dtype="float32"))
+
+
+def _check_end(path: Path, samples: int) -> None:
+    # FLAC, OGG and MP3 encoders write their last block on closing, where libsndfile drops errors.
+    with without_decoder_chatter(), soundfile.SoundFile(path) as file:
+        file.seek(samples - 1)
+        if not len(file.read(1)):
+            raise OSError(errno.EIO, "its end is missing; is the disk full?")

@@ -25,7 +25,7 @@ from samuel_runtime.noise import noise
 from samuel_runtime.observer import Observer, Step
 from samuel_runtime.preference import preferred
 from samuel_runtime.samplers import sample, trailing_timesteps
-from samuel_runtime.windows import Window, hold, windows
+from samuel_runtime.windows import OVERLAP_FRAMES, Window, hold, windows
 
 _VOICE_RMS_DB = (-32.0, -12.0)
 """The levels of recorded voices that a codec is trained on; others are brought to the nearer end."""
@@ -77,8 +77,13 @@ class Samuel:
         where = preferred(opened) if provider is Provider.AUTO else provider
 
         def engine(name: GraphName) -> Engine:
-            file = str(opened.folder / manifest.graphs[name].file)
-            return open_engine(opened.read_graph(name), file, where, threads)
+            facts = manifest.graphs[name]
+            file = str(opened.folder / facts.file)
+            found = open_engine(opened.read_graph(name), file, where, threads)
+            said = {t.name for t in facts.inputs}, tuple(t.name for t in facts.outputs)
+            if (found.inputs, found.outputs) != said:
+                raise UserError(f"{file}: has other inputs or outputs than its manifest says; export the bundle again")
+            return found
 
         codec = Codec(engine(GraphName.ENCODER), engine(GraphName.DECODER), manifest.codec, manifest.statistics)
         conditioning, timesteps = engine(GraphName.CONDITIONING), engine(GraphName.TIMESTEPS)
@@ -141,7 +146,7 @@ class Samuel:
         facts, observer = self.manifest.model, observer or Observer()
         if settings.steps > facts.timesteps:
             raise UserError(f"--steps {settings.steps}: this bundle's schedule has only {facts.timesteps} timesteps")
-        spans = windows(vocals.shape[1], facts.frames)
+        spans = windows(vocals.shape[1], facts.frames, min(OVERLAP_FRAMES, facts.frames // 2))
         song = np.empty_like(vocals)
         for index, window in enumerate(spans):
             span = slice(window.start, window.start + window.frames)

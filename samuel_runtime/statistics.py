@@ -31,7 +31,8 @@ class Statistics:
 
     def __post_init__(self) -> None:
         for name in _VECTORS:
-            vector = np.asarray(getattr(self, name), dtype=np.float32)
+            with np.errstate(over="ignore"):  # what single precision cannot hold is refused below, as infinite
+                vector = np.asarray(getattr(self, name), dtype=np.float32)
             if vector.ndim != 1 or vector.size != np.asarray(self.vocals_mean).size:
                 raise UserError(f"statistics: {name} must be one number per channel")
             if not np.isfinite(vector).all() or (name.endswith("std") and not (vector > 0).all()):
@@ -76,5 +77,5 @@ class Statistics:
             raise UserError(f"statistics: expected exactly the entries {', '.join(sorted(names))}")
         try:
             return cls(**values)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise UserError(f"statistics: {error}") from error

@@ -14,6 +14,7 @@ import numpy as np
 
 from samuel_runtime.audio import AudioFile
 from samuel_runtime.errors import UserError
+from samuel_runtime.files import explained, is_folder, replacing
 from samuel_runtime.level import Level
 from samuel_runtime.observer import Observer
 from samuel_runtime.output import Band, check_target, peak_of, write_audio
@@ -115,23 +116,37 @@ def make_takes(samuel: Samuel, takes: list[Take], observer: Observer | None = No
         with _timed(seconds, "sample"):
             song = samuel.generate(latents, take.settings, observer)
         codec = samuel.manifest.codec
-        with tempfile.TemporaryDirectory(prefix=".samuel-", dir=take.accompaniment.parent) as scratch:
-            band = Band(Path(scratch) / "band.f32", codec.sample_rate_hz, codec.channels)
+        with explained(take.accompaniment), _scratch_folder(take.accompaniment.parent) as scratch:
+            band = Band(scratch / "band.f32", codec.sample_rate_hz, codec.channels)
             with _timed(seconds, "decode"):
                 band.fill(samuel.decode(song, take.voice, observer))
             with _timed(seconds, "write"):
-                gain = write_audio(take.accompaniment, band.blocks, band.level.peak, codec.sample_rate_hz)
-                if take.mix is not None:
-                    peak = peak_of(band.mixed_with(take.voice))
-                    write_audio(take.mix, lambda: band.mixed_with(take.voice), peak, codec.sample_rate_hz)  # noqa: B023
+                gain = _write(take, band)
         yield Result(take, band.level, tuple(_warnings(take, band.level, gain)), seconds)
+
+
+def _write(take: Take, band: Band) -> float:
+    """Write the take's files, both or none; returns the gain of the accompaniment."""
+    with replacing(take.accompaniment) as accompaniment:
+        gain = write_audio(accompaniment, band.blocks, band.level.peak, band.sample_rate_hz)
+        if take.mix is not None:
+            peak = peak_of(band.mixed_with(take.voice))
+            with replacing(take.mix) as mix:
+                write_audio(mix, lambda: band.mixed_with(take.voice), peak, band.sample_rate_hz)
+    return gain
+
+
+@contextmanager
+def _scratch_folder(beside: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix=".samuel-", dir=beside) as folder:
+        yield Path(folder)
 
 
 def _target(voice: Path, output: Path | None, kind: str, seed: int | None, single: bool) -> Path:
     variation = "" if seed is None else f"-seed{seed}"
     if output is None:
         return voice.with_name(f"{voice.stem}.{kind}{variation}.wav")
-    if single and not output.is_dir():
+    if single and not is_folder(output):
         return output.with_name(f"{output.stem}{variation}{output.suffix}")
     return output / f"{voice.stem}.{kind}{variation}.wav"
 

@@ -79,7 +79,8 @@ class Batches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         config = self._config
         lengths = np.arange(config.frames_min, config.frames_max + 1, FRAMES_MULTIPLE)
-        frames = int(generator(config.seed, Stream.LENGTH, step).choice(lengths))
+        # Every octave of lengths as often as another: short crops are cheap, and long ones are still learned.
+        frames = int(generator(config.seed, Stream.LENGTH, step).choice(lengths, p=(1 / lengths) / (1 / lengths).sum()))
         count, channels = len(self._share), self._latents.vocals.shape[1]
         accompaniment = np.empty((count, channels, frames), np.float32)
         vocals = np.empty_like(accompaniment)

@@ -19,7 +19,6 @@ from tqdm import tqdm
 
 from samuel_runtime.diffusion import Schedule
 from samuel_runtime.errors import UserError
-from samuel_runtime.files import replacing
 from samuel_runtime.statistics import Statistics
 from samuel_train.batches import Batch, Batches
 from samuel_train.checkpoint import Checkpoint, save_checkpoint
@@ -30,18 +29,20 @@ from samuel_train.metrics import append_metrics, rewind_metrics
 from samuel_train.model import Denoiser
 from samuel_train.objective import Objective
 from samuel_train.plots import draw_plots
+from samuel_train.runs import (
+    CHECKPOINT_FILE,
+    METRICS_FILE,
+    STATE_FILE,
+    check_same_run,
+    open_run,
+    refuse_other_run,
+)
 from samuel_train.settings import FitConfig, MixedPrecision
 from samuel_train.state import RunState, load_state, save_state
 from samuel_train.validation import Validation, report
 
-CHECKPOINT_FILE = "checkpoint.safetensors"
-METRICS_FILE = "metrics.jsonl"
-SETTINGS_FILE = "settings.json"
-STATE_FILE = Path("last", "state.pt")
-
-_MAY_CHANGE = {"epochs", "max_steps", "max_minutes", "patience", "workers", "save_every_minutes", "log_every_steps"}
-"""Settings of [fit] that a resumed run may change."""
 _CUDA_WORKERS = 4
+_VALIDATION_STEPS_MIN = 100
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,13 @@ def fit(latents: Path, out: Path, config: FitConfig, device: str = "auto", resum
     data = read_latents(latents)
     split = split_songs(data, config.validation_fraction, config.seed)
     accelerator = _accelerator(config, device)
-    _open_run(out, config, resume, accelerator)
+    if resume:
+        check_same_run(out, config)
+    else:
+        refuse_other_run(out)
+    accelerator.wait_for_everyone()  # nobody looks for a run that the main process has already opened
+    if accelerator.is_main_process:
+        open_run(out, config, resume)
     return _Run(data, split, out, config, accelerator, resume).train()
 
 
@@ -95,8 +102,8 @@ class _Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.network = Denoiser(config.model)
+        self.network.to(accelerator.device)
         self.ema = Ema(self.network, config.ema_decay)
-        self.ema.model.to(accelerator.device)
         optimizer = torch.optim.AdamW(
             self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
@@ -109,7 +116,7 @@ class _Run:
 
         steps_per_epoch = math.ceil(len(self.split.training) / config.batch)
         self.steps = config.max_steps or config.epochs * steps_per_epoch
-        self.validate_every = config.validate_every_steps or steps_per_epoch
+        self.validate_every = config.validate_every_steps or max(steps_per_epoch, _VALIDATION_STEPS_MIN)
         self._started_s = time.monotonic() - self.state.elapsed_s
         self._saved_s = -math.inf
         self._plots_due = False
@@ -252,19 +259,6 @@ class _Run:
             yield bar
 
 
-def load_run_settings(out: Path) -> FitConfig:
-    """Settings of the run in ``out``.
-
-    Raises:
-        UserError: if there is no run.
-    """
-    path = out / SETTINGS_FILE
-    try:
-        return FitConfig.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read, so there is no run to continue; leave --resume out") from error
-
-
 def _accelerator(config: FitConfig, device: str) -> Accelerator:
     device = choose_device(device)
     if device == "cpu" and config.mixed_precision is MixedPrecision.FP16:
@@ -275,33 +269,6 @@ def _accelerator(config: FitConfig, device: str) -> Accelerator:
             f"fit config: batch ({config.batch}) must be a multiple of the processes ({accelerator.num_processes})"
         )
     return accelerator
-
-
-def _open_run(out: Path, config: FitConfig, resume: bool, accelerator: Accelerator) -> None:
-    """Make the run's folder, or check that it is the one to continue."""
-    if resume:
-        before, now = load_run_settings(out).to_dict(), config.to_dict()
-        for table, values in now.items():
-            for key, value in values.items():
-                if value != before[table][key] and not (table == "fit" and key in _MAY_CHANGE):
-                    raise UserError(
-                        f"{out}: was started with {key} = {before[table][key]!r}, not {value!r}; "
-                        "keep it, or start a new run without --resume"
-                    )
-    elif (out / STATE_FILE).exists():
-        raise UserError(f"{out}: holds a run already; continue it with --resume or choose another folder with -o")
-    accelerator.wait_for_everyone()  # nobody looks for a state that the main process has already written
-    if accelerator.is_main_process:
-        try:
-            (out / STATE_FILE).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"{out}: cannot be created ({error.strerror}); choose another folder with -o") from error
-        for leftover in (out / STATE_FILE).parent.glob(f".{STATE_FILE.stem}-*"):  # of a run that was killed
-            leftover.unlink()
-        if not resume:
-            (out / METRICS_FILE).unlink(missing_ok=True)
-        with replacing(out / SETTINGS_FILE) as temporary:
-            temporary.write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
 
 
 def _digest(data: Latents, statistics: Statistics) -> str:

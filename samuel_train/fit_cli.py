@@ -13,8 +13,6 @@ from samuel_runtime.errors import UserError
 if TYPE_CHECKING:
     from samuel_train.settings import FitConfig
 
-_RUNS = Path("runs")
-
 
 @click.command("fit")
 @click.argument("latents")
@@ -40,14 +38,17 @@ def command(latents: str, out: Path | None, config: Path | None, resume: bool, d
     """
     from accelerate import PartialState
 
+    from samuel_train.allocator import keep_freed_memory
     from samuel_train.fit import fit
     from samuel_train.kaggle import PREFIX, fetch_latents
+    from samuel_train.runs import RUNS, newest_run
 
     if resume and config is not None:
         raise UserError("--config does not go with --resume: a run keeps its settings; leave --config out")
+    keep_freed_memory()
     folder = fetch_latents(latents.removeprefix(PREFIX)) if latents.startswith(PREFIX) else Path(latents)
     if out is None:
-        out = _newest_run() if resume else _RUNS / time.strftime("%Y%m%d-%H%M%S")
+        out = newest_run() if resume else RUNS / time.strftime("%Y%m%d-%H%M%S")
     chosen = {name: value for name, value in overrides.items() if value is not None}
     fitted = fit(folder, out, _settings(out, config, resume, chosen), device, resume)
     if PartialState().is_main_process:
@@ -56,17 +57,10 @@ def command(latents: str, out: Path | None, config: Path | None, resume: bool, d
 
 
 def _settings(out: Path, config: Path | None, resume: bool, overrides: dict[str, Any]) -> FitConfig:
-    from samuel_train.fit import load_run_settings
+    from samuel_train.runs import load_run_settings
     from samuel_train.settings import FitConfig, load_settings
 
     base = load_run_settings(out) if resume else FitConfig() if config is None else load_settings(config)
     values = base.to_dict()
     values["fit"] |= overrides
     return FitConfig.from_dict(values)
-
-
-def _newest_run() -> Path:
-    states = sorted(_RUNS.glob("*/last/state.pt"), key=lambda path: path.stat().st_mtime)
-    if not states:
-        raise UserError(f"{_RUNS}: holds no run to continue; leave --resume out, or name the run with -o")
-    return states[-1].parent.parent

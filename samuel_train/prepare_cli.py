@@ -31,10 +31,12 @@ def command(stems: Path, out: Path, location: str, device: str) -> None:
 
     A song is a folder with vocals.* beside accompaniment.*, or beside drums.*, bass.* and other.*
     """
+    from samuel_train.allocator import keep_freed_memory
     from samuel_train.codec import load_codec
     from samuel_train.devices import choose_device
     from samuel_train.prepare import SKIPPED_FILE, prepare
 
+    keep_freed_memory()
     codec = load_codec(location, choose_device(device))
     prepared = prepare(stems, out, codec, location)
     for skip in prepared.skipped:

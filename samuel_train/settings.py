@@ -63,10 +63,10 @@ class FitConfig:
     """Probability that an example is trained without its vocals, for classifier-free guidance."""
     validation_fraction: float = 0.2
     """Share of the songs that is held out."""
-    validation_examples: int = 64
+    validation_examples: int = 32
     """At most so many held-out entries are validated on, the same every time."""
     validate_every_steps: int | None = None
-    """Steps between validations; by default once an epoch."""
+    """Steps between validations; by default once an epoch, but 100 steps apart at least."""
     patience: int = 30
     """Validations without improvement before the run ends."""
     mixed_precision: MixedPrecision = MixedPrecision.NO

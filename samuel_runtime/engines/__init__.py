@@ -14,13 +14,17 @@ class Engine(Protocol):
 
     provider: Provider
     """Where it runs; never AUTO."""
+    inputs: frozenset[str]
+    """Names of what it takes."""
+    outputs: tuple[str, ...]
+    """Names of what it gives, in order."""
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Run the graph: inputs by name, outputs by name."""
 
 
 def open_engine(model: bytes, name: str, provider: Provider, threads: int | None = None) -> Engine:
-    """Load a whole, checked graph on a provider; ``name`` is for messages.
+    """Load a whole, checked graph on a provider other than AUTO; ``name`` is for messages.
 
     Raises:
         UserError: the provider is missing here, or refuses the graph.

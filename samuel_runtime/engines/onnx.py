@@ -49,6 +49,8 @@ class OnnxEngine:
             )
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        # From bytes, ONNX Runtime would also take its own format, which nothing here has checked.
+        options.add_session_config_entry("session.load_model_format", "ONNX")
         if threads is not None:
             options.intra_op_num_threads = threads
         providers = [_NAMES[self.provider]]
@@ -58,7 +60,9 @@ class OnnxEngine:
             self._session = onnxruntime.InferenceSession(model, options, providers=providers)
         except Exception as error:  # ONNX Runtime's exceptions share no base class
             raise UserError(f"{name}: ONNX Runtime cannot load it ({error}); export the bundle again") from error
-        self._outputs = [output.name for output in self._session.get_outputs()]
+        self._name = name
+        self.inputs = frozenset(entry.name for entry in self._session.get_inputs())
+        self.outputs = tuple(entry.name for entry in self._session.get_outputs())
         if self._session.get_providers()[0] != providers[0]:
             raise UserError(
                 f"--provider {self.provider.value}: it is in this ONNX Runtime but did not start; check the GPU's "
@@ -66,8 +70,18 @@ class OnnxEngine:
             )
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Run the graph: inputs by name, outputs by name."""
-        return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
+        """Run the graph: inputs by name, outputs by name.
+
+        Raises:
+            UserError: ONNX Runtime failed: other inputs than the graph has, too little memory, a lost device.
+        """
+        try:
+            outputs = self._session.run(self.outputs, inputs)
+        except Exception as error:  # as above
+            raise UserError(
+                f"{self._name}: ONNX Runtime failed to run it ({error}); try --provider cpu, or export the bundle again"
+            ) from error
+        return dict(zip(self.outputs, outputs, strict=True))
 
 
 def available_providers() -> list[Provider]:

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from samuel_runtime.errors import UserError
-from samuel_train.codec.base import Codec, CodecFacts, decoder_context_frames, encoder_context_frames
+from samuel_train.codec.base import Codec, SignalFacts, decoder_context_frames, encoder_context_frames
 
-__all__ = ["Codec", "CodecFacts", "decoder_context_frames", "encoder_context_frames", "load_codec"]
+__all__ = ["Codec", "SignalFacts", "decoder_context_frames", "encoder_context_frames", "load_codec"]
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 

@@ -13,7 +13,7 @@ _LONGEST_PROBE_FRAMES = 2048
 
 
 @dataclass(frozen=True)
-class CodecFacts:
+class SignalFacts:
     """The shape of a codec's two signals."""
 
     sample_rate_hz: int = 44100
@@ -40,7 +40,7 @@ class Codec(nn.Module):
     decoder: nn.Module
     """(batch, latent_channels, frames) to (batch, channels, frames * hop_samples)."""
 
-    def __init__(self, facts: CodecFacts, provenance: str, licence: str) -> None:
+    def __init__(self, facts: SignalFacts, provenance: str, licence: str) -> None:
         super().__init__()
         self.facts = facts
         """The shape of the two signals."""

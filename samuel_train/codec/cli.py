@@ -18,10 +18,12 @@ _DEFAULT_MINUTES = 30.0
 @click.option("--resume", is_flag=True, help="Continue the run in the folder.")
 def command(stems: Path, out: Path, minutes: float | None, steps: int | None, seed: int, resume: bool) -> None:
     """Train Samuel's small codec on STEMS: song folders with vocals.wav and accompaniment.wav."""
+    from samuel_train.allocator import keep_freed_memory
     from samuel_train.codec.fit import FitSettings, fit_codec
 
     if minutes is None and steps is None:
         minutes = _DEFAULT_MINUTES
+    keep_freed_memory()
     settings = FitSettings(minutes=minutes, steps=steps, seed=seed)
     report = fit_codec(stems, out, settings, resume=resume, say=lambda line: click.echo(line, err=True))
     click.echo(str(report))

@@ -124,7 +124,7 @@ class _Run:
         torch.manual_seed(settings.seed)
         self.settings = settings
         self.out_dir = out_dir
-        self.codec = SmallCodec(config, provenance=f"samuel-train codec, seed {settings.seed}")
+        self.codec = SmallCodec(config)
         self.crop_samples = settings.crop_frames * self.codec.facts.hop_samples
         songs = find_songs(stems, config.sample_rate_hz, self.crop_samples)
         self.training_songs: list[Song]
@@ -240,6 +240,10 @@ class _Run:
             file.write(json.dumps(line) + "\n")
 
     def _save(self) -> None:
+        self.codec.provenance = (
+            f"samuel-train codec: {self.progress.step} steps of {self.settings.batch} crops "
+            f"from {len(self.training_songs)} songs, seed {self.settings.seed}"
+        )
         save_small_codec(self.out_dir, self.codec)
         state = {
             "codec": self.codec.state_dict(),

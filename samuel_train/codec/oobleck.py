@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize, remove_weight_norm
 
 from samuel_runtime.errors import UserError
-from samuel_train.codec.base import Codec, CodecFacts
+from samuel_train.codec.base import Codec, SignalFacts
 
 CLASS_NAME = "AutoencoderOobleck"
 """What ``config.json`` calls this codec under ``_class_name``."""
@@ -42,7 +42,7 @@ class OobleckCodec(Codec):
 
     def __init__(self, autoencoder: Any, provenance: str) -> None:
         config = autoencoder.config
-        facts = CodecFacts(
+        facts = SignalFacts(
             sample_rate_hz=config.sampling_rate,
             hop_samples=math.prod(config.downsampling_ratios),
             channels=config.audio_channels,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from samuel_train.codec.base import Codec, CodecFacts
+from samuel_train.codec.base import Codec, SignalFacts
 from samuel_train.codec.convnext import ConvNextBlock
 from samuel_train.codec.small_config import SmallCodecConfig
 from samuel_train.codec.stft import BINS, LATTICE_SAMPLES, STEPS, Analysis, Synthesis
@@ -153,7 +153,7 @@ class SmallCodec(Codec):
     decoder: SmallDecoder
 
     def __init__(self, config: SmallCodecConfig, provenance: str = "", licence: str = "MIT") -> None:
-        facts = CodecFacts(
+        facts = SignalFacts(
             sample_rate_hz=config.sample_rate_hz,
             hop_samples=LATTICE_SAMPLES,
             channels=_CHANNELS,

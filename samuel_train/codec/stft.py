@@ -9,8 +9,8 @@ a steady partial turns by its distance from the bin's centre only, slowly, and c
 The roll needs no work: samples keep their place modulo 2048, and each of the four windows is split at the
 lattice's border into a part on this cell and a part on the next.
 
-In training mode the transform itself is the FFT library's, five times quicker to differentiate; the two agree
-to rounding.
+Only a graph that is being exported is made of products. In PyTorch the transform is the FFT library's, several
+times quicker to run and to differentiate; the two agree to rounding.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Analysis(nn.Module):
         here, following = cells[:, :, :-1], cells[:, :, 1:]  # (batch, channels, frames, 2048)
         windowed = here.unsqueeze(3) * self.windows_here + following.unsqueeze(3) * self.windows_next
         frames = windowed.flatten(2, 3)  # (batch, channels, 4 frames, 2048)
-        if self.training:
+        if not torch.compiler.is_exporting():
             spectrum = torch.fft.rfft(frames)[..., :BINS]
             return spectrum.real, spectrum.imag
         return self._by_products(frames)
@@ -120,7 +120,7 @@ class Synthesis(nn.Module):
 
     def forward(self, real: Tensor, imaginary: Tensor) -> Tensor:
         """Two of (batch, channels, 4 frames, 1024) to (batch, channels, frames * 2048)."""
-        if self.training:
+        if not torch.compiler.is_exporting():
             # irfft ignores DC's imaginary part, pads the Nyquist bin with zero, and mirrors by itself
             frames = torch.fft.irfft(torch.complex(real, imaginary), n=LATTICE_SAMPLES) * (LATTICE_SAMPLES / 2)
         else:

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from samuel_runtime.errors import UserError
-from samuel_train import cli, fit_cli, kaggle
+from samuel_train import cli, kaggle
+from samuel_train.runs import newest_run
 from tests.samuel_train.toy import ToyCodec, write_latents, write_song
 
 
@@ -158,4 +159,4 @@ def test_newest_run_is_the_one_saved_last(tmp_path: Path, monkeypatch: pytest.Mo
         state.parent.mkdir(parents=True)
         state.touch()
         os.utime(state, (1000 - age, 1000 - age))
-    assert fit_cli._newest_run() == Path("runs/z")
+    assert newest_run() == Path("runs/z")

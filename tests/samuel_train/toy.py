@@ -11,7 +11,7 @@ import soundfile
 import torch
 from torch import nn
 
-from samuel_train.codec.base import Codec, CodecFacts
+from samuel_train.codec.base import Codec, SignalFacts
 from samuel_train.settings import FitConfig
 
 MODEL = {"base_channels": 8, "time_width": 16, "heads": 2}
@@ -53,7 +53,7 @@ class ToyCodec(Codec):
     """Three strided convolutions: a context of some frames, and quick."""
 
     def __init__(self, seed: int = 0) -> None:
-        super().__init__(CodecFacts(sample_rate_hz=8000, hop_samples=16), "a test", "none")
+        super().__init__(SignalFacts(sample_rate_hz=8000, hop_samples=16), "a test", "none")
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.encoder = nn.Sequential(

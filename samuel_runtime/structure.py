@@ -1,4 +1,4 @@
-"""The first stage of a parity check: do the graphs have the inputs and outputs that the runtime hands round?"""
+"""Do the graphs of a bundle have the inputs and outputs that the runtime hands from one to the next?"""
 
 from __future__ import annotations
 

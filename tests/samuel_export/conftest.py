@@ -1,0 +1,18 @@
+"""Fixtures of the export's tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+
+from samuel_export import package
+
+
+@pytest.fixture
+def traced_codec(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Export the miniature codec without tracing it anew: its graphs come from the session's bundle."""
+    for half in ("encoder", "decoder"):
+        graph = onnx.load(bundle / f"{half}.onnx")
+        monkeypatch.setattr(package, f"{half}_graph", lambda codec, graph=graph: graph)

@@ -1,0 +1,230 @@
+"""`samuel-export` as people and scripts meet it: exit codes, stderr, stdout and what is left on the disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from samuel_export import cli, package
+from samuel_runtime import cli as runtime_cli
+from samuel_runtime.diffusion import Prediction
+from samuel_runtime.manifest import Manifest
+from samuel_runtime.statistics import Statistics
+from samuel_train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from samuel_train.codec.files import save_small_codec
+from samuel_train.codec.small import SmallCodec
+from samuel_train.config import Alignment, ModelConfig
+from samuel_train.model import Denoiser
+from samuel_train.published import import_published
+from tests.miniature import CODEC_CONFIG, CONFIG
+from tests.samuel_export.sabotage import nudge, tamper
+from tests.samuel_export.small_oobleck import save_small_oobleck
+from tests.weights import golden_state_dict, normal
+
+Ended = tuple[int, str, str]
+Command = Callable[..., Ended]
+
+
+@pytest.fixture
+def export(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command's `main` in this process: (exit code, stdout, stderr)."""
+
+    def run(*arguments: object, main: Callable[[], None] = cli.main) -> Ended:
+        monkeypatch.setattr("sys.argv", ["command", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run
+
+
+@pytest.fixture
+def checkpoint(bundle: Path) -> Path:
+    return bundle.parent / "checkpoint.safetensors"
+
+
+@pytest.mark.usefixtures("traced_codec")
+def test_the_default_is_the_newest_run_and_its_bundle_lies_beside_it(
+    tmp_path: Path, checkpoint: Path, export: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, time_s in (("a", 1000), ("b", 3000), ("c", 2000)):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        shutil.copy(checkpoint, tmp_path / "runs" / name)
+        os.utime(tmp_path / "runs" / name / "checkpoint.safetensors", (time_s, time_s))
+    monkeypatch.chdir(tmp_path)
+    code, out, err = export()
+    assert code == 0, err
+    assert out.splitlines() == [str(Path("runs") / "b" / "bundle")]
+    assert "ok   trajectory of 12 steps, audio" in err
+    assert Manifest.read(tmp_path / "runs" / "b" / "bundle").model.guidance == 3.0
+    assert sorted(path.parent.name for path in tmp_path.rglob("bundle")) == ["b"]
+
+
+@pytest.mark.usefixtures("traced_codec")
+def test_a_failing_report_ends_with_its_numbers_and_code_1(
+    tmp_path: Path, checkpoint: Path, export: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = package._graphs
+    monkeypatch.setattr(package, "_graphs", lambda *given: ((name, nudge(graph)) for name, graph in original(*given)))
+    code, out, err = export(checkpoint, "-o", tmp_path / "bundle")
+    assert (code, out) == (1, "")
+    last = err.splitlines()[-1]
+    assert last.startswith("error: the exported graphs differ from the model, so no bundle was written: FAIL ")
+    assert "relative L2" in last
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def refused(ended: Ended) -> str:
+    """The one line of a user error."""
+    code, out, err = ended
+    assert (code, out) == (2, ""), err
+    (line,) = err.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def test_a_checkpoint_that_is_not_there(tmp_path: Path, export: Command) -> None:
+    line = refused(export(tmp_path / "none.safetensors"))
+    assert str(tmp_path / "none.safetensors") in line
+    assert "samuel-train fit" in line
+
+
+def test_a_pickle_names_the_command_that_converts_it(tmp_path: Path, export: Command) -> None:
+    torch.save({"model_state": {}}, tmp_path / "model2_best.pth")
+    line = refused(export(tmp_path / "model2_best.pth"))
+    assert "pickle" in line
+    assert "samuel-train import-published" in line
+
+
+def test_no_runs(tmp_path: Path, export: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "runs: holds no run with a checkpoint" in refused(export())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_codec_of_other_latents(tmp_path: Path, checkpoint: Path, export: Command) -> None:
+    save_small_codec(tmp_path / "codec", SmallCodec(dataclasses.replace(CODEC_CONFIG, latent_channels=8)))
+    line = refused(export(checkpoint, "--codec", tmp_path / "codec", "-o", tmp_path / "bundle"))
+    assert "8 latent channels, the checkpoint 64" in line
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_codec_that_is_not_there(
+    tmp_path: Path, checkpoint: Path, export: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "holds no codec" in refused(export(checkpoint, "--codec", tmp_path / "none", "-o", tmp_path / "bundle"))
+    moved = dataclasses.replace(load_checkpoint(checkpoint), provenance={"codec": "moved"})
+    save_checkpoint(tmp_path / "c.safetensors", moved)
+    assert "moved: holds no codec" in refused(export(tmp_path / "c.safetensors", "-o", tmp_path / "bundle"))
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, checkpoint: Path, export: Command) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "song.wav").write_bytes(b"a song")
+    assert "is not a bundle" in refused(export(checkpoint, "-o", tmp_path / "mine"))
+    assert (tmp_path / "mine" / "song.wav").read_bytes() == b"a song"
+
+
+@pytest.mark.parametrize(
+    "options", [["--weights", "fp8"], ["--guidance", "nan"], ["--guidance", "-1"], ["--no-such-option"], ["a", "b"]]
+)
+def test_options_out_of_bounds(tmp_path: Path, checkpoint: Path, export: Command, options: list[str]) -> None:
+    refused(export(checkpoint, "-o", tmp_path / "bundle", *options))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_verify_with_and_without_the_checkpoint(bundle: Path, checkpoint: Path, export: Command) -> None:
+    for more in ([], [checkpoint]):
+        code, out, err = export("--verify", bundle, *more)
+        assert (code, out) == (0, f"{bundle}: equal to its model\n"), err
+        assert len(err.splitlines()) == len(Manifest.read(bundle).parity["probes"])
+
+
+def test_verify_sees_a_weight_that_changed_with_its_hash(bundle_copy: Path, checkpoint: Path, export: Command) -> None:
+    tamper(bundle_copy, "step")
+    for more in ([], [checkpoint]):
+        code, out, err = export("--verify", bundle_copy, *more)
+        assert (code, out) == (1, f"{bundle_copy}: NOT equal to its model\n")
+        assert "FAIL step t=0" in err
+        assert "Traceback" not in err
+
+
+def test_verify_refuses_what_is_no_bundle(tmp_path: Path, bundle_copy: Path, export: Command) -> None:
+    assert "no such bundle folder" in refused(export("--verify", tmp_path / "none"))
+    with (bundle_copy / "step.onnx").open("r+b") as file:
+        file.seek(1000)
+        file.write(b"\xff")
+    assert "SHA-256" in refused(export("--verify", bundle_copy))
+
+
+@pytest.mark.parametrize("option", [["-o", "out"], ["--weights", "fp16"], ["--guidance", "3"], ["--codec", "there"]])
+def test_an_option_without_effect_on_verify_is_refused(bundle: Path, export: Command, option: list[str]) -> None:
+    assert "has no effect" in refused(export("--verify", bundle, *option))
+
+
+def sung(path: Path) -> Path:
+    t_s = np.arange(2 * 44100) / 44100
+    soundfile.write(path, 0.2 * np.sin(2 * np.pi * 220 * t_s), 44100)
+    return path
+
+
+def test_a_published_model_with_an_oobleck_becomes_a_band(tmp_path: Path, export: Command) -> None:
+    """The published variant in miniature, all the way: checkpoint, bundle, accompaniment."""
+    codec = save_small_oobleck(tmp_path / "vae", latent_channels=4)
+    variant = {"latent_channels": 4, "alignment": Alignment.PUBLISHED_CODE, "prediction": Prediction.EPSILON}
+    config = ModelConfig(**{**CONFIG.to_dict(), **variant})
+    torch.manual_seed(5)
+    weights = {name: weight + 0.05 * torch.randn_like(weight) for name, weight in Denoiser(config).state_dict().items()}
+    zeros, ones = np.zeros(4), np.ones(4)
+    save_checkpoint(
+        tmp_path / "checkpoint.safetensors",
+        Checkpoint(config, Statistics(zeros, ones, zeros, ones, -5, 5), weights, {}, frames_min=64),
+    )
+    export_and_run(tmp_path, codec, export)
+
+
+@pytest.mark.slow
+def test_an_imported_checkpoint_becomes_a_band(tmp_path: Path, export: Command) -> None:
+    """The same at full size, from a .pth as the published code leaves it."""
+    (tmp_path / "latents").mkdir()
+    for seed, kind in enumerate(("vocal", "accomp")):
+        np.save(tmp_path / "latents" / f"latent_{kind}.npy", normal(seed, 2, 64, 1024))
+    tables = {f"{attention}.global_.rope.{table}": torch.zeros(1024, 8)
+              for attention in ("align", "unet.mid_attn.attn") for table in ("cosine", "sine")}  # fmt: skip
+    torch.save({"model_state": {**golden_state_dict(), **tables}, "epoch": 99}, tmp_path / "model2_best.pth")
+    import_published(tmp_path / "model2_best.pth", tmp_path / "latents", tmp_path / "checkpoint.safetensors")
+    export_and_run(tmp_path, save_small_oobleck(tmp_path / "vae", latent_channels=64), export)
+
+
+def export_and_run(folder: Path, codec: Path, export: Command) -> None:
+    code, _, err = export(folder / "checkpoint.safetensors", "--codec", codec)
+    assert code == 0, err
+    manifest = Manifest.read(folder / "bundle")
+    assert manifest.model.prediction is Prediction.EPSILON
+    assert manifest.provenance["codec_licence"] == "Stability AI Community License"
+    assert manifest.codec.hop_samples == 2048
+    voice, band = sung(folder / "vocals.wav"), folder / "band.wav"
+    code, out, err = export(
+        voice, "-o", band, "--bundle", folder / "bundle", "--steps", 2, "--sampler", "ancestral", "--json",
+        main=runtime_cli.main,
+    )  # fmt: skip
+    assert code == 0, err
+    assert json.loads(out)["provider"] == "cpu"
+    samples, rate_hz = soundfile.read(band)
+    assert (samples.shape, rate_hz) == ((2 * 44100, 2), 44100)
+    assert np.isfinite(samples).all()
+    assert np.abs(samples).max() > 1e-4

@@ -1,0 +1,85 @@
+"""Half-precision storage: half the file, float32 arithmetic, small tensors exact."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, numpy_helper
+
+from samuel_export.builder import GraphBuilder
+from samuel_export.denoiser_graphs import step_graph
+from samuel_export.storage import Storage, stored
+from samuel_train.config import Alignment
+from tests.miniature import miniature_model
+from tests.samuel_export.sessions import DenoiserGraphs, Sessions, run, session
+from tests.weights import normal, relative_l2
+
+WEIGHT, BIAS = normal(1, 64, 64, 1, 3), normal(2, 64)
+
+
+def convolution(weight: np.ndarray = WEIGHT) -> onnx.ModelProto:
+    g = GraphBuilder("one")
+    x = g.input("x", ["batch", 64, 1, "frames"])
+    g.output("y", g.op("Conv", x, g.weight(weight), g.weight(BIAS), pads=[0, 1, 0, 1]), ["batch", 64, 1, "frames"])
+    return g.build()
+
+
+def initializers(model: onnx.ModelProto) -> dict[str, np.ndarray]:
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+
+
+def test_fp32_is_the_model_itself() -> None:
+    model = convolution()
+    assert stored(model, Storage.FP32) is model
+
+
+def test_fp16_halves_the_file_and_keeps_the_result() -> None:
+    model = convolution()
+    before = model.SerializeToString()
+    half = stored(model, Storage.FP16)
+    assert model.SerializeToString() == before  # the original is not touched
+    assert half.ByteSize() < 0.53 * model.ByteSize()
+    x = normal(3, 2, 64, 1, 9)
+    exact, got = run(session(model), x=x)["y"], run(session(half), x=x)["y"]
+    assert 1e-5 < relative_l2(got, exact) < 5e-3
+    assert got.dtype == np.float32
+
+
+def test_small_tensors_stay_exact() -> None:
+    kept = initializers(stored(convolution(), Storage.FP16))
+    assert np.array_equal(next(array for array in kept.values() if array.shape == (64,)), BIAS)
+    assert {array.dtype.name for array in kept.values()} == {"float16", "float32"}
+
+
+def test_what_half_precision_cannot_hold_stays() -> None:
+    huge = WEIGHT.copy()
+    huge[0, 0, 0, 0] = 1e6
+    assert {array.dtype.name for array in initializers(stored(convolution(huge), Storage.FP16)).values()} == {"float32"}
+
+
+def test_arithmetic_stays_float32() -> None:
+    """Half-precision tensors go into a Cast to float32 and nowhere else."""
+    model = stored(step_graph(miniature_model()), Storage.FP16)
+    onnx.checker.check_model(model, full_check=True)
+    graph = model.graph
+    halves = {tensor.name for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT16}
+    assert halves
+    for node in graph.node:
+        if halves & set(node.input):
+            assert node.op_type == "Cast"
+            assert node.attribute[0].i == TensorProto.FLOAT
+    floats = (value.type.tensor_type.elem_type for value in [*graph.input, *graph.output])
+    assert set(floats) == {TensorProto.FLOAT}
+
+
+@pytest.mark.parametrize("variant", list(Alignment))
+def test_a_denoiser_kept_in_fp16(variant: Alignment) -> None:
+    graphs = DenoiserGraphs.of(miniature_model(variant))
+    halves = DenoiserGraphs(*(stored(graph, Storage.FP16) for graph in vars(graphs).values()))
+    assert halves.step.ByteSize() < 0.6 * graphs.step.ByteSize()  # the miniature is half node names
+    x, vocals, silence = normal(1, 1, 64, 72), normal(2, 1, 64, 72), np.zeros((1, 64, 72), np.float32)
+    results = []
+    for running in (Sessions(graphs), Sessions(halves)):
+        results.append(running.step(x, [300], [3.0, -2.0], running.memory(vocals, silence)))
+    assert 1e-5 < relative_l2(results[1], results[0]) < 5e-3

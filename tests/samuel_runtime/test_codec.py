@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from samuel_runtime.codec import Codec
+from samuel_runtime.pipeline import Samuel
+from tests.samuel_runtime.commands import singing
+
+FRAMES = 150
+"""Latent frames of the test's song: several chunks of 32."""
+
+
+@pytest.fixture(scope="module")
+def whole(bundle: Path) -> Codec:
+    """A codec that takes any song in one piece."""
+    codec = Samuel.load(bundle, threads=1).codec
+    return replace(codec, facts=codec.facts.model_copy(update={"chunk_frames": 1 << 16}))
+
+
+@pytest.fixture(scope="module")
+def chunked(whole: Codec) -> Codec:
+    return replace(whole, facts=whole.facts.model_copy(update={"chunk_frames": 32}))
+
+
+@pytest.fixture(scope="module")
+def voice(whole: Codec) -> np.ndarray:
+    samples = singing(FRAMES * whole.facts.hop_samples / 44100 + 0.1, channels=whole.facts.channels)
+    return samples[: FRAMES * whole.facts.hop_samples]
+
+
+def _blocks(samples: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    return (samples[i : i + size] for i in range(0, len(samples), size))
+
+
+def _error_db(actual: np.ndarray, expected: np.ndarray) -> float:
+    error = np.linalg.norm(actual.astype(np.float64) - expected) / np.linalg.norm(expected.astype(np.float64))
+    return float(20 * np.log10(max(error, 1e-20)))
+
+
+def test_chunked_encoding_equals_one_piece(whole: Codec, chunked: Codec, voice: np.ndarray) -> None:
+    expected = whole.encode(_blocks(voice, 1 << 16), FRAMES)
+    error_db = _error_db(chunked.encode(_blocks(voice, 1 << 16), FRAMES), expected)
+    print(f"chunked encoding against one piece: {error_db:.0f} dB")
+    assert expected.shape == (64, FRAMES) and expected.std() > 0.01
+    assert error_db < -80
+
+
+def test_chunked_decoding_equals_one_piece(whole: Codec, chunked: Codec) -> None:
+    latents = np.random.default_rng(0).standard_normal((64, FRAMES)).astype(np.float32)
+    expected = np.concatenate(list(whole.decode(latents)))
+    error_db = _error_db(np.concatenate(list(chunked.decode(latents))), expected)
+    print(f"chunked decoding against one piece: {error_db:.0f} dB")
+    assert expected.shape == (FRAMES * whole.facts.hop_samples, whole.facts.channels) and expected.std() > 1e-4
+    assert error_db < -80
+
+
+def test_without_context_chunks_would_differ(whole: Codec, voice: np.ndarray) -> None:
+    bare = whole.facts.model_copy(update={"chunk_frames": 32, "encoder_context_frames": 0})
+    expected = whole.encode(_blocks(voice, 1 << 16), FRAMES)
+    assert _error_db(replace(whole, facts=bare).encode(_blocks(voice, 1 << 16), FRAMES), expected) > -60
+
+
+@pytest.mark.parametrize("size", [777, 2048, 50_000])
+def test_block_sizes_do_not_matter(chunked: Codec, voice: np.ndarray, size: int) -> None:
+    expected = chunked.encode(_blocks(voice, 1 << 16), FRAMES)
+    np.testing.assert_array_equal(chunked.encode(_blocks(voice, size), FRAMES), expected)
+
+
+def test_a_voice_that_ends_early_is_followed_by_silence(chunked: Codec, voice: np.ndarray) -> None:
+    short = voice[: 20 * chunked.facts.hop_samples + 3]
+    padded = np.concatenate([short, np.zeros((len(voice) - len(short), voice.shape[1]), np.float32)])
+    expected = chunked.encode(_blocks(padded, 9999), FRAMES)
+    np.testing.assert_array_equal(chunked.encode(_blocks(short, 9999), FRAMES), expected)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 31, 32, 33])
+def test_short_songs(chunked: Codec, frames: int) -> None:
+    latents = chunked.encode(iter([]), frames)
+    assert latents.shape == (64, frames) and np.isfinite(latents).all()
+    samples = sum(len(block) for block in chunked.decode(latents))
+    assert samples == frames * chunked.facts.hop_samples
+
+
+def test_progress_is_told_after_every_chunk(chunked: Codec) -> None:
+    told: list[tuple[int, int]] = []
+    chunked.encode(iter([]), 70, lambda done, total: told.append((done, total)))
+    assert told == [(32, 70), (64, 70), (70, 70)]
+    told.clear()
+    list(chunked.decode(np.zeros((64, 33), np.float32), lambda done, total: told.append((done, total))))
+    assert told == [(32, 33), (33, 33)]

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from samuel_runtime import console
+from samuel_runtime.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    handler = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(sys, "argv", ["tool"])
+    yield
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.mark.parametrize(
+    "failure, code, says",
+    [(UserError("a.wav: is\n  broken; mend it"), 2, "error: a.wav: is broken; mend it\n"),
+     (click.UsageError("no such thing"), 2, "tool --help`)\n"),
+     (click.ClickException("two\nlines"), 2, "error: two lines\n"),
+     (KeyboardInterrupt(), 130, "interrupted; nothing was left half written\n"),
+     (None, 0, "")],
+    ids=["user error", "usage error", "click error", "interrupt", "success"],
+)  # fmt: skip
+def test_how_commands_end(
+    failure: BaseException | None, code: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.command(name="tool")
+    def command() -> None:
+        if failure is not None:
+            raise failure
+
+    with pytest.raises(SystemExit) as ended:
+        console.run(command)
+    assert ended.value.code == code
+    err = capsys.readouterr().err
+    assert err.endswith(says) and err.strip().count("\n") == 0
+
+
+def test_a_defect_keeps_its_traceback() -> None:
+    @click.command()
+    def command() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        console.run(command)

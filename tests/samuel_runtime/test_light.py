@@ -1,0 +1,93 @@
+"""The runtime stays light: no training stack, quick to answer, small to install."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+
+from tests.samuel_runtime.commands import run_apart, write_voice
+
+ROOT = Path(__file__).parents[2]
+
+_WITHOUT_TRAINING = """
+import sys
+FORBIDDEN = {"torch", "onnx", "diffusers", "accelerate", "safetensors", "samuel_train", "samuel_export", "matplotlib"}
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in FORBIDDEN:
+            raise AssertionError(f"the runtime imports {name}")
+sys.meta_path.insert(0, Refuse())
+"""
+_IMPORT = "import samuel_runtime; samuel_runtime.Samuel, samuel_runtime.Audio"
+_ACCOMPANY = """
+from samuel_runtime import Audio, Samuel, Settings
+Samuel.load(sys.argv[1], threads=1).accompany(Audio.read(sys.argv[2]), Settings(steps=1))
+"""
+_NOTHING_LOADED = "assert not FORBIDDEN & set(sys.modules), FORBIDDEN & set(sys.modules)"
+
+
+def test_the_import_hook_works() -> None:
+    run = run_apart(script=_WITHOUT_TRAINING + "import torch")
+    assert run.code == 1 and "the runtime imports torch" in run.err
+
+
+@pytest.mark.parametrize("script", [_IMPORT, _ACCOMPANY], ids=["import", "accompany"])
+def test_the_runtime_never_loads_the_training_stack(script: str, bundle: Path, tmp_path: Path) -> None:
+    voice = write_voice(tmp_path / "voice.wav", 0.3)
+    run = run_apart(bundle, voice, script=f"{_WITHOUT_TRAINING}\n{script}\n{_NOTHING_LOADED}")
+    assert (run.code, run.err) == (0, "")
+
+
+def test_a_whole_run_never_loads_the_training_stack(bundle: Path, tmp_path: Path) -> None:
+    voice = write_voice(tmp_path / "voice.wav", 0.3)
+    script = f"{_WITHOUT_TRAINING}\nfrom samuel_runtime.cli import main; main()"
+    run = run_apart(voice, "--bundle", bundle, "--steps", "1", "--mix", tmp_path / "mix.flac", script=script)
+    assert (run.code, run.err) == (0, "")
+
+
+def test_importing_prints_nothing_and_loads_no_engine() -> None:
+    script = (
+        "import sys, samuel_runtime, samuel_runtime.cli; print('numpy' in sys.modules, 'onnxruntime' in sys.modules)"
+    )
+    run = run_apart(script=script)
+    assert (run.out, run.err) == ("False False\n", "")
+
+
+def test_help_answers_at_once() -> None:
+    command = Path(sys.executable).with_name("samuel-run")
+    seconds = []
+    for _ in range(5):
+        start = perf_counter()
+        subprocess.run([command, "--help"], check=True, capture_output=True)
+        seconds.append(perf_counter() - start)
+    print(f"samuel-run --help: {statistics.median(seconds):.3f} s (median of 5)")
+    assert statistics.median(seconds) < 0.3
+
+
+@pytest.mark.slow
+def test_an_installation_is_small_and_has_no_torch(tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    install = [python, "-m", "pip", "install", "--quiet", f"{ROOT}[cpu]"]
+    done = subprocess.run(install, capture_output=True, text=True, check=False, cwd=tmp_path)
+    if "No matching distribution" in done.stderr or "Could not find a version" in done.stderr:
+        pytest.skip("no package index can be reached")
+    assert done.returncode == 0, done.stderr
+    (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    installed = {path.name: _size(path) for path in site.iterdir()}
+    ours = {name: size for name, size in installed.items() if not name.startswith(("pip", "setuptools", "_distutils"))}
+    assert "samuel_runtime" in ours and "torch" not in ours
+    print(f"site-packages: {sum(ours.values()) / 1e6:.0f} MB")
+    assert sum(ours.values()) < 250e6
+    shown = subprocess.run([python.with_name("samuel-run"), "--help"], check=True, capture_output=True, text=True)
+    assert "Usage: samuel-run" in shown.stdout
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file())

@@ -1,0 +1,47 @@
+"""A longer song costs time and disk, not memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.samuel_runtime.commands import RATE_HZ, run_apart, singing
+
+resource = pytest.importorskip("resource", reason="peak memory is read with the resource module of POSIX systems")
+
+_PEAK = """
+import resource, sys
+from samuel_runtime.cli import command
+command.main(standalone_mode=False)
+unit = 1 if sys.platform == "darwin" else 1024
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+"""
+
+
+def _peak_mb(minutes: float, bundle: Path, folder: Path) -> float:
+    voice = folder / f"{minutes}.flac"
+    passage = singing(30.0)
+    with soundfile.SoundFile(voice, "w", RATE_HZ, 1) as file:
+        for _ in range(round(minutes * 2)):
+            file.write(passage)
+    arguments = ("--bundle", bundle, "--steps", "2", "--threads", "1", "--mix", folder / f"{minutes}.mix.wav")
+    run = run_apart(voice, *arguments, script=_PEAK)
+    assert run.code == 0, run.err
+    peak_mb = int(run.out.splitlines()[-1]) / 1e6
+    for path in folder.glob(f"{minutes}.*"):
+        path.unlink()
+    print(f"{minutes} min: peak {peak_mb:.0f} MB")
+    return peak_mb
+
+
+def test_a_song_of_two_minutes_needs_no_more_memory_than_one(bundle: Path, tmp_path: Path) -> None:
+    assert _peak_mb(2, bundle, tmp_path) < _peak_mb(1, bundle, tmp_path) + 15
+
+
+@pytest.mark.slow
+def test_a_song_of_ten_minutes_needs_no_more_memory_than_one(bundle: Path, tmp_path: Path) -> None:
+    peaks = np.array([_peak_mb(minutes, bundle, tmp_path) for minutes in (1, 5, 10)])
+    assert peaks.max() < peaks[0] + 40
