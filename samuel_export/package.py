@@ -85,9 +85,7 @@ def write_bundle(checkpoint: Checkpoint, codec: Codec, out: Path, storage: Stora
                         "storage": storage.value},
         )  # fmt: skip
         if faults := list(structural_faults(manifest)):
-            raise ParityError(
-                f"the exported graphs do not fit each other; no bundle was written: {'; '.join(faults)}"
-            )
+            raise ParityError(f"the exported graphs do not fit each other; no bundle was written: {'; '.join(faults)}")
         _write_manifest(folder, manifest)
         comparisons = _prove(folder, TorchSide(model, codec, checkpoint.statistics), storage, say)
         report = report_of(comparisons)
@@ -134,6 +132,7 @@ def _graphs(model: Denoiser, codec: Codec) -> Iterator[tuple[GraphName, onnx.Mod
 
 
 def _write_graph(folder: Path, name: GraphName, graph: onnx.ModelProto, storage: Storage, say: Say) -> GraphFacts:
+    onnx.helper.set_model_props(graph, {"samuel.graph": name.value, "samuel.schema": str(SCHEMA_VERSION)})
     data = stored(graph, storage).SerializeToString()
     path = folder / f"{name.value}.onnx"
     path.write_bytes(data)
