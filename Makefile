@@ -37,14 +37,14 @@ check: .venv-dev/.installed
 bench: .venv-dev/.installed
 	.venv-dev/bin/python -m pytest benchmarks --benchmark-only -s
 
-# From nothing to the bundle inside the package: songs, codec, latents, denoiser, export. About two hours on two cores.
+# From nothing to the bundle inside the package: songs, codec, latents, denoiser, export. Under two hours on two cores.
 preview-bundle: .venv-dev/.installed
-	.venv-dev/bin/samuel-train synthesize --output $(PREVIEW)/stems --songs 400 --seed 0
+	.venv-dev/bin/samuel-train synthesize --output $(PREVIEW)/stems --songs 300 --seed 0
 	.venv-dev/bin/samuel-train codec $(PREVIEW)/stems --out $(PREVIEW)/codec --minutes 30
-	.venv-dev/bin/samuel-train prepare $(PREVIEW)/stems --output $(PREVIEW)/latents --codec $(PREVIEW)/codec
-	.venv-dev/bin/samuel-train fit $(PREVIEW)/latents --output $(PREVIEW)/run --config samuel_train/preview.toml --max-minutes 60
+	.venv-dev/bin/samuel-train prepare $(PREVIEW)/stems --out $(PREVIEW)/latents --codec $(PREVIEW)/codec
+	.venv-dev/bin/samuel-train fit $(PREVIEW)/latents --out $(PREVIEW)/run --config samuel_train/preview.toml --max-minutes 40
 	.venv-dev/bin/samuel-export $(PREVIEW)/run/checkpoint.safetensors --output samuel_runtime/assets/bundle \
-		--codec $(PREVIEW)/codec --weights fp16
+		--codec $(PREVIEW)/codec --weights fp16 --guidance 2 --licence MIT
 
 clean:
 	rm -rf .venv .venv-dev demo $(PREVIEW) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -22,6 +23,7 @@ _RUNS = Path("runs")
 @click.option("--weights", type=click.Choice(["fp32", "fp16"]), default="fp32",
               help="How weights are kept in the files; the arithmetic stays float32.")  # fmt: skip
 @click.option("--guidance", type=click.FloatRange(0, 100), default=3.0, help="The bundle's default guidance scale.")
+@click.option("--licence", help="Licence of the denoiser's weights, to be recorded in the bundle.")
 @click.option("--verify", type=click.Path(path_type=Path), metavar="BUNDLE",
               help="Repeat the parity report of a bundle instead of making one.")  # fmt: skip
 @click.pass_context
@@ -32,6 +34,7 @@ def command(
     codec_location: str | None,
     weights: str,
     guidance: float,
+    licence: str | None,
     verify: Path | None,
 ) -> int:
     """Turn CHECKPOINT (default: the newest in runs/) into a bundle, and prove it equal to the PyTorch model.
@@ -59,6 +62,8 @@ def command(
     path = checkpoint or newest_checkpoint(_RUNS)
     found, codec = loaded(path)
     target = output or path.parent / "bundle"
+    if licence is not None:
+        found = replace(found, provenance={**found.provenance, "licence": licence})
     try:
         write_bundle(found, codec, target, Storage(weights), guidance, say)
     except ParityError as error:
@@ -69,7 +74,7 @@ def command(
 
 
 def _refuse_idle_options(context: click.Context) -> None:
-    idle = {"output", "weights", "guidance"}
+    idle = {"output", "weights", "guidance", "licence"}
     if context.params["checkpoint"] is None:
         idle.add("codec_location")
     for option in context.command.params:

@@ -45,4 +45,13 @@ def _traced(module: nn.Module, name: str, example: Tensor, output: str, multiple
             verbose=False,
         )
     assert program is not None  # None only when it writes to a file
-    return program.model_proto
+    return _without_traces(program.model_proto)
+
+
+def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Drop the exporter's notes: they quote source lines and the paths of the machine that exported."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    return model

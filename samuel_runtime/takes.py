@@ -17,7 +17,7 @@ from samuel_runtime.errors import UserError
 from samuel_runtime.files import explained, is_folder, replacing
 from samuel_runtime.level import Level
 from samuel_runtime.observer import Observer
-from samuel_runtime.output import Band, check_target, peak_of, write_audio
+from samuel_runtime.output import FORMATS, Band, check_target, peak_of, write_audio
 from samuel_runtime.pipeline import Samuel, Settings
 
 _LOUD_PEAK = 4.0  # 12 dB above full scale: no mix of the training data comes near
@@ -75,7 +75,7 @@ def plan_takes(
 
     Args:
         voices: recordings.
-        output: a file for a single take, else a folder; None is beside each voice.
+        output: a file for a single voice, else a folder, made if need be; None is beside each voice.
         mix: likewise; None makes no mix.
         settings: of the first variation.
         variations: takes per voice, from consecutive seeds.
@@ -96,6 +96,10 @@ def plan_takes(
         for voice in files
         for seed in seeds
     ]
+    for folder in (output, mix):
+        if folder is not None and len(files) > 1 and folder.suffix.lower() not in FORMATS:
+            with explained(folder):
+                folder.mkdir(parents=True, exist_ok=True)
     _check_targets(takes)
     return takes
 

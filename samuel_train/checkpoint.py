@@ -25,7 +25,9 @@ from samuel_train.model import FRAMES_MULTIPLE, Denoiser
 FORMAT = 1
 """Version of the metadata; a reader refuses later ones."""
 
-_PICKLE_STARTS = (b"PK\x03\x04", b"\x80")  # torch.save's archive, and its form before PyTorch 1.6
+# torch.save's archive, its form before PyTorch 1.6, and plain pickles of today. A safetensors file begins with the
+# length of its header, so one byte would not do: every 32nd header is as long as to begin with 0x80.
+_PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02\x8a\x0a", b"\x80\x04\x95", b"\x80\x05\x95")
 _NAMED_AT_MOST = 3  # tensors listed in an error line
 
 

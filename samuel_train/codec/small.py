@@ -11,6 +11,8 @@ the sample rate. The stages, with the rate of each:
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -22,7 +24,9 @@ from samuel_train.codec.stft import BINS, LATTICE_SAMPLES, STEPS, Analysis, Synt
 _CHANNELS = 2
 _POWER_FLOOR = 1e-10  # a lower clamp, because ONNX graph optimisers drop the addition of so small a constant
 _LEVEL_CENTRE, _LEVEL_SPREAD = -7.0, 3.0  # log magnitudes of music, roughly
-_LOUDEST_LOG_MAGNITUDE = 2.0
+# No partial of a mix is louder than half of full scale. Without this lid the exponential turns small errors of
+# generated latents into bursts of ten times full scale; songs that were only encoded and decoded hardly touch it.
+_LOUDEST_LOG_MAGNITUDE = math.log(0.5)
 
 # Bins are read one by one up to 5.5 kHz, by fours up to 11 kHz and by eights above.
 _SINGLE_BINS, _FOURFOLD_BINS = 256, 512

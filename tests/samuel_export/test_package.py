@@ -238,3 +238,9 @@ def with_channels(checkpoint: Checkpoint, channels: int) -> Checkpoint:
     return Checkpoint(
         config, Statistics(zeros, ones, zeros, ones, -5, 5), dict(Denoiser(config).state_dict()), {}, frames_min=16
     )
+
+
+def test_no_graph_tells_where_it_was_made(bundle: Path) -> None:
+    for graph in bundle.glob("*.onnx"):
+        data = graph.read_bytes()
+        assert b".py" not in data and str(Path.cwd()).encode() not in data, graph.name

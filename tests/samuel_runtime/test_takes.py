@@ -102,3 +102,10 @@ def test_a_band_that_went_wrong_is_warned_about(level: float, warning: str, voic
     assert len(result.warnings) == 1
     assert re.search(warning, result.warnings[0])
     assert result.to_dict()["rms_db"] is (None if level == 0 else result.level.rms_db)
+
+
+def test_the_folder_for_several_voices_is_made(tmp_path: Path) -> None:
+    voices = [write_voice(tmp_path / f"{name}.wav") for name in ("one", "two")]
+    takes = plan_takes(voices, tmp_path / "new" / "bands", None, QUICK, 1)
+    assert [take.accompaniment.parent for take in takes] == [tmp_path / "new" / "bands"] * 2
+    assert (tmp_path / "new" / "bands").is_dir()
