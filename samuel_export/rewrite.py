@@ -5,7 +5,6 @@ Weights come back as float64 arrays, so that folding loses nothing before the gr
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
@@ -14,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from samuel_train import embedding
 from samuel_train.attention import SoftAlignment
-from samuel_train.embedding import LONGEST_PERIOD
 from samuel_train.model import Denoiser
 from samuel_train.unet import FiLM, ResidualBlock
 
@@ -73,8 +72,7 @@ def frequencies(width: int) -> np.ndarray:
     Its float32 exponential is off by up to 6e-7. At t = 799 that is a phase of 5e-4, so exact values would
     put the graphs further from the model than all other rounding together.
     """
-    i = torch.arange(width // 2, dtype=torch.float32)
-    return torch.exp(-math.log(LONGEST_PERIOD) * i / (width // 2))[None].numpy()
+    return embedding.frequencies(width, torch.float32)[None].numpy()
 
 
 def after(outer: Linear, inner: Linear) -> Linear:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-LONGEST_PERIOD = 10000.0  # Vaswani et al. (2017), section 3.5; Su et al. (2021), eq. 15
+_LONGEST_PERIOD = 10000.0  # Vaswani et al. (2017), section 3.5; Su et al. (2021), eq. 15
 
 
 def timestep_embedding(t: Tensor, width: int, dtype: torch.dtype) -> Tensor:
@@ -48,6 +48,10 @@ def rotate(x: Tensor) -> Tensor:
 def _angles(position: Tensor, width: int, dtype: torch.dtype) -> Tensor:
     """(positions, width / 2): half precision cannot hold position times frequency, so never in it."""
     wide = torch.promote_types(dtype, torch.float32)
-    i = torch.arange(width // 2, device=position.device, dtype=wide)
-    frequency = torch.exp(-math.log(LONGEST_PERIOD) * i / (width // 2))
-    return position.to(wide)[:, None] * frequency
+    return position.to(wide)[:, None] * frequencies(width, wide, position.device)
+
+
+def frequencies(width: int, dtype: torch.dtype, device: torch.device | str = "cpu") -> Tensor:
+    """f_i = 10000^(-2i / width) of the timestep embedding and of rotary embedding, (width / 2,)."""
+    i = torch.arange(width // 2, device=device, dtype=dtype)
+    return torch.exp(-math.log(_LONGEST_PERIOD) * i / (width // 2))
