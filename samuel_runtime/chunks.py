@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -42,3 +44,26 @@ def chunks(frames: int, chunk_frames: int, context_frames: int) -> Iterator[Chun
     for start in range(0, frames, chunk_frames):
         stop = min(start + chunk_frames, frames)
         yield Chunk(max(0, start - context_frames), min(frames, stop + context_frames), start, stop)
+
+
+class SlidingReader:
+    """Spans of a stream of blocks, samples last; reads move forwards and may overlap."""
+
+    def __init__(self, blocks: Iterator[np.ndarray], shape: tuple[int, ...]) -> None:
+        """Read ``blocks``, float32 (*shape, samples) each; nothing is taken from them before it is needed."""
+        self._blocks = blocks
+        self._buffer = np.zeros((*shape, 0), np.float32)
+        self._start = 0  # sample of the stream at which the buffer begins
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Samples ``start .. stop - 1``, (*shape, samples); past the end of the stream they are silent."""
+        pieces = [self._buffer[..., start - self._start :]]
+        have = start + pieces[0].shape[-1]
+        while have < stop:
+            block = next(self._blocks, None)
+            if block is None:
+                block = np.zeros((*self._buffer.shape[:-1], stop - have), np.float32)
+            pieces.append(block)
+            have += block.shape[-1]
+        self._buffer, self._start = np.concatenate(pieces, axis=-1), start
+        return self._buffer[..., : stop - start]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from samuel_runtime.chunks import Chunk, chunks
+from samuel_runtime.chunks import Chunk, SlidingReader, chunks
 from samuel_runtime.engines import Engine
 from samuel_runtime.manifest import CodecFacts
 from samuel_runtime.statistics import Statistics
@@ -44,10 +44,10 @@ class Codec:
             Normalised latents, float32 (latent channels, frames).
         """
         hop, parts = self.facts.hop_samples, []
-        reader = _SlidingReader(blocks, self.facts.channels)
+        reader = SlidingReader((block.T for block in blocks), (self.facts.channels,))
         for chunk in chunks(frames, self.facts.chunk_frames, self.facts.encoder_context_frames):
             waveform = reader.read(chunk.read_start * hop, chunk.read_stop * hop)
-            waveform = np.ascontiguousarray(waveform.T[None])  # (1, channels, samples)
+            waveform = np.ascontiguousarray(waveform[None])  # (1, channels, samples)
             latents = self.encoder(waveform=waveform)["latents"][0]
             parts.append(self.statistics.normalise_vocals(latents[:, chunk.kept]))
             _report(on_chunk, chunk, frames)
@@ -62,28 +62,6 @@ class Codec:
             kept = chunk.kept
             yield waveform[:, kept.start * hop : kept.stop * hop].T
             _report(on_chunk, chunk, frames)
-
-
-class _SlidingReader:
-    """Random access forwards over a stream of blocks; forgets what lies before the last start asked for."""
-
-    def __init__(self, blocks: Iterator[np.ndarray], channels: int) -> None:
-        self._blocks = blocks
-        self._buffer = np.zeros((0, channels), np.float32)
-        self._offset = 0
-
-    def read(self, start: int, stop: int) -> np.ndarray:
-        """Samples ``start .. stop - 1``, zero after the stream's end."""
-        pieces = [self._buffer[start - self._offset :]]
-        have = start + len(pieces[0])
-        while have < stop:
-            block = next(self._blocks, None)
-            if block is None:
-                block = np.zeros((stop - have, self._buffer.shape[1]), np.float32)
-            pieces.append(block)
-            have += len(block)
-        self._buffer, self._offset = np.concatenate(pieces), start
-        return self._buffer[: stop - start]
 
 
 def _report(on_chunk: OnChunk | None, chunk: Chunk, frames: int) -> None:

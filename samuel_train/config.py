@@ -9,6 +9,11 @@ from typing import Any
 from samuel_runtime.diffusion import TIMESTEPS, Prediction
 from samuel_runtime.errors import UserError
 
+LEVELS = 3
+"""Times that the U-Net halves the frames and doubles the channels."""
+FRAMES_MULTIPLE = 2**LEVELS
+"""So a song's frames must be a multiple of this."""
+
 
 class Alignment(str, Enum):
     """Which soft alignment attention: the paper's text, or what its published code computes."""

@@ -12,12 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from samuel_train.attention import SoftAlignment, mixing_weights
-from samuel_train.config import ModelConfig
+from samuel_train.config import FRAMES_MULTIPLE, ModelConfig
 from samuel_train.embedding import timestep_embedding
-from samuel_train.unet import LEVELS, FiLM, UNet
-
-FRAMES_MULTIPLE = 2**LEVELS
-"""The U-Net halves the frames at every level, so a song's frames must be a multiple of this."""
+from samuel_train.unet import FiLM, UNet
 
 _FILM_SCALE = 0.02  # how far a fresh FiLM may stray from the identity
 

@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from samuel_runtime.errors import UserError
-from samuel_train.config import ModelConfig
+from samuel_train.config import FRAMES_MULTIPLE, ModelConfig
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-FRAMES_MULTIPLE = 8
-"""The network halves its frames three times."""
 
 
 class MixedPrecision(str, Enum):

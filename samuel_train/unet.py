@@ -10,9 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from samuel_train.attention import SoftAlignment
-from samuel_train.config import ModelConfig
-
-LEVELS = 3
+from samuel_train.config import LEVELS, ModelConfig
 
 
 class FiLM(nn.Module):
