@@ -35,7 +35,10 @@ check: .venv-dev/.installed
 	.venv-dev/bin/mypy
 
 bench: .venv-dev/.installed
-	.venv-dev/bin/python -m pytest benchmarks --benchmark-only -s
+	mkdir -p benchmarks/results
+	.venv-dev/bin/python -m pytest benchmarks -s --benchmark-json benchmarks/results/latest.json \
+		--benchmark-columns median,min,iqr,rounds --benchmark-sort fullname
+	.venv-dev/bin/python -m benchmarks.report
 
 # From nothing to the bundle inside the package: songs, codec, latents, denoiser, export. Under two hours on two cores.
 preview-bundle: .venv-dev/.installed

@@ -1,57 +1,51 @@
-"""Sides of the pairs: the paper's network with seeded weights in PyTorch, and its exported graphs."""
+"""What the benchmarks share, and what goes into the JSON beside their times."""
 
 from __future__ import annotations
 
-import os
+from typing import Any
 
 import pytest
-import torch
 
-from benchmarks.machine import describe
-from samuel_export.denoiser_graphs import conditioning_graph, step_graph, timesteps_graph
-from samuel_runtime.choices import Provider
-from samuel_runtime.denoiser import Denoiser as RuntimeDenoiser
-from samuel_runtime.engines import open_engine
-from samuel_runtime.manifest import ModelFacts
-from samuel_train.config import ModelConfig
-from samuel_train.model import FRAMES_MULTIPLE, Denoiser
-from tests.miniature import miniature_statistics
+from benchmarks.machine import Machine, this_machine
+from benchmarks.network import Paper, make_paper
+from benchmarks.sides import Steps
 
-THREADS = os.cpu_count() or 1
+_skipped: dict[str, str] = {}
 
 
-def pytest_report_header() -> str:
-    """Name the machine above the results."""
-    return f"machine: {describe()}"
+@pytest.fixture(scope="session", autouse=True)
+def machine() -> Machine:
+    """Measure the machine before anything is timed, and name it above the results."""
+    found = this_machine()
+    print(f"\n{found.describe()}")
+    return found
 
 
 @pytest.fixture(scope="session")
-def model() -> Denoiser:
-    """The denoiser of the paper's size; what is zero at the start is moved off it, so that agreement says much."""
-    torch.set_num_threads(THREADS)
-    torch.manual_seed(0)
-    model = Denoiser(ModelConfig()).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.02 * torch.randn_like(parameter)
-    return model
+def paper(tmp_path_factory: pytest.TempPathFactory) -> Paper:
+    """The paper's network, in PyTorch and exported."""
+    return make_paper(tmp_path_factory.mktemp("paper"))
 
 
 @pytest.fixture(scope="session")
-def exported(model: Denoiser) -> RuntimeDenoiser:
-    """The same network in the runtime, with as many threads."""
-    engines = [
-        open_engine(graph(model).SerializeToString(), graph.__name__, Provider.CPU, THREADS)
-        for graph in (conditioning_graph, timesteps_graph, step_graph)
-    ]
-    facts = ModelFacts(
-        prediction=model.config.prediction,
-        timesteps=model.config.timesteps,
-        latent_channels=model.config.latent_channels,
-        frames=1024,
-        frames_min=8,
-        frames_multiple=FRAMES_MULTIPLE,
-        guidance=3.0,
-        statistics=miniature_statistics().to_dict(),
-    )
-    return RuntimeDenoiser(*engines, facts)
+def steps(paper: Paper) -> Steps:
+    """Every side of a guided step."""
+    return Steps(paper)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Remember why a row is absent."""
+    if report.skipped and isinstance(report.longrepr, tuple):
+        _skipped[report.nodeid.rpartition("::")[2]] = report.longrepr[2].removeprefix("Skipped: ")
+
+
+def pytest_benchmark_generate_machine_info() -> dict[str, Any]:
+    """The machine as reports describe it: no host or user names."""
+    return this_machine().to_dict()
+
+
+def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
+    """Make the file small enough to keep, and say what is absent from it."""
+    output_json["absent"] = dict(_skipped)
+    for entry in output_json["benchmarks"]:
+        del entry["stats"]["data"]

@@ -1,43 +1,44 @@
-"""One guided denoising step of 47.5 s: PyTorch eager, two calls as the published sampler makes, and the runtime."""
+"""One guided denoising step of the paper's network, by every side; and how its time grows with the song."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
-import torch
+from pytest_benchmark.fixture import BenchmarkFixture
 
-from samuel_runtime.denoiser import Denoiser as RuntimeDenoiser
-from samuel_train.model import Denoiser
+from benchmarks.network import FRAMES
+from benchmarks.pairs import note, relative_l2, time_beside
+from benchmarks.sides import EAGER, PUBLISHED, REFERENCES, SIDES, WAYS, Steps
 
-FRAMES, TIMESTEP, GUIDANCE = 1024, 400, 3.0
-
-Step = Callable[[], np.ndarray]
-
-
-@pytest.fixture(scope="module")
-def sides(model: Denoiser, exported: RuntimeDenoiser) -> dict[str, Step]:
-    """Both ways to compute the same step, proven to agree."""
-    generator = np.random.default_rng(0)
-    x, vocals = generator.standard_normal((2, 1, 64, FRAMES)).astype(np.float32)
-    step = exported.conditioned(vocals)
-    noisy, voice, t = torch.from_numpy(x), torch.from_numpy(vocals), torch.tensor([TIMESTEP])
-
-    @torch.no_grad()
-    def eager() -> np.ndarray:
-        conditional, null = model(noisy, voice, t), model(noisy, torch.zeros_like(voice), t)
-        return (null + GUIDANCE * (conditional - null)).numpy()
-
-    def runtime() -> np.ndarray:
-        return step(x, [TIMESTEP], GUIDANCE)
-
-    error = np.linalg.norm(runtime() - eager()) / np.linalg.norm(eager())
-    assert error <= 1e-4, f"the sides differ: relative L2 {error:.1e}"
-    return {"PyTorch eager": eager, "runtime": runtime}
+_ROUNDS = 11
+_LENGTHS = (256, 512, FRAMES)
+_SHORT = 128
+_MOST_GROWTH = 1.5
+"""Times as long as in proportion to the frames: global attention's scores grow with their square."""
 
 
-@pytest.mark.parametrize("side", ["PyTorch eager", "runtime"])
-def test_guided_step(benchmark: Callable[[Step], np.ndarray], sides: dict[str, Step], side: str) -> None:
-    """Compare the two rows."""
-    assert np.isfinite(benchmark(sides[side])).all()
+@pytest.mark.parametrize("name", SIDES)
+def test_guided_step(benchmark: BenchmarkFixture, steps: Steps, name: str) -> None:
+    """Every side computes the same step."""
+    benchmark.group = "A guided step of 47.5 s, the paper's network"
+    side = steps.open(name)
+    error = relative_l2(side.work(), steps.open(PUBLISHED if name == EAGER else EAGER).work())
+    assert error <= steps.limit(name)
+    references = {other: steps.open(other).work for other in REFERENCES if other != name}
+    time_beside(benchmark, side.work, references, _ROUNDS)
+    note(benchmark, name, flop=side.flop, relative_l2=error, parameters=steps.parameters)
+
+
+@pytest.mark.parametrize("frames", _LENGTHS)
+@pytest.mark.parametrize("name", [PUBLISHED, *WAYS])
+def test_guided_step_grows_with_frames(benchmark: BenchmarkFixture, steps: Steps, name: str, frames: int) -> None:
+    """A longer song takes longer in proportion, or a little more."""
+    benchmark.group = "A guided step by length"
+    side, short = steps.open(name, frames), steps.open(name, _SHORT)
+    error = relative_l2(np.array(side.work()), steps.open(EAGER, frames).work())
+    assert error <= steps.limit(name)
+    time_beside(benchmark, side.work, {f"{_SHORT} frames": short.work}, _ROUNDS)
+    note(benchmark, f"{name}, {frames} frames", flop=side.flop, relative_l2=error, frames=frames)
+    if not benchmark.disabled:
+        growth = 1 / benchmark.extra_info["ratios"][f"{_SHORT} frames"][1]
+        assert growth <= _MOST_GROWTH * frames / _SHORT

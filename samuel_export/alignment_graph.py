@@ -1,6 +1,8 @@
 """Soft alignment attention as graph nodes: a fused global attention and a banded local one.
 
-Values are (rows, channels, 1, frames): ONNX Runtime's 2-D convolutions are its fast ones. ``rows`` counts
+Attention works on tokens, (rows, frames, n), where blocks of frames are a reshape and heads lie side by side; the
+rest of the network on (rows, n, 1, frames), because ONNX Runtime's 2-D convolutions are its fast ones. Between the
+two stands one transposition each way, which ONNX Runtime merges into its own change of layout. ``rows`` counts
 guidance branches times batch.
 """
 
@@ -23,13 +25,66 @@ class Memory:
     """Keys and values of one alignment, ready to be attended to."""
 
     global_keys: str
-    """(rows, heads, frames, d), rotated."""
+    """(rows, frames, n), rotated."""
     global_values: str
-    """(rows, heads, frames, d)"""
+    """(rows, frames, n)"""
     local_keys: str
-    """(rows, heads * blocks, 2 window, d)"""
+    """(rows * blocks, 2 window, n)"""
     local_values: str
-    """(rows, heads * blocks, 2 window, d)"""
+    """(rows * blocks, 2 window, n)"""
+
+
+class Frames:
+    """What attention needs to know of the frames of a context: their number, their blocks, their rotation."""
+
+    def __init__(self, g: GraphBuilder, like: str, width: int, config: ModelConfig) -> None:
+        """Read the number of frames off ``like``, (rows, n, 1, frames); ``width`` is n."""
+        self._g, self.width, self.config = g, width, config
+        self.count = g.op("Shape", like, start=3, end=4)  # (1,)
+        size = g.ints(config.window)
+        self._missing = g.op("Mod", g.op("Sub", size, g.op("Mod", self.count, size)), size)  # to the next full block
+        self._angles = self._rotation_angles()
+
+    def rotated(self, tokens: str) -> str:
+        """Rotary embedding over interleaved pairs of every head: (rows, frames, n) -> the same."""
+        g = self._g
+        shape = g.op("Concat", g.op("Shape", tokens, start=0, end=1), g.op("Shape", self._angles), axis=0)
+        waves = (g.op("Expand", g.op(kind, self._angles), shape) for kind in ("Cos", "Sin"))  # (rows, frames, d / 2)
+        return g.op("RotaryEmbedding", tokens, *waves, interleaved=1, num_heads=self.config.heads)
+
+    def blocks(self, tokens: str) -> str:
+        """(rows, frames, n) -> (rows * blocks, window, n)."""
+        return self._tiles(self._padded(tokens, 0, self._missing))
+
+    def two_windows(self, tokens: str) -> str:
+        """(rows, frames, n) -> (rows * blocks, 2 window, n), beginning half a window before each block."""
+        g, window = self._g, self.config.window
+        padded = self._padded(tokens, window // 2, g.op("Add", self._missing, g.ints(window // 2)))
+        early = g.op("Slice", padded, g.ints(0), g.ints(-window), g.ints(1))
+        late = g.op("Slice", padded, g.ints(window), g.ints(_EVERYTHING), g.ints(1))
+        return g.op("Concat", self._tiles(early), self._tiles(late), axis=1)
+
+    def joined(self, blocks: str) -> str:
+        """(rows * blocks, window, n) -> (rows, frames, n)."""
+        g = self._g
+        whole = g.op("Add", self.count, self._missing)
+        shape = g.op("Concat", g.ints(-1), whole, g.ints(self.width), axis=0)
+        return g.op("Slice", g.op("Reshape", blocks, shape), g.ints(0), self.count, g.ints(1))
+
+    def _tiles(self, tokens: str) -> str:
+        return self._g.op("Reshape", tokens, self._g.ints(-1, self.config.window, self.width))
+
+    def _padded(self, tokens: str, before: int, after: str) -> str:
+        pads = self._g.op("Concat", self._g.ints(before), after, axis=0)
+        return self._g.op("Pad", tokens, pads, "", self._g.ints(1))
+
+    def _rotation_angles(self) -> str:
+        """(frames, d / 2)"""
+        g = self._g
+        zero, one = (g.weight(np.array(value, np.int64)) for value in (0, 1))
+        positions = g.op("Cast", g.op("Range", zero, g.op("Squeeze", self.count), one), to=TensorProto.FLOAT)
+        depth = self.width // self.config.heads
+        return g.op("Mul", g.op("Unsqueeze", positions, g.ints(1)), g.weight(frequencies(depth)))
 
 
 def conv1x1(g: GraphBuilder, x: str, weights: Linear) -> str:
@@ -37,35 +92,45 @@ def conv1x1(g: GraphBuilder, x: str, weights: Linear) -> str:
     return g.op("Conv", x, g.weight(weights.weight[:, :, None, None]), g.weight(weights.bias))
 
 
-def write_memory(g: GraphBuilder, context: str, keys_values: Linear, config: ModelConfig) -> Memory:
+def write_memory(g: GraphBuilder, context: str, keys_values: Linear, frames: Frames) -> Memory:
     """Project a context (rows, n, 1, frames) to keys and values."""
-    parts = g.split_op("Split", 4, conv1x1(g, context, keys_values), axis=1, num_outputs=4)
-    global_keys, global_values = (_heads_last(g, part, config.heads) for part in parts[:2])
-    blocks = _Blocks(g, context, config)
-    local_keys, local_values = (blocks.two_windows(part) for part in parts[2:])
+    global_keys, global_values, local_keys, local_values = _tokens(g, context, keys_values, 4, frames.width)
     return Memory(
-        _rotated(g, global_keys, len(keys_values.bias) // 4 // config.heads), global_values, local_keys, local_values
+        frames.rotated(global_keys), global_values, frames.two_windows(local_keys), frames.two_windows(local_values)
     )
 
 
-def write_attention(g: GraphBuilder, x: str, queries: Linear, memory: Memory, config: ModelConfig) -> tuple[str, str]:
-    """Attend from x (rows, n, 1, frames); the local and the global result, (rows, n, 1, frames) each."""
-    n = len(queries.bias) // 2
-    scale = float((n // config.heads) ** -0.5)
-    global_q, local_q = g.split_op("Split", 2, conv1x1(g, x, queries), axis=1, num_outputs=2)
+def write_local_memory(g: GraphBuilder, context: str, keys_values: Linear, frames: Frames) -> tuple[str, str]:
+    """The local half of :func:`write_memory`: keys and values, (rows * blocks, 2 window, n) each."""
+    half = 2 * frames.width
+    local = Linear(keys_values.weight[half:], keys_values.bias[half:])
+    keys, values = _tokens(g, context, local, 2, frames.width)
+    return frames.two_windows(keys), frames.two_windows(values)
 
-    q = _rotated(g, _heads_last(g, global_q, config.heads), n // config.heads)
-    wide = g.op("Attention", q, memory.global_keys, memory.global_values, scale=scale)
-    wide = _channels_first(g, g.op("Transpose", wide, perm=[0, 1, 3, 2]), n)
 
-    blocks = _Blocks(g, x, config)
+def write_queries(g: GraphBuilder, x: str, queries: Linear, frames: Frames) -> tuple[str, str]:
+    """Project x (rows, n, 1, frames) to global queries (rows, frames, n), rotated, and local ones in blocks."""
+    wide, near = _tokens(g, x, queries, 2, frames.width)
+    return frames.rotated(wide), frames.blocks(near)
+
+
+def global_attention(g: GraphBuilder, queries: str, memory: Memory, frames: Frames) -> str:
+    """softmax(q k^T / sqrt d) v over all frames: (rows, frames, n)."""
+    return _attention(g, frames, queries, memory.global_keys, memory.global_values)
+
+
+def local_attention(g: GraphBuilder, queries: str, memory: Memory, frames: Frames) -> str:
+    """The same over one window of keys around each frame; queries in blocks: (rows, frames, n)."""
+    config = frames.config
     band = g.weight(band_mask(config.window))
-    near = g.op("Attention", blocks.queries(local_q), memory.local_keys, memory.local_values, band, scale=scale)
-    near = blocks.joined(near)  # (rows, heads, frames, d)
+    blocks = _attention(g, frames, queries, memory.local_keys, memory.local_values, band)
+    near = frames.joined(blocks)
     if config.alignment is Alignment.DOCUMENTED:
-        near = g.op("Transpose", near, perm=[0, 1, 3, 2])
-    # else: the published code reads (heads, frames, d) in memory as (heads, d, frames), and so does the reshape.
-    return _channels_first(g, near, n), wide
+        return near
+    # The published code reads (heads, frames, d) in memory as (heads, d, frames).
+    heads = g.op("Reshape", near, g.ints(0, 0, config.heads, -1))  # (rows, frames, heads, d)
+    reread = g.op("Reshape", g.op("Transpose", heads, perm=[0, 2, 1, 3]), g.ints(0, frames.width, -1))
+    return g.op("Transpose", reread, perm=[0, 2, 1])
 
 
 def band_mask(window: int) -> np.ndarray:
@@ -74,75 +139,31 @@ def band_mask(window: int) -> np.ndarray:
     return np.where((i <= j) & (j < i + window), 0.0, np.finfo(np.float32).min / 2)
 
 
-class _Blocks:
-    """Frames in blocks of one window; each block of queries sees the two windows of keys around it."""
+def write_mixed(g: GraphBuilder, near: str, wide: str, weights: str, output: np.ndarray, bias: str) -> str:
+    """Both results through their output projections as one product: (rows, n, 1, frames).
 
-    def __init__(self, g: GraphBuilder, like: str, config: ModelConfig) -> None:
-        self._g, self._heads, self._window = g, config.heads, config.window
-        self.frames = g.op("Shape", like, start=3, end=4)  # (1,)
-        size = g.ints(config.window)
-        remainder = g.op("Mod", self.frames, size)
-        self._missing = g.op("Mod", g.op("Sub", size, remainder), size)  # frames to the next full block
-
-    def queries(self, x: str) -> str:
-        """(rows, n, 1, frames) -> (rows, heads * blocks, window, d)."""
-        g = self._g
-        x = self._padded(_heads(g, x, self._heads), 0, self._missing)
-        x = g.op("Transpose", x, perm=[0, 1, 3, 2])  # (rows, heads, blocks * window, d)
-        return g.op("Reshape", x, self._block_shape(self._window, x))
-
-    def two_windows(self, x: str) -> str:
-        """(rows, n, 1, frames) -> (rows, heads * blocks, 2 window, d), beginning half a window before each block."""
-        g, window = self._g, self._window
-        after = g.op("Add", self._missing, g.ints(window // 2))
-        x = self._padded(_heads(g, x, self._heads), window // 2, after)
-        x = g.op("Transpose", x, perm=[0, 1, 3, 2])  # (rows, heads, (blocks + 1) * window, d)
-        early = g.op("Slice", x, g.ints(0), g.ints(-window), g.ints(2))
-        late = g.op("Slice", x, g.ints(window), g.ints(_EVERYTHING), g.ints(2))
-        tiles = [g.op("Reshape", part, self._block_shape(window, part)) for part in (early, late)]
-        return g.op("Concat", *tiles, axis=2)
-
-    def joined(self, x: str) -> str:
-        """(rows, heads * blocks, window, d) -> (rows, heads, frames, d)."""
-        g = self._g
-        depth = g.op("Shape", x, start=3, end=4)
-        shape = g.op("Concat", g.ints(0, self._heads, -1), depth, axis=0)
-        return g.op("Slice", g.op("Reshape", x, shape), g.ints(0), self.frames, g.ints(2))
-
-    def _padded(self, x: str, before: int, after: str) -> str:
-        pads = self._g.op("Concat", self._g.ints(before), after, axis=0)
-        return self._g.op("Pad", x, pads, "", self._g.ints(3))
-
-    def _block_shape(self, size: int, like: str) -> str:
-        depth = self._g.op("Shape", like, start=3, end=4)
-        return self._g.op("Concat", self._g.ints(0, -1, size), depth, axis=0)
+    Args:
+        g: where to write.
+        near: local result, (rows, frames, n).
+        wide: global result, (rows, frames, n).
+        weights: their weights, (rows, 2 n).
+        output: both projections side by side, (n, 2 n).
+        bias: their biases, weighted, (rows, n).
+    """
+    both = g.op("Mul", g.op("Concat", near, wide, axis=2), g.op("Unsqueeze", weights, g.ints(1)))
+    image = g.op("Transpose", g.op("Unsqueeze", both, g.ints(1)), perm=[0, 3, 1, 2])  # (rows, 2 n, 1, frames)
+    projected = g.op("Conv", image, g.weight(output[:, :, None, None]))
+    return g.op("Add", projected, g.op("Unsqueeze", bias, g.ints(2, 3)))
 
 
-def _heads(g: GraphBuilder, x: str, heads: int) -> str:
-    """(rows, n, 1, frames) -> (rows, heads, d, frames)."""
-    frames = g.op("Shape", x, start=3, end=4)
-    return g.op("Reshape", x, g.op("Concat", g.ints(0, heads, -1), frames, axis=0))
+def _tokens(g: GraphBuilder, x: str, weights: Linear, parts: int, width: int) -> list[str]:
+    """Project (rows, n, 1, frames) to several (rows, frames, n)."""
+    tokens = g.op("Transpose", conv1x1(g, x, weights), perm=[0, 2, 3, 1])  # (rows, 1, frames, parts * n)
+    tokens = g.op("Reshape", tokens, g.ints(0, -1, parts * width))
+    return g.split_op("Split", parts, tokens, axis=2, num_outputs=parts)
 
 
-def _heads_last(g: GraphBuilder, x: str, heads: int) -> str:
-    """(rows, n, 1, frames) -> (rows, heads, frames, d)."""
-    return g.op("Transpose", _heads(g, x, heads), perm=[0, 1, 3, 2])
-
-
-def _channels_first(g: GraphBuilder, x: str, n: int) -> str:
-    """(rows, heads, d, frames) -> (rows, n, 1, frames)."""
-    return g.op("Reshape", x, g.ints(0, n, 1, -1))
-
-
-def _rotated(g: GraphBuilder, x: str, depth: int) -> str:
-    """Rotary embedding of (rows, heads, frames, d) over interleaved pairs."""
-    frames = g.op("Shape", x, start=2, end=3)
-    positions = g.op("Range", g.weight(np.array(0, np.int64)), g.op("Squeeze", frames), g.weight(np.array(1, np.int64)))
-    angle = g.op(
-        "Mul",
-        g.op("Unsqueeze", g.op("Cast", positions, to=TensorProto.FLOAT), g.ints(1)),
-        g.weight(frequencies(depth)),
-    )  # (frames, d / 2)
-    shape = g.op("Concat", g.op("Shape", x, start=0, end=1), g.op("Shape", angle), axis=0)
-    cosine, sine = (g.op("Expand", g.op(kind, angle), shape) for kind in ("Cos", "Sin"))  # (rows, frames, d / 2)
-    return g.op("RotaryEmbedding", x, cosine, sine, interleaved=1)
+def _attention(g: GraphBuilder, frames: Frames, queries: str, *memory: str) -> str:
+    heads = frames.config.heads
+    scale = float((frames.width // heads) ** -0.5)
+    return g.op("Attention", queries, *memory, scale=scale, q_num_heads=heads, kv_num_heads=heads)

@@ -20,8 +20,10 @@ _RUNS = Path("runs")
               help="Bundle folder.  [default: `bundle` beside the checkpoint]")  # fmt: skip
 @click.option("--codec", "codec_location",
               help="Codec folder or hub id.  [default: the one named in the checkpoint]")  # fmt: skip
+@click.option("--precision", type=click.Choice(["fp32", "fp16", "bf16"]), default="fp32",
+              help="Arithmetic of the graphs; norms, softmax and spectra stay float32.")  # fmt: skip
 @click.option("--weights", type=click.Choice(["fp32", "fp16"]), default="fp32",
-              help="How weights are kept in the files; the arithmetic stays float32.")  # fmt: skip
+              help="How weights are kept in the files of --precision fp32.")  # fmt: skip
 @click.option("--guidance", type=click.FloatRange(0, 100), default=3.0, help="The bundle's default guidance scale.")
 @click.option("--licence", help="Licence of the denoiser's weights, to be recorded in the bundle.")
 @click.option("--verify", type=click.Path(path_type=Path), metavar="BUNDLE",
@@ -32,6 +34,7 @@ def command(
     checkpoint: Path | None,
     output: Path | None,
     codec_location: str | None,
+    precision: str,
     weights: str,
     guidance: float,
     licence: str | None,
@@ -43,6 +46,7 @@ def command(
     """
     from samuel_export.package import ParityError, verify_bundle, write_bundle
     from samuel_export.storage import Storage
+    from samuel_runtime.choices import Precision
     from samuel_train.checkpoint import Checkpoint, load_checkpoint
     from samuel_train.codec import Codec, load_codec
 
@@ -53,6 +57,8 @@ def command(
         found = load_checkpoint(path)
         return found, load_codec(codec_location or found.provenance.get("codec", _DEFAULT_CODEC))
 
+    if verify is None and precision != "fp32" and _given(context, "weights"):
+        raise click.UsageError(f"--weights has no effect with --precision {precision}; leave one of them out", context)
     if verify is not None:
         _refuse_idle_options(context)
         passed = verify_bundle(verify, say, loaded(checkpoint) if checkpoint is not None else None)
@@ -65,7 +71,7 @@ def command(
     if licence is not None:
         found = replace(found, provenance={**found.provenance, "licence": licence})
     try:
-        write_bundle(found, codec, target, Storage(weights), guidance, say)
+        write_bundle(found, codec, target, Storage(weights), guidance, say, Precision(precision))
     except ParityError as error:
         say(f"error: {error}")
         return 1
@@ -74,12 +80,16 @@ def command(
 
 
 def _refuse_idle_options(context: click.Context) -> None:
-    idle = {"output", "weights", "guidance", "licence"}
+    idle = {"output", "precision", "weights", "guidance", "licence"}
     if context.params["checkpoint"] is None:
         idle.add("codec_location")
     for option in context.command.params:
-        if option.name in idle and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
+        if option.name in idle and _given(context, option.name):
             raise click.UsageError(f"{option.opts[-1]} has no effect on this --verify; leave it out", context)
+
+
+def _given(context: click.Context, option: str) -> bool:
+    return context.get_parameter_source(option) is ParameterSource.COMMANDLINE
 
 
 def newest_checkpoint(runs: Path) -> Path:

@@ -1,16 +1,15 @@
 """The denoiser as three graphs, by how often each must run; they hand each other values by name.
 
     conditioning   once per song       vocals -> keys and values of the first alignment
-    timesteps      once per schedule   t -> every FiLM's share of the timestep, mixing weights, mixed biases
+    timesteps      once per schedule   t -> every FiLM's share of the timestep, mixing weights and mixed biases
     step           once per step       everything else, with guidance inside
 
 The step's ``scales`` weigh the guidance branches: [g, 1 - g] for v_null + g (v_cond - v_null), or [1] for the
-conditional output alone. Its memory inputs hold the branches one after the other, (branches * batch, ...).
+conditional output alone. What the null branch attends to comes with the memory, as far as it is not a constant.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import cast
 
 import numpy as np
@@ -19,7 +18,17 @@ from onnx import TensorProto
 from torch import nn
 
 from samuel_export import rewrite
-from samuel_export.alignment_graph import Memory, conv1x1, write_attention, write_memory
+from samuel_export.alignment_graph import (
+    Frames,
+    Memory,
+    conv1x1,
+    global_attention,
+    local_attention,
+    write_local_memory,
+    write_memory,
+    write_mixed,
+    write_queries,
+)
 from samuel_export.builder import Axis, GraphBuilder
 from samuel_train.attention import mixing_weights
 from samuel_train.config import ModelConfig
@@ -34,14 +43,17 @@ def conditioning_graph(model: Denoiser) -> onnx.ModelProto:
     config, g = model.config, GraphBuilder("conditioning")
     vocals = _wide(g, g.input("vocals", ["batch", config.latent_channels, "frames"]))
     context = _conv(g, vocals, model.cond_encoder)
-    memory = write_memory(g, context, rewrite.alignment(model.align).keys_values, config)
-    for name, shape in _memory_shapes(config, "batch").items():
-        g.output(name, getattr(memory, name), shape)
+    frames, keys_values = Frames(g, context, config.base_channels, config), rewrite.alignment(model.align).keys_values
+    memory = write_memory(g, context, keys_values, frames)
+    silence = g.op("Expand", g.weight(rewrite.array(model.cond_encoder.bias)[:, None, None]), g.op("Shape", context))
+    null_keys, null_values = write_local_memory(g, silence, keys_values, frames)
+    for name, value in {**vars(memory), "null_keys": null_keys, "null_values": null_values}.items():
+        g.output(name, value, _memory_shapes(config)[name])
     return g.build()
 
 
 def timesteps_graph(model: Denoiser) -> onnx.ModelProto:
-    """t (batch,) int64 -> "film", "mixing", "align_bias" and "bottom_bias", (batch, ...) each."""
+    """t (batch,) int64 -> "film", and the "weights" and "bias" of "align" and "bottom", (batch, ...) each."""
     config, g = model.config, GraphBuilder("timesteps")
     t = g.input("t", ["batch"], TensorProto.INT64)
     position = g.op("Unsqueeze", g.op("Cast", t, to=TensorProto.FLOAT), g.ints(1))
@@ -52,12 +64,14 @@ def timesteps_graph(model: Denoiser) -> onnx.ModelProto:
 
     first, others = rewrite.film_terms(model, rewrite.context_means(model.unet.cond_ups))
     film = g.op("Concat", _gemm(g, hidden, first), _gemm(g, embedding, others), axis=1)
-    mixing = g.op("Gather", g.weight(mixing_weights(config).numpy()), t, axis=0)  # (batch, 2)
     g.output("film", film, ["batch", len(first.bias) + len(others.bias)])
-    g.output("mixing", mixing, ["batch", 2])
-    for name, align in (("align_bias", model.align), ("bottom_bias", model.unet.mid_attn.attn)):
+    mixing = g.op("Gather", g.weight(mixing_weights(config).numpy()), t, axis=0)  # (batch, 2)
+    for name, align in (("align", model.align), ("bottom", model.unet.mid_attn.attn)):
         biases = rewrite.alignment(align).output_biases  # (2, n)
-        g.output(name, g.op("MatMul", mixing, g.weight(biases)), ["batch", biases.shape[1]])
+        n = biases.shape[1]
+        spread = g.op("Expand", g.op("Unsqueeze", mixing, g.ints(2)), g.ints(1, 2, n))  # (batch, 2, n)
+        g.output(f"{name}_weights", g.op("Reshape", spread, g.ints(0, 2 * n)), ["batch", 2 * n])
+        g.output(f"{name}_bias", g.op("MatMul", mixing, g.weight(biases)), ["batch", n])
     return g.build()
 
 
@@ -69,20 +83,23 @@ def step_graph(model: Denoiser) -> onnx.ModelProto:
     x = g.input("x", ["batch", config.latent_channels, "frames"])
     scales = g.input("scales", ["branches"])
     film = g.input("film", ["batch", sum(f.time_proj.out_features for f in films)])
-    mixing = g.input("mixing", ["batch", 2])
-    biases = [g.input("align_bias", ["batch", base]), g.input("bottom_bias", ["batch", bottom_width])]
-    memory = Memory(**{name: g.input(name, shape) for name, shape in _memory_shapes(config, "rows").items()})
-
+    weights, biases = [], []
+    for name, width in (("align", base), ("bottom", bottom_width)):
+        weights.append(g.input(f"{name}_weights", ["batch", 2 * width]))
+        biases.append(g.input(f"{name}_bias", ["batch", width]))
     branches = g.op("Shape", scales)
-    film, mixing, align_bias, bottom_bias = (_tiled(g, value, branches, 2) for value in (film, mixing, *biases))
-    weights = [
-        g.op("Reshape", part, g.ints(0, 1, 1, 1)) for part in g.split_op("Split", 2, mixing, axis=1, num_outputs=2)
-    ]
+    memory = _memory_of_branches(g, config, branches)
+    film, *mixing = (_tiled(g, value, branches, 2) for value in (film, *weights, *biases))
+    align_weights, bottom_weights, align_bias, bottom_bias = mixing
     terms = iter(g.split_op("Split", len(films), film, g.ints(*(f.time_proj.out_features for f in films)), axis=1))
 
-    h = _tiled(g, _conv(g, _wide(g, x), model.x_encoder), branches, 4)  # (rows, C, 1, frames)
-    align = rewrite.alignment(model.align)
-    context = _mixed(g, write_attention(g, h, align.queries, memory, config), weights, align.output, align_bias)
+    h = _conv(g, _wide(g, x), model.x_encoder)  # (batch, C, 1, frames): all branches are the same so far
+    align, frames = rewrite.alignment(model.align), Frames(g, h, base, config)
+    wide_queries, near_queries = write_queries(g, h, align.queries, frames)
+    near = local_attention(g, _tiled(g, near_queries, branches, 3), memory, frames)
+    wide = _with_null(g, global_attention(g, wide_queries, memory, frames), near, rewrite.null_values(model))
+    context = write_mixed(g, near, wide, align_weights, align.output, align_bias)
+    h = _tiled(g, h, branches, 4)  # (rows, C, 1, frames)
     mean = _frame_mean(g, context)
     h = _film(g, h, next(terms), g.op("MatMul", mean, _context_weight(g, rewrite.film_context(films[0]))))
 
@@ -95,8 +112,11 @@ def step_graph(model: Denoiser) -> onnx.ModelProto:
 
     bottom = unet.mid_attn
     align = rewrite.alignment(bottom.attn, rewrite.linear(bottom.proj_x), rewrite.linear(bottom.proj_cond))
-    own = write_memory(g, context, align.keys_values, config)
-    h = _mixed(g, write_attention(g, h, align.queries, own, config), weights, align.output, bottom_bias)
+    frames = Frames(g, h, bottom_width, config)
+    memory = write_memory(g, context, align.keys_values, frames)
+    wide_queries, near_queries = write_queries(g, h, align.queries, frames)
+    near, wide = local_attention(g, near_queries, memory, frames), global_attention(g, wide_queries, memory, frames)
+    h = write_mixed(g, near, wide, bottom_weights, align.output, bottom_bias)
     h = _residual(g, h, unet.mid_resnet, next(terms), mean)
 
     summary = _context_summary(g, context, mean)
@@ -110,11 +130,28 @@ def step_graph(model: Denoiser) -> onnx.ModelProto:
     return g.build()
 
 
-def _memory_shapes(config: ModelConfig, rows: str) -> dict[str, list[Axis]]:
-    depth = config.base_channels // config.heads
-    wide: list[Axis] = [rows, config.heads, "frames", depth]
-    near: list[Axis] = [rows, "heads_blocks", 2 * config.window, depth]
-    return {field.name: wide if field.name.startswith("global") else near for field in fields(Memory)}
+def _memory_shapes(config: ModelConfig) -> dict[str, list[Axis]]:
+    """Axes of what the conditioning graph hands to the step: the first alignment's memory, and silence's local one."""
+    wide: list[Axis] = ["batch", "frames", config.base_channels]
+    near: list[Axis] = ["batch_blocks", 2 * config.window, config.base_channels]
+    return {"global_keys": wide, "global_values": wide,
+            "local_keys": near, "local_values": near, "null_keys": near, "null_values": near}  # fmt: skip
+
+
+def _memory_of_branches(g: GraphBuilder, config: ModelConfig, branches: str) -> Memory:
+    """The step's inputs, local memory of the null branches appended where there are any."""
+    given = {name: g.input(name, shape) for name, shape in _memory_shapes(config).items()}
+    nulls = g.op("Sub", branches, g.ints(1))
+    for local, null in (("local_keys", "null_keys"), ("local_values", "null_values")):
+        silence = _tiled(g, given.pop(null), nulls, 3)
+        given[local] = g.op("Concat", given[local], silence, axis=0)  # (rows * blocks, 2 window, n)
+    return Memory(**given)
+
+
+def _with_null(g: GraphBuilder, wide: str, like: str, null: np.ndarray) -> str:
+    """Append the null branches' constant to (batch, frames, n), up to the rows of ``like``."""
+    missing = g.op("Sub", g.op("Shape", like), g.op("Mul", g.op("Shape", wide), g.ints(1, 0, 0)))
+    return g.op("Concat", wide, g.op("Expand", g.weight(null[None, None]), missing), axis=0)
 
 
 def _wide(g: GraphBuilder, x: str) -> str:
@@ -157,13 +194,6 @@ def _silu(g: GraphBuilder, x: str) -> str:
 def _frame_mean(g: GraphBuilder, x: str) -> str:
     """(rows, n, 1, frames) -> (rows, n)."""
     return g.op("ReduceMean", x, g.ints(2, 3), keepdims=0)
-
-
-def _mixed(g: GraphBuilder, results: tuple[str, str], weights: list[str], output: np.ndarray, bias: str) -> str:
-    """Both branches through their output projections as one product, weighted by the timestep."""
-    both = g.op("Concat", *(g.op("Mul", r, w) for r, w in zip(results, weights, strict=True)), axis=1)
-    projected = g.op("Conv", both, g.weight(output[:, :, None, None]))
-    return g.op("Add", projected, g.op("Unsqueeze", bias, g.ints(2, 3)))
 
 
 def _context_weight(g: GraphBuilder, weights: rewrite.Linear) -> str:

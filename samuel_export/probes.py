@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 
+from samuel_export.limits import Limits
 from samuel_export.sides import Side, trajectory
-from samuel_export.storage import Storage
 from samuel_runtime.manifest import CodecFacts, ModelFacts
+from samuel_runtime.mel import log_mel
 from samuel_runtime.noise import noise
 from samuel_runtime.statistics import Statistics
 
-_STEPS = 12
 _SHORT_FRAMES, _SONG_FRAMES = 72, 304  # neither a multiple of the attention's blocks nor of a codec chunk
 _TRAJECTORY_FRAMES = 256
 
-# Float32 graphs differ from PyTorch by rounding alone, about 2e-6 a step; a trajectory multiplies that by what
-# guidance and the sampler amplify. Weights kept in half precision carry 11 bits, 3e-4 relative, which is 60 dB
-# below the latents, beneath the codec's own error by far.
-_LIMITS = {Storage.FP32: {"step": 1e-5, "trajectory": 1e-3, "codec": 1e-4, "audio": 1e-2},
-           Storage.FP16: {"step": 5e-3, "trajectory": 5e-2, "codec": 1e-2, "audio": 1e-1}}  # fmt: skip
+
+class Measure(str, Enum):
+    """How two results are compared."""
+
+    RELATIVE_L2 = "relative_l2"
+    """Of waveforms and latents, whose scale means nothing."""
+    MEAN_ABS = "mean_abs"
+    """Of log spectra, where a difference is a ratio."""
 
 
 @dataclass(frozen=True)
@@ -31,29 +35,52 @@ class Probe:
     name: str
     """What it measures."""
     limit: float
-    """Largest relative L2 error that passes."""
+    """Largest error that passes."""
     run: Callable[[Side], np.ndarray]
     """The computation."""
+    measure: Measure = Measure.RELATIVE_L2
+    """Of the error."""
 
 
-def probes(model: ModelFacts, codec: CodecFacts, statistics: Statistics, storage: Storage) -> Iterator[Probe]:
-    """All probes of a bundle, from single steps to the sound of a whole trajectory."""
-    limits = _LIMITS[storage]
+def probes(model: ModelFacts, codec: CodecFacts, statistics: Statistics, limits: Limits, steps: int) -> Iterator[Probe]:
+    """All probes of a bundle, from single steps to the sound of a whole trajectory of ``steps`` steps."""
     for frames in sorted({model.frames, max(_SHORT_FRAMES, model.frames_multiple)}):
         for t in (0, model.timesteps // 4, model.timesteps // 2, model.timesteps - 1):
             for guidance in (1.0, model.guidance):
-                yield Probe(f"step t={t} frames={frames} guidance={guidance:g}", limits["step"],
+                yield Probe(f"step t={t} frames={frames} guidance={guidance:g}", limits.step,
                             _step(model, [t], frames, guidance))  # fmt: skip
     pair = [model.timesteps - 1, model.timesteps // 21]
-    yield Probe(f"step t={pair} batch of two", limits["step"], _step(model, pair, _SHORT_FRAMES, model.guidance))
-    yield Probe("encode", limits["codec"], lambda side: side.encode(_test_signal(codec)))
-    yield Probe("decode", limits["codec"], lambda side: side.decode(_latents(model, 1, _SONG_FRAMES)[0]))
+    yield Probe(f"step t={pair} batch of two", limits.step, _step(model, pair, _SHORT_FRAMES, model.guidance))
+    yield Probe("encode", limits.codec, lambda side: side.encode(_test_signal(codec)))
+    yield Probe("decode", limits.codec, lambda side: side.decode(_latents(model, 1, _SONG_FRAMES)[0]))
 
+    @_once
     def latents(side: Side) -> np.ndarray:
-        return trajectory(side, model, statistics, _latents(model, 2, _TRAJECTORY_FRAMES)[None][0], _STEPS)
+        return trajectory(side, model, statistics, _latents(model, 2, _TRAJECTORY_FRAMES), steps)
 
-    yield Probe(f"trajectory of {_STEPS} steps, latents", limits["trajectory"], latents)
-    yield Probe(f"trajectory of {_STEPS} steps, audio", limits["audio"], lambda side: side.decode(latents(side)))
+    @_once
+    def audio(side: Side) -> np.ndarray:
+        return side.decode(latents(side))
+
+    def spectra(side: Side) -> np.ndarray:
+        return log_mel(audio(side), codec.sample_rate_hz)
+
+    path = f"trajectory of {steps} steps"
+    yield Probe(f"{path}, latents", limits.trajectory, latents)
+    yield Probe(f"{path}, audio", limits.audio, audio)
+    yield Probe(f"{path}, log-mel spectra of the audio", limits.log_mel, spectra, Measure.MEAN_ABS)
+
+
+def _once(compute: Callable[[Side], np.ndarray]) -> Callable[[Side], np.ndarray]:
+    """The computation, done once for each side."""
+    results: dict[Side, np.ndarray] = {}
+
+    def kept(side: Side) -> np.ndarray:
+        if side not in results:
+            results[side] = compute(side)
+        return results[side]
+
+    return kept
 
 
 def _step(model: ModelFacts, t: list[int], frames: int, guidance: float) -> Callable[[Side], np.ndarray]:

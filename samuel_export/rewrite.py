@@ -101,6 +101,16 @@ def alignment(
     )
 
 
+def null_values(model: Denoiser) -> np.ndarray:
+    """(n,) what global attention of the first alignment gives without vocals, whatever the queries.
+
+    Silence in the latents makes every frame of the context the encoder's bias; a weighted mean of one value is
+    that value.
+    """
+    values = linear(model.align.global_.to_v)
+    return values.weight @ array(model.cond_encoder.bias) + values.bias
+
+
 def context_means(cond_ups: Iterable[nn.Module]) -> ContextMeans:
     """Collapse the decoder's context path: it is linear, and only its frame means are used.
 

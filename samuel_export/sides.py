@@ -13,7 +13,7 @@ from samuel_runtime.diffusion import Schedule, x0_from_output
 from samuel_runtime.manifest import ModelFacts
 from samuel_runtime.noise import noise
 from samuel_runtime.pipeline import Samuel
-from samuel_runtime.samplers import sample, trailing_timesteps
+from samuel_runtime.samplers import sample, timesteps_for
 from samuel_runtime.statistics import Statistics
 from samuel_train.codec import Codec
 from samuel_train.model import Denoiser
@@ -34,7 +34,7 @@ class Side(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class RuntimeSide:
-    """A bundle, run as `samuel-run` runs it: in chunks, by ONNX Runtime."""
+    """A bundle, run as `samuel-run` runs it: in chunks, by the runtime's engines."""
 
     samuel: Samuel
 
@@ -106,6 +106,7 @@ def trajectory(side: Side, facts: ModelFacts, statistics: Statistics, vocals: np
     def draw(t: int) -> np.ndarray:
         return noise(0, t, 0, vocals.shape[2], vocals.shape[1])[None]
 
-    timesteps, clamp = trailing_timesteps(schedule, steps), (statistics.clamp_min, statistics.clamp_max)
+    timesteps = timesteps_for(DEFAULT_SAMPLER, schedule, steps)
+    clamp = (statistics.clamp_min, statistics.clamp_max)
     *_, last = sample(DEFAULT_SAMPLER, denoise, draw(schedule.timesteps), schedule, timesteps, draw, clamp)
     return last[0]

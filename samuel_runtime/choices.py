@@ -13,22 +13,39 @@ class Sampler(str, Enum):
     DDIM = "ddim"
     """First order, deterministic."""
     DPM_SOLVER_2M = "dpm++2m"
-    """Second order, deterministic: the fewest steps."""
+    """Second order, deterministic."""
+    UNIPC = "unipc"
+    """dpm++2m with a corrector, deterministic: the fewest steps."""
 
 
 class Provider(str, Enum):
     """Where graphs run, see engines/."""
 
     AUTO = "auto"
+    """What was measured as the fastest on this machine, see preference.py."""
     CPU = "cpu"
-    CUDA = "cuda"
-    TENSORRT = "tensorrt"
+    """ONNX Runtime on the processor: runs everywhere, and is what every other way is compared with."""
     OPENVINO = "openvino"
+    """OpenVINO on the processor."""
+    CUDA = "cuda"
+    """ONNX Runtime on an NVIDIA GPU."""
+    TENSORRT = "tensorrt"
+    """ONNX Runtime's TensorRT provider."""
     DIRECTML = "directml"
+    """ONNX Runtime on any GPU under Windows."""
     COREML = "coreml"
+    """ONNX Runtime on Apple's processors."""
 
 
-DEFAULT_SAMPLER = Sampler.DPM_SOLVER_2M
-DEFAULT_STEPS = 25
+class Precision(str, Enum):
+    """The arithmetic of a graph; the one a bundle's graphs are typed in, or the one an engine lowers them to."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    BF16 = "bf16"
+
+
+DEFAULT_SAMPLER = Sampler.UNIPC
+DEFAULT_STEPS = 16
 DEFAULT_SEED = 0
 MOST_STEPS = 800

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import perf_counter
 
 import click
 
@@ -12,6 +13,7 @@ from samuel_runtime.choices import (
     DEFAULT_SEED,
     DEFAULT_STEPS,
     MOST_STEPS,
+    Precision,
     Provider,
     Sampler,
 )
@@ -23,17 +25,21 @@ from samuel_runtime.choices import (
               help="File for one take, folder for several.  [default: beside each voice]")  # fmt: skip
 @click.option("--mix", type=click.Path(path_type=Path), help="Also write voice and band together, here.")
 @click.option("--bundle", type=click.Path(path_type=Path), help="Bundle folder.  [default: the packaged one]")
-@click.option("--steps", type=click.IntRange(1, MOST_STEPS), default=DEFAULT_STEPS, help="Denoising steps.")
-@click.option("--sampler", type=click.Choice([s.value for s in Sampler]), default=DEFAULT_SAMPLER.value,
-              help="How latents are drawn; ancestral is the paper's, for 800 steps.")  # fmt: skip
+@click.option("--steps", type=click.IntRange(1, MOST_STEPS), help=f"Denoising steps.  [default: {DEFAULT_STEPS}]")
+@click.option("--sampler", type=click.Choice([s.value for s in Sampler]),
+              help="How latents are drawn; ancestral is the paper's, for 800 steps.  "
+                   f"[default: {DEFAULT_SAMPLER.value}]")  # fmt: skip
 @click.option("--guidance", type=click.FloatRange(0, 100),
               help="How strongly the voice leads.  [default: the bundle's]")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=DEFAULT_SEED, help="The same seed, the same take.")
 @click.option("--variations", type=click.IntRange(1, 1000), default=1, help="Takes per voice, from consecutive seeds.")
 @click.option("--provider", type=click.Choice([p.value for p in Provider]), default=Provider.AUTO.value,
-              help="Where to run.")  # fmt: skip
+              help="Where to run; auto is what --doctor measured as the fastest, before that the CPU.")  # fmt: skip
+@click.option("--precision", type=click.Choice(["auto", *(p.value for p in Precision)]), default="auto",
+              help="Arithmetic; auto is what goes with --provider auto, else the bundle's own.")  # fmt: skip
 @click.option("--target-s", type=click.FloatRange(min=0, min_open=True),
-              help="Seconds a take may last once the bundle is loaded; picks --steps for it.")  # fmt: skip
+              help="Seconds that the whole command may take: picks --sampler, --steps, --provider and --precision for "
+                   "it, and keeps those that are given.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads.  [default: physical cores]")
 @click.option("--diagnostics", type=click.Path(path_type=Path, file_okay=False),
               help="Folder for plots, an animation and timings of the run (extra `plots`).")  # fmt: skip
@@ -44,12 +50,13 @@ def command(
     out: Path | None,
     mix: Path | None,
     bundle: Path | None,
-    steps: int,
-    sampler: str,
+    steps: int | None,
+    sampler: str | None,
     guidance: float | None,
     seed: int,
     variations: int,
     provider: str,
+    precision: str,
     target_s: float | None,
     threads: int | None,
     diagnostics: Path | None,
@@ -60,6 +67,7 @@ def command(
 
     The result has exactly the voice's duration; its format follows the suffix of -o (.wav, .flac, .aiff, .ogg, .mp3).
     """
+    started = perf_counter()
     if doctor:
         from samuel_runtime.doctor import examine
 
@@ -69,19 +77,23 @@ def command(
         raise click.UsageError("name at least one voice recording: samuel-run vocals.wav")
     from samuel_runtime.job import run_takes
     from samuel_runtime.pipeline import Settings
+    from samuel_runtime.target import Target
 
+    given = None if sampler is None else Sampler(sampler)
     run_takes(
         list(vocals),
         output=out,
         mix=mix,
         bundle=bundle,
-        settings=Settings(Sampler(sampler), steps, guidance, seed),
+        settings=Settings(given or DEFAULT_SAMPLER, steps or DEFAULT_STEPS, guidance, seed),
         variations=variations,
         provider=Provider(provider),
-        target_s=target_s,
+        precision=None if precision == "auto" else Precision(precision),
+        target=None if target_s is None else Target(target_s, given, steps),
         threads=threads,
         diagnostics=diagnostics,
         as_json=as_json,
+        started=started,
     )
 
 

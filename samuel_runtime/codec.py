@@ -1,6 +1,7 @@
 """Waveform to normalised latents and back through the bundle's two codec graphs, in constant memory.
 
-Chunks carry the codec's receptive field as context on both sides, so their seams are exact.
+Large graphs are open one at a time. Chunks carry the codec's receptive field as context on both sides, so their seams
+are exact.
 """
 
 from __future__ import annotations
@@ -12,21 +13,36 @@ import numpy as np
 
 from samuel_runtime.chunks import Chunk, SlidingReader, chunks
 from samuel_runtime.engines import Engine
-from samuel_runtime.manifest import CodecFacts
+from samuel_runtime.manifest import CodecFacts, GraphName
 from samuel_runtime.statistics import Statistics
 
 OnChunk = Callable[[int, int], None]
 """Told after each chunk: frames done, frames in all."""
 
 
+class CodecEngines:
+    """The engines of the two codec graphs: (1, channels, frames * hop) to (1, latent channels, frames) and back."""
+
+    def __init__(self, open_graph: Callable[[GraphName], Engine], *, together: bool) -> None:
+        """Open both at once if they may be open together; else each when it is needed, and then it alone."""
+        self._open = open_graph
+        both = (GraphName.ENCODER, GraphName.DECODER) if together else ()
+        self._engines = {name: open_graph(name) for name in both}
+
+    def __getitem__(self, name: GraphName) -> Engine:
+        """The engine of the encoder or the decoder."""
+        if name not in self._engines:
+            self._engines.clear()  # gives the other's memory back before this one takes its own
+            self._engines[name] = self._open(name)
+        return self._engines[name]
+
+
 @dataclass(frozen=True)
 class Codec:
     """The two codec graphs with the statistics of their latents."""
 
-    encoder: Engine
-    """(1, channels, frames * hop) -> (1, latent channels, frames)."""
-    decoder: Engine
-    """(1, latent channels, frames) -> (1, channels, frames * hop)."""
+    engines: CodecEngines
+    """Of its encoder and decoder."""
     facts: CodecFacts
     """Rate, hop and contexts."""
     statistics: Statistics
@@ -43,22 +59,22 @@ class Codec:
         Returns:
             Normalised latents, float32 (latent channels, frames).
         """
-        hop, parts = self.facts.hop_samples, []
+        hop, parts, encoder = self.facts.hop_samples, [], self.engines[GraphName.ENCODER]
         reader = SlidingReader((block.T for block in blocks), (self.facts.channels,))
         for chunk in chunks(frames, self.facts.chunk_frames, self.facts.encoder_context_frames):
             waveform = reader.read(chunk.read_start * hop, chunk.read_stop * hop)
             waveform = np.ascontiguousarray(waveform[None])  # (1, channels, samples)
-            latents = self.encoder(waveform=waveform)["latents"][0]
+            latents = encoder(waveform=waveform)["latents"][0]
             parts.append(self.statistics.normalise_vocals(latents[:, chunk.kept]))
             _report(on_chunk, chunk, frames)
         return np.concatenate(parts, axis=1)
 
     def decode(self, latents: np.ndarray, on_chunk: OnChunk | None = None) -> Iterator[np.ndarray]:
         """Decode normalised latents (latent channels, frames) to float32 blocks (samples, channels)."""
-        hop, frames = self.facts.hop_samples, latents.shape[1]
+        hop, frames, decoder = self.facts.hop_samples, latents.shape[1], self.engines[GraphName.DECODER]
         for chunk in chunks(frames, self.facts.chunk_frames, self.facts.decoder_context_frames):
             read = self.statistics.denormalise_accompaniment(latents[:, chunk.read_start : chunk.read_stop])
-            waveform = self.decoder(latents=np.ascontiguousarray(read[None], dtype=np.float32))["waveform"][0]
+            waveform = decoder(latents=np.ascontiguousarray(read[None], dtype=np.float32))["waveform"][0]
             kept = chunk.kept
             yield waveform[:, kept.start * hop : kept.stop * hop].T
             _report(on_chunk, chunk, frames)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
 from samuel_runtime.diffusion import Schedule, x0_from_output
-from samuel_runtime.engines import Engine
+from samuel_runtime.engines import Bound, Engine
 from samuel_runtime.manifest import ModelFacts
 from samuel_runtime.samplers import Denoise
 from samuel_runtime.statistics import Statistics
@@ -34,28 +33,15 @@ class Denoiser:
         memory = self._conditioning(vocals=np.ascontiguousarray(vocals, dtype=np.float32))
         return Conditioned(self, memory, vocals.shape[0], vocals.shape[2])
 
-    def null_memory(self, batch: int, frames: int) -> dict[str, np.ndarray]:
-        """What the network attends to without vocals: zero latents, as condition dropout trained it."""
-        return self._conditioning(vocals=np.zeros((batch, self.facts.latent_channels, frames), np.float32))
 
-
-@dataclass(frozen=True, eq=False)
 class Conditioned:
     """The denoiser with its vocals fixed: ``step(x, t, guidance)``."""
 
-    denoiser: Denoiser
-    """The graphs."""
-    memory: dict[str, np.ndarray]
-    """What the conditioning graph made of the vocals, (batch, ...) each; the step graph attends to it."""
-    batch: int
-    """Songs at once."""
-    frames: int
-    """Frames of the vocals."""
-
-    @cached_property
-    def _guided(self) -> dict[str, np.ndarray]:
-        null = self.denoiser.null_memory(self.batch, self.frames)
-        return {name: np.concatenate([array, null[name]]) for name, array in self.memory.items()}  # (2 batch, ...)
+    def __init__(self, denoiser: Denoiser, memory: dict[str, np.ndarray], batch: int, frames: int) -> None:
+        """Take what the conditioning graph made of the vocals, (batch, ...) each; the step graph attends to it."""
+        self.denoiser, self.batch, self.frames = denoiser, batch, frames
+        self.memory = memory
+        self._bound: dict[int, tuple[Bound, dict[str, np.ndarray]]] = {}
 
     def __call__(self, x: np.ndarray, t: Sequence[int], guidance: float = 1.0) -> np.ndarray:
         """The network's output for noisy latents.
@@ -71,19 +57,34 @@ class Conditioned:
         Raises:
             ValueError: if shapes or timesteps do not fit.
         """
+        return self._output(x, t, guidance).copy()
+
+    def _output(self, x: np.ndarray, t: Sequence[int], guidance: float) -> np.ndarray:
+        """As a call, but the next one overwrites what this one returns."""
         facts, batch = self.denoiser.facts, self.batch
         if x.shape != (batch, facts.latent_channels, self.frames) or len(t) != batch:
             raise ValueError(f"x {x.shape} and {len(t)} timesteps for {batch} x {self.frames} frames of vocals")
         if not all(0 <= one < facts.timesteps for one in t):
             raise ValueError(f"timesteps lie between 0 and {facts.timesteps - 1}")
-        guided = guidance != 1.0
-        outputs = self.denoiser.step_engine(
-            x=np.ascontiguousarray(x, dtype=np.float32),
-            scales=np.array([guidance, 1 - guidance] if guided else [1.0], np.float32),
-            **self.denoiser.terms(tuple(int(one) for one in t)),
-            **(self._guided if guided else self.memory),
-        )
-        return outputs["output"]
+        scales = (1.0,) if guidance == 1.0 else (guidance, 1 - guidance)
+        terms = self.denoiser.terms(tuple(int(one) for one in t))
+        if len(scales) not in self._bound:
+            self._bound[len(scales)] = self._bind(len(scales), terms)
+        bound, inputs = self._bound[len(scales)]
+        inputs["x"][...] = x
+        inputs["scales"][...] = scales
+        for name, value in terms.items():
+            inputs[name][...] = value
+        return bound.run()["output"]
+
+    def _bind(self, branches: int, terms: dict[str, np.ndarray]) -> tuple[Bound, dict[str, np.ndarray]]:
+        """The step graph bound to memory of its own, but for the vocals', and those inputs by name."""
+        inputs = {
+            "x": np.empty((self.batch, self.denoiser.facts.latent_channels, self.frames), np.float32),
+            "scales": np.empty(branches, np.float32),
+            **{name: np.empty_like(value) for name, value in terms.items()},
+        }
+        return self.denoiser.step_engine.bind(**inputs, **self.memory), inputs
 
     def clean(self, guidance: float, statistics: Statistics) -> Denoise:
         """What samplers see: x_0 from the guided output, clamped to the range of the training data."""
@@ -91,7 +92,8 @@ class Conditioned:
         alpha, sigma = schedule.alpha, schedule.sigma
 
         def denoise(x: np.ndarray, t: int) -> np.ndarray:
-            output = self(x, [t] * len(x), guidance)
+            output = self._output(x, [t] * len(x), guidance)
+            # A new array: the output's memory is the next step's.
             x0 = x0_from_output(prediction, x, output, float(alpha[t]), float(sigma[t]))
             return np.clip(x0, statistics.clamp_min, statistics.clamp_max)
 

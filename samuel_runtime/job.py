@@ -12,12 +12,14 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from samuel_runtime.choices import Provider
+from samuel_runtime.bundle import Bundle
+from samuel_runtime.choices import Precision, Provider
 from samuel_runtime.diagnostics import SPECTROGRAMS, Diagnostics, check_plots
 from samuel_runtime.observer import Observer, Step
 from samuel_runtime.pipeline import Samuel, Settings
-from samuel_runtime.speed import measure_speed, steps_within
-from samuel_runtime.takes import Result, Take, make_takes, plan_takes
+from samuel_runtime.preference import remark
+from samuel_runtime.takes import Result, make_takes, plan_takes
+from samuel_runtime.target import Plan, Target, Work, measured_now, measured_ways, plan
 
 
 def run_takes(
@@ -29,30 +31,35 @@ def run_takes(
     settings: Settings,
     variations: int,
     provider: Provider,
-    target_s: float | None,
+    precision: Precision | None,
+    target: Target | None,
     threads: int | None,
     diagnostics: Path | None,
     as_json: bool,
+    started: float,
 ) -> None:
     """Make every take and print the results; the arguments are the options of `samuel-run`.
+
+    ``started`` is what perf_counter() said when the command began: its imports are part of what a user waits for.
 
     Raises:
         UserError: anything about the input, the options or the bundle.
     """
-    started = perf_counter()
     if diagnostics is not None:
         check_plots()
+    seconds = {"start": perf_counter() - started}
     takes = plan_takes(voices, output, mix, settings, variations)
-    read_s = perf_counter() - started
-    samuel = Samuel.load(bundle, provider, threads)
-    load_s = perf_counter() - started - read_s
-    report: dict[str, Any] = {
-        "provider": samuel.provider.value,
-        "seconds": {"read": round(read_s, 4), "load": round(load_s, 4)},
-        "takes": [],
-    }
-    if target_s is not None:
-        takes = _within(takes, samuel, target_s)
+    seconds["read"] = perf_counter() - started - sum(seconds.values())
+    chosen: Plan | None = None
+    if target is None:
+        samuel = Samuel.load(bundle, provider, threads, precision)
+    else:
+        work = Work.of(takes, Bundle.open(bundle).manifest, seconds["read"])
+        samuel, chosen = _load_within(target, work, bundle, provider, precision, threads, started)
+        takes = [replace(t, settings=replace(t.settings, sampler=chosen.sampler, steps=chosen.steps)) for t in takes]
+    seconds["load"] = perf_counter() - started - sum(seconds.values())
+    report: dict[str, Any] = {"provider": samuel.way.provider.value, "precision": samuel.way.precision.value}
+    report["takes"] = []
     observer = _Console() if diagnostics is None else Diagnostics(diagnostics, samuel.manifest, _Console())
     for result in make_takes(samuel, takes, observer):
         for warning in result.warnings:
@@ -63,25 +70,37 @@ def run_takes(
         report["takes"].append(entry)
         if not as_json:
             _print(result, entry.get("diagnostics"))
-    report["seconds"]["total"] = round(perf_counter() - started, 4)
+    seconds["total"] = perf_counter() - started
+    report["seconds"] = {stage: round(value, 4) for stage, value in seconds.items()}
+    if target is not None and chosen is not None:
+        report["target"] = chosen.to_dict() | target.outcome(seconds["total"])
+    if provider is Provider.AUTO and (said := remark(samuel.manifest, samuel.way)):
+        click.echo(f"note: {said}", err=True)
     if as_json:
         click.echo(json.dumps(report, indent=1))
     else:
-        click.echo(f"read {read_s:.2f} s, load {load_s:.2f} s, all {report['seconds']['total']:.2f} s")
+        click.echo(", ".join(f"{stage} {value:.2f} s" for stage, value in seconds.items()))
 
 
-def _within(takes: list[Take], samuel: Samuel, target_s: float) -> list[Take]:
-    """The takes with as many steps as the time allows."""
-    speed, fitted = measure_speed(samuel), []
-    for take in takes:
-        steps = steps_within(target_s, samuel, speed, samuel.frames_of(take.voice))
-        fitted.append(replace(take, settings=replace(take.settings, steps=steps)))
-        click.echo(
-            f"{take.accompaniment}: {steps} steps of {take.settings.sampler.value} for {target_s:g} s "
-            f"({1e3 * speed.step_s:.0f} ms a step on {samuel.provider.value})",
-            err=True,
-        )
-    return fitted
+def _load_within(
+    target: Target,
+    work: Work,
+    bundle: Path | None,
+    provider: Provider,
+    precision: Precision | None,
+    threads: int | None,
+    started: float,
+) -> tuple[Samuel, Plan]:
+    """Choose a way from what was measured, load the bundle, and choose the steps for the time that is left then."""
+    known = measured_ways(work.manifest, provider, precision, threads)
+    if known:
+        way = plan(target, known, work, perf_counter() - started, loaded=False).way
+        provider, precision = way.provider, way.precision
+    samuel = Samuel.load(bundle, provider, threads, precision)
+    measured = measured_now(samuel, known, work)
+    chosen = plan(target, [measured], work, perf_counter() - started, loaded=True)
+    click.echo(chosen.explained(target), err=True)
+    return samuel, chosen
 
 
 def _print(result: Result, diagnostics: str | None) -> None:

@@ -11,12 +11,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from samuel_runtime.choices import Precision
 from samuel_runtime.diffusion import Prediction
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import is_folder
 from samuel_runtime.statistics import Statistics
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST_NAME = "bundle.json"
 _LARGEST_MANIFEST_BYTES = 4 << 20
 _LARGEST_GRAPH_BYTES = 2 << 30  # the most that one protobuf can hold
@@ -38,14 +39,6 @@ class GraphName(str, Enum):
     """Once per step: the network, guidance inside."""
     DECODER = "decoder"
     """Latents to waveform."""
-
-
-class Precision(str, Enum):
-    """The arithmetic of a graph."""
-
-    FP32 = "fp32"
-    FP16 = "fp16"
-    BF16 = "bf16"
 
 
 class _Strict(BaseModel):
@@ -100,6 +93,8 @@ class CodecFacts(_Strict):
     """Frames around a chunk that make its decoding exact."""
     chunk_frames: Positive
     """New frames of one chunk."""
+    lowerable: bool = False
+    """Whether an engine may compute its float32 graphs in less; not if they pass through spectra, see ways.py."""
 
 
 class TensorFacts(_Strict):
@@ -151,6 +146,11 @@ class Manifest(_Strict):
         if missing:
             raise ValueError(f"no graph called {', '.join(missing)}")
         return self
+
+    @property
+    def precision(self) -> Precision:
+        """The arithmetic that the bundle's graphs are typed in: that of the step graph, which does the work."""
+        return self.graphs[GraphName.STEP].precision
 
     @cached_property
     def statistics(self) -> Statistics:

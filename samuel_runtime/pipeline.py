@@ -14,8 +14,8 @@ import numpy as np
 
 from samuel_runtime.audio import Audio, Recording, resampled, resampled_count
 from samuel_runtime.bundle import Bundle
-from samuel_runtime.choices import DEFAULT_SAMPLER, DEFAULT_SEED, DEFAULT_STEPS, Provider, Sampler
-from samuel_runtime.codec import Codec
+from samuel_runtime.choices import DEFAULT_SAMPLER, DEFAULT_SEED, DEFAULT_STEPS, Precision, Provider, Sampler
+from samuel_runtime.codec import Codec, CodecEngines
 from samuel_runtime.denoiser import Conditioned, Denoiser
 from samuel_runtime.engines import Engine, open_engine
 from samuel_runtime.errors import UserError
@@ -24,9 +24,12 @@ from samuel_runtime.manifest import GraphName, Manifest
 from samuel_runtime.noise import noise
 from samuel_runtime.observer import Observer, Step
 from samuel_runtime.preference import preferred
-from samuel_runtime.samplers import sample, trailing_timesteps
+from samuel_runtime.samplers import sample, timesteps_for
+from samuel_runtime.ways import Way, chosen_way, way_of_graph
 from samuel_runtime.windows import OVERLAP_FRAMES, Window, hold, windows
 
+_TOGETHER_BYTES = 100 << 20
+"""The most that a codec's two graphs may hold to be open at once; in use they take some three times as much."""
 _VOICE_RMS_DB = (-32.0, -12.0)
 """The levels of recorded voices that a codec is trained on; others are brought to the nearer end."""
 
@@ -60,7 +63,11 @@ class Samuel:
 
     @classmethod
     def load(
-        cls, bundle: Path | str | None = None, provider: Provider = Provider.AUTO, threads: int | None = None
+        cls,
+        bundle: Path | str | None = None,
+        provider: Provider = Provider.AUTO,
+        threads: int | None = None,
+        precision: Precision | None = None,
     ) -> Samuel:
         """Load a bundle folder, or the packaged one.
 
@@ -68,32 +75,40 @@ class Samuel:
             bundle: the folder; None is the bundle inside the package.
             provider: where the graphs run; AUTO is what `samuel-run --doctor` measured as fastest, else the CPU.
             threads: CPU threads; None is one per physical core.
+            precision: of the arithmetic; None is what goes with AUTO's choice, else the bundle's own.
 
         Raises:
-            UserError: the bundle is not in order, or the provider is not to be had.
+            UserError: the bundle is not in order, or cannot run in this way here.
         """
         opened = Bundle.open(bundle)
         manifest = opened.manifest
-        where = preferred(opened) if provider is Provider.AUTO else provider
+        remembered = preferred(opened) if provider is Provider.AUTO else None
+        way = chosen_way(manifest, provider, precision, remembered)
 
         def engine(name: GraphName) -> Engine:
             facts = manifest.graphs[name]
             file = str(opened.folder / facts.file)
-            found = open_engine(opened.read_graph(name), file, where, threads)
+            of_graph = way_of_graph(way, name, manifest)
+            found = open_engine(opened.read_graph(name), file, of_graph, threads, facts.precision)
             said = {t.name for t in facts.inputs}, tuple(t.name for t in facts.outputs)
             if (found.inputs, found.outputs) != said:
                 raise UserError(f"{file}: has other inputs or outputs than its manifest says; export the bundle again")
             return found
 
-        codec = Codec(engine(GraphName.ENCODER), engine(GraphName.DECODER), manifest.codec, manifest.statistics)
+        graphs = (GraphName.ENCODER, GraphName.DECODER)
+        together = sum(manifest.graphs[name].size_bytes for name in graphs) <= _TOGETHER_BYTES
+        for name in () if together else graphs:
+            opened.read_graph(name)  # what is wrong with a file is said before any work, not when it is needed
+        engines = CodecEngines(engine, together=together)
+        codec = Codec(engines, manifest.codec, manifest.statistics)
         conditioning, timesteps = engine(GraphName.CONDITIONING), engine(GraphName.TIMESTEPS)
         denoiser = Denoiser(conditioning, timesteps, engine(GraphName.STEP), manifest.model)
         return cls(manifest, codec, denoiser)
 
     @property
-    def provider(self) -> Provider:
-        """Where the graphs run."""
-        return self.denoiser.step_engine.provider
+    def way(self) -> Way:
+        """How the bundle runs."""
+        return self.denoiser.step_engine.way
 
     def accompany(self, audio: Recording, settings: Settings | None = None, observer: Observer | None = None) -> Audio:
         """The band for a voice: of exactly its duration, at the codec's rate and channel count.
@@ -110,7 +125,7 @@ class Samuel:
         facts, observer = self.manifest.codec, observer or Observer()
         gain = _encoder_gain(recording.level)
         blocks = (gain * block for block in resampled(recording, facts.sample_rate_hz, facts.channels))
-        frames = self.frames_of(recording)
+        frames = frames_of(self.manifest, recording)
         return self.codec.encode(blocks, frames, lambda done, total: observer.progress("encode", done, total))
 
     def conditioned(self, vocals_latents: np.ndarray) -> Conditioned:
@@ -178,7 +193,7 @@ class Samuel:
         def draw(t: int) -> np.ndarray:
             return noise(settings.seed, t, window.start, window.frames, len(vocals))[None]
 
-        timesteps = trailing_timesteps(schedule, settings.steps)
+        timesteps = timesteps_for(settings.sampler, schedule, settings.steps)
         denoise = hold(self.conditioned(vocals[None]).clean(guidance, statistics), known[None])
         clamp = (statistics.clamp_min, statistics.clamp_max)
         start = draw(schedule.timesteps)
@@ -186,11 +201,12 @@ class Samuel:
         for index, (t, x) in enumerate(zip(timesteps, steps, strict=True)):
             yield Step(index, t, x[0])
 
-    def frames_of(self, recording: Recording) -> int:
-        """Latent frames of a recording, padded to a length the model takes."""
-        facts, codec = self.manifest.model, self.manifest.codec
-        frames = -(-resampled_count(recording, codec.sample_rate_hz) // codec.hop_samples)
-        return -(-max(frames, facts.frames_min) // facts.frames_multiple) * facts.frames_multiple
+
+def frames_of(manifest: Manifest, recording: Recording) -> int:
+    """Latent frames of a recording, padded to a length the model takes."""
+    facts, codec = manifest.model, manifest.codec
+    frames = -(-resampled_count(recording, codec.sample_rate_hz) // codec.hop_samples)
+    return -(-max(frames, facts.frames_min) // facts.frames_multiple) * facts.frames_multiple
 
 
 def _encoder_gain(level: Level) -> float:

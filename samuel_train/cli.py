@@ -13,6 +13,7 @@ _COMMANDS = {
     "prepare": ("samuel_train.prepare_cli:command", "Encode folders of stems into latents."),
     "codec": ("samuel_train.codec.cli:command", "Train the small codec on stems."),
     "fit": ("samuel_train.fit_cli:command", "Train a denoiser on latents."),
+    "evaluate": ("samuel_train.evaluate.cli:command", "Compare generated bands with the true ones."),
     "import-published": ("samuel_train.published:command", "Convert a checkpoint of the published code."),
 }
 

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_cache_but_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What `--doctor` measured outside must not change a test, nor a test what `samuel-run` does outside."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A miniature bundle with random weights; read it only."""
-    from tests.miniature import miniature_bundle  # torch takes seconds to import, and few tests need it
+    # torch takes seconds to import, and few tests need it
+    from samuel_runtime.bundle import Bundle
+    from samuel_runtime.preference import remember
+    from tests.miniature import miniature_bundle
 
-    return miniature_bundle(tmp_path_factory.mktemp("miniature"))
+    folder = miniature_bundle(tmp_path_factory.mktemp("miniature"))
+    remember(Bundle.open(folder).manifest, [])  # as after the one hint at --doctor, which else the first run here gives
+    return folder
 
 
 @pytest.fixture

@@ -22,23 +22,24 @@ from samuel_train.codec.small_config import SmallCodecConfig
 from samuel_train.codec.stft import BINS, LATTICE_SAMPLES, STEPS, Analysis, Synthesis
 
 _CHANNELS = 2
-_POWER_FLOOR = 1e-10  # a lower clamp, because ONNX graph optimisers drop the addition of so small a constant
-_LEVEL_CENTRE, _LEVEL_SPREAD = -7.0, 3.0  # log magnitudes of music, roughly
+POWER_FLOOR = 1e-10  # a lower clamp, because ONNX graph optimisers drop the addition of so small a constant
+LEVEL_CENTRE, LEVEL_SPREAD = -7.0, 3.0  # log magnitudes of music, roughly
 # No partial of a mix is louder than half of full scale. Without this lid the exponential turns small errors of
 # generated latents into bursts of ten times full scale; songs that were only encoded and decoded hardly touch it.
-_LOUDEST_LOG_MAGNITUDE = math.log(0.5)
+LOUDEST_LOG_MAGNITUDE = math.log(0.5)
 
 # Bins are read one by one up to 5.5 kHz, by fours up to 11 kHz and by eights above.
-_SINGLE_BINS, _FOURFOLD_BINS = 256, 512
-_GROUPS = _SINGLE_BINS + (_FOURFOLD_BINS - _SINGLE_BINS) // 4 + (BINS - _FOURFOLD_BINS) // 8
-_PHASED_BINS = 128  # below 2.8 kHz the encoder hears the phase of mid as well
-_SKIP_GROUP = 4
-SKIP_FEATURES = STEPS * _CHANNELS * _GROUPS // _SKIP_GROUP
+SINGLE_BINS, FOURFOLD_BINS = 256, 512
+_GROUPS = SINGLE_BINS + (FOURFOLD_BINS - SINGLE_BINS) // 4 + (BINS - FOURFOLD_BINS) // 8
+PHASED_BINS = 128  # below 2.8 kHz the encoder hears the phase of mid as well
+PHASE_COMPRESSION = -0.35  # of power, by which magnitudes come out to the power 0.3
+SKIP_GROUP = 4
+SKIP_FEATURES = STEPS * _CHANNELS * _GROUPS // SKIP_GROUP
 """Inputs of the encoder's linear skip: a coarse log spectrum of the whole latent frame."""
 
-_BAND_BINS = 32
-_LOW_BANDS, _HIGH_BANDS = 8, BINS // _BAND_BINS - 8
-_VALUES = 3  # a bin's log magnitude and the two components of its direction
+BAND_BINS = 32
+LOW_BANDS, HIGH_BANDS = 8, BINS // BAND_BINS - 8
+VALUES = 3  # a bin's log magnitude and the two components of its direction
 
 
 class SmallEncoder(nn.Module):
@@ -47,7 +48,7 @@ class SmallEncoder(nn.Module):
     def __init__(self, config: SmallCodecConfig) -> None:
         super().__init__()
         self.analysis = Analysis()
-        features = _CHANNELS * _GROUPS + 2 * _PHASED_BINS
+        features = _CHANNELS * _GROUPS + 2 * PHASED_BINS
         self.enter = nn.Linear(features, config.encoder_width)
         self.fine = _blocks(config.encoder_blocks, config.encoder_width, config)
         self.stack = nn.Linear(STEPS * config.encoder_width, config.encoder_latent_width)
@@ -67,20 +68,20 @@ class SmallEncoder(nn.Module):
         left, right = audio[:, :1], audio[:, 1:]
         mid_side = torch.cat([left + right, left - right], dim=1) / 2
         real, imaginary = self.analysis(mid_side)  # each (batch, 2, 4 frames, bins)
-        power = (real.square() + imaginary.square()).clamp(min=_POWER_FLOOR)
-        fourfold = power[..., _SINGLE_BINS:_FOURFOLD_BINS].unflatten(-1, (-1, 4)).mean(-1)
-        eightfold = power[..., _FOURFOLD_BINS:].unflatten(-1, (-1, 8)).mean(-1)
-        groups = torch.cat([power[..., :_SINGLE_BINS], fourfold, eightfold], dim=-1)
-        levels = (groups.log() / 2 - _LEVEL_CENTRE) / _LEVEL_SPREAD
+        power = (real.square() + imaginary.square()).clamp(min=POWER_FLOOR)
+        fourfold = power[..., SINGLE_BINS:FOURFOLD_BINS].unflatten(-1, (-1, 4)).mean(-1)
+        eightfold = power[..., FOURFOLD_BINS:].unflatten(-1, (-1, 8)).mean(-1)
+        groups = torch.cat([power[..., :SINGLE_BINS], fourfold, eightfold], dim=-1)
+        levels = (groups.log() / 2 - LEVEL_CENTRE) / LEVEL_SPREAD
         levels = levels.transpose(1, 2).flatten(2)  # (batch, 4 frames, 2 * groups)
-        low = slice(0, _PHASED_BINS)
-        compression = power[:, 0, :, low].pow(-0.35)  # magnitude to the power 0.3
+        low = slice(0, PHASED_BINS)
+        compression = power[:, 0, :, low].pow(PHASE_COMPRESSION)
         phased = torch.cat([real[:, 0, :, low] * compression, imaginary[:, 0, :, low] * compression], dim=-1)
         return levels, phased
 
     def skip_features(self, levels: Tensor) -> Tensor:
         """(batch, 4 frames, 2 * groups) to (batch, frames, SKIP_FEATURES): means of four neighbouring groups."""
-        coarse = levels.unflatten(-1, (-1, _SKIP_GROUP)).mean(-1)  # (batch, 4 frames, 2 * groups / 4)
+        coarse = levels.unflatten(-1, (-1, SKIP_GROUP)).mean(-1)  # (batch, 4 frames, 2 * groups / 4)
         return coarse.unflatten(1, (-1, STEPS)).flatten(2)
 
     def learned(self, features: Tensor) -> Tensor:
@@ -101,8 +102,8 @@ class SmallDecoder(nn.Module):
         self.unstack = nn.Linear(config.decoder_latent_width, STEPS * config.decoder_width)
         self.fine = _blocks(config.decoder_blocks, config.decoder_width, config)
         self.norm = nn.LayerNorm(config.decoder_width)
-        self.low = BandHead(config.decoder_width, _LOW_BANDS, config.low_band_width)
-        self.high = BandHead(config.decoder_width, _HIGH_BANDS, config.high_band_width)
+        self.low = BandHead(config.decoder_width, LOW_BANDS, config.low_band_width)
+        self.high = BandHead(config.decoder_width, HIGH_BANDS, config.high_band_width)
         self.synthesis = Synthesis()
 
     def forward(self, latents: Tensor) -> Tensor:
@@ -123,9 +124,9 @@ class SmallDecoder(nn.Module):
 
     def spectrum(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, 2 * 3, 4 frames, bins) to real and imaginary parts of mid and side, (batch, 2, 4 frames, bins)."""
-        level, across, up = values.chunk(_VALUES, dim=1)
-        log_magnitude = (level * _LEVEL_SPREAD + _LEVEL_CENTRE).clamp(max=_LOUDEST_LOG_MAGNITUDE)
-        scale = log_magnitude.exp() * (across.square() + up.square()).clamp(min=_POWER_FLOOR).rsqrt()
+        level, across, up = values.chunk(VALUES, dim=1)
+        log_magnitude = (level * LEVEL_SPREAD + LEVEL_CENTRE).clamp(max=LOUDEST_LOG_MAGNITUDE)
+        scale = log_magnitude.exp() * (across.square() + up.square()).clamp(min=POWER_FLOOR).rsqrt()
         return scale * across, scale * up
 
 
@@ -138,7 +139,7 @@ class BandHead(nn.Module):
         self.band_width = band_width
         self.enter = nn.Linear(width, bands * band_width)
         self.activation = nn.GELU()
-        outputs = _CHANNELS * _VALUES * _BAND_BINS
+        outputs = _CHANNELS * VALUES * BAND_BINS
         self.weight = nn.Parameter(torch.randn(bands, band_width, outputs) * band_width**-0.5)
         self.bias = nn.Parameter(torch.zeros(bands, 1, outputs))
 
@@ -146,7 +147,7 @@ class BandHead(nn.Module):
         """(batch, frames, width) to (batch, 2 channels * 3 values, frames, bands * 32)."""
         hidden = self.activation(self.enter(x)).unflatten(2, (self.bands, self.band_width))
         values = hidden.transpose(1, 2) @ self.weight + self.bias  # (batch, bands, frames, outputs)
-        by_value = values.unflatten(3, (_VALUES * _CHANNELS, _BAND_BINS))  # (batch, bands, frames, 6, 32)
+        by_value = values.unflatten(3, (VALUES * _CHANNELS, BAND_BINS))  # (batch, bands, frames, 6, 32)
         return by_value.permute(0, 3, 2, 1, 4).flatten(3)  # (batch, 6, frames, bands * 32)
 
 

@@ -8,6 +8,14 @@ import onnx
 import pytest
 
 from samuel_export import package
+from samuel_train.checkpoint import Checkpoint, load_checkpoint
+from samuel_train.codec import Codec, load_codec
+
+
+@pytest.fixture
+def source(bundle: Path) -> tuple[Checkpoint, Codec]:
+    """What the session's bundle was made from."""
+    return load_checkpoint(bundle.parent / "checkpoint.safetensors"), load_codec(bundle.parent / "codec")
 
 
 @pytest.fixture

@@ -32,10 +32,17 @@ def edit_manifest(bundle: Path, edit: Callable[[dict[str, Any]], None]) -> None:
     path.write_text(json.dumps(manifest))
 
 
-def tamper(bundle: Path, name: str) -> None:
-    """Change one weight of one graph, and the hash with it."""
+def erase(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph with zeros for its largest tensor, whatever its type."""
+    largest = max(graph.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    largest.raw_data = bytes(len(largest.raw_data))
+    return graph
+
+
+def tamper(bundle: Path, name: str, change: Callable[[onnx.ModelProto], onnx.ModelProto] = nudge) -> None:
+    """Change one graph, by default one weight of it, and the hash with it."""
     path = bundle / f"{name}.onnx"
-    data = nudge(onnx.load(path)).SerializeToString()
+    data = change(onnx.load(path)).SerializeToString()
     path.write_bytes(data)
     edit_manifest(
         bundle,

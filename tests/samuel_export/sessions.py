@@ -34,9 +34,9 @@ class Sessions:
             session(graph) for graph in (graphs.conditioning, graphs.timesteps, graphs.step)
         )
 
-    def memory(self, *branches: np.ndarray) -> dict[str, np.ndarray]:
-        """Of the vocals of every guidance branch, (batch, channels, frames) each."""
-        return run(self._conditioning, vocals=np.concatenate(branches))
+    def memory(self, vocals: np.ndarray) -> dict[str, np.ndarray]:
+        """Of vocals (batch, channels, frames)."""
+        return run(self._conditioning, vocals=vocals)
 
     def step(self, x: np.ndarray, t: list[int], scales: list[float], memory: dict[str, np.ndarray]) -> np.ndarray:
         terms = run(self._timesteps, t=np.array(t, np.int64))

@@ -16,6 +16,7 @@ import torch
 
 from samuel_export import cli, package
 from samuel_runtime import cli as runtime_cli
+from samuel_runtime.choices import DEFAULT_STEPS, Precision
 from samuel_runtime.diffusion import Prediction
 from samuel_runtime.manifest import Manifest
 from samuel_runtime.statistics import Statistics
@@ -66,7 +67,7 @@ def test_the_default_is_the_newest_run_and_its_bundle_lies_beside_it(
     code, out, err = export()
     assert code == 0, err
     assert out.splitlines() == [str(Path("runs") / "b" / "bundle")]
-    assert "ok   trajectory of 12 steps, audio" in err
+    assert f"ok   trajectory of {DEFAULT_STEPS} steps, audio" in err
     assert Manifest.read(tmp_path / "runs" / "b" / "bundle").model.guidance == 3.0
     assert sorted(path.parent.name for path in tmp_path.rglob("bundle")) == ["b"]
 
@@ -140,18 +141,42 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, checkpoint: Pa
 
 
 @pytest.mark.parametrize(
-    "options", [["--weights", "fp8"], ["--guidance", "nan"], ["--guidance", "-1"], ["--no-such-option"], ["a", "b"]]
+    "options",
+    [
+        ["--weights", "fp8"],
+        ["--precision", "int8"],
+        ["--guidance", "nan"],
+        ["--guidance", "-1"],
+        ["--no-such-option"],
+        ["a", "b"],
+    ],
 )
 def test_options_out_of_bounds(tmp_path: Path, checkpoint: Path, export: Command, options: list[str]) -> None:
     refused(export(checkpoint, "-o", tmp_path / "bundle", *options))
     assert list(tmp_path.iterdir()) == []
 
 
+def test_weights_without_effect_are_refused(tmp_path: Path, checkpoint: Path, export: Command) -> None:
+    for weights in ("fp16", "fp32"):
+        line = refused(export(checkpoint, "-o", tmp_path / "b", "--precision", "bf16", "--weights", weights))
+        assert "--weights has no effect with --precision bf16" in line
+
+
+@pytest.mark.usefixtures("traced_codec")
+def test_a_precision_is_asked_for(tmp_path: Path, checkpoint: Path, export: Command) -> None:
+    code, out, err = export(checkpoint, "-o", tmp_path / "bundle", "--precision", "fp16")
+    assert (code, out) == (0, f"{tmp_path / 'bundle'}\n"), err
+    assert "wrote step.onnx: fp16, " in err
+    assert "wrote timesteps.onnx: fp32, " in err
+    assert Manifest.read(tmp_path / "bundle").precision is Precision.FP16
+
+
 def test_verify_with_and_without_the_checkpoint(bundle: Path, checkpoint: Path, export: Command) -> None:
     for more in ([], [checkpoint]):
         code, out, err = export("--verify", bundle, *more)
         assert (code, out) == (0, f"{bundle}: equal to its model\n"), err
-        assert len(err.splitlines()) == len(Manifest.read(bundle).parity["probes"])
+        report = Manifest.read(bundle).parity
+        assert len(err.splitlines()) == len(report["probes"]) + len(report["lowered"])
 
 
 def test_verify_sees_a_weight_that_changed_with_its_hash(bundle_copy: Path, checkpoint: Path, export: Command) -> None:
@@ -171,7 +196,9 @@ def test_verify_refuses_what_is_no_bundle(tmp_path: Path, bundle_copy: Path, exp
     assert "SHA-256" in refused(export("--verify", bundle_copy))
 
 
-@pytest.mark.parametrize("option", [["-o", "out"], ["--weights", "fp16"], ["--guidance", "3"], ["--codec", "there"]])
+@pytest.mark.parametrize(
+    "option", [["-o", "out"], ["--precision", "fp16"], ["--weights", "fp16"], ["--guidance", "3"], ["--codec", "there"]]
+)
 def test_an_option_without_effect_on_verify_is_refused(bundle: Path, export: Command, option: list[str]) -> None:
     assert "has no effect" in refused(export("--verify", bundle, *option))
 

@@ -9,17 +9,20 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from diffusers import AutoencoderOobleck
 
 from samuel_export.codec_graphs import decoder_graph, encoder_graph
 from samuel_runtime.onnx_guard import check_onnx
-from samuel_train.codec import Codec, load_codec
+from samuel_train.codec import Codec, SignalFacts, load_codec
+from samuel_train.codec.oobleck import OobleckCodec
+from samuel_train.codec.small import SmallCodec
 from tests.miniature import miniature_codec
 from tests.samuel_export.sessions import session
 from tests.samuel_export.small_oobleck import save_small_oobleck
 from tests.weights import normal, relative_l2
 
 BOUND = 1e-5  # measured 8e-7
-FRAMES = [2, 3, 24, 50, 300]  # 24 are what is traced
+FRAMES = [2, 3, 24, 50, 300]
 
 Opened = tuple[Codec, dict[str, onnx.ModelProto], dict[str, onnxruntime.InferenceSession]]
 
@@ -58,11 +61,52 @@ def test_graphs_are_self_contained(opened: Opened) -> None:
         assert [axis.dim_value for axis in graph.graph.input[0].type.tensor_type.shape.dim][2] == 0  # no fixed length
 
 
-def test_no_weight_norm_is_left_in_the_graphs(opened: Opened) -> None:
-    """A folded weight is a constant: no graph normalises one at run time."""
+def test_all_weights_are_constants(opened: Opened) -> None:
+    """Weight norms are folded: what a convolution multiplies with is not computed at run time."""
     for graph in opened[1].values():
-        assert not [node for node in graph.graph.node if "weight_norm" in node.op_type.lower()]
         weights = {tensor.name for tensor in graph.graph.initializer}
-        for node in graph.graph.node:
-            if node.op_type in ("Conv", "ConvTranspose"):
-                assert node.input[1] in weights
+        convolutions = [node for node in graph.graph.node if node.op_type == "Conv"]
+        assert convolutions
+        assert all(node.input[1] in weights for node in convolutions)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("frames", [2, 3, 40])
+def test_oobleck_of_the_published_strides(frames: int) -> None:
+    """Every upsampling of 2, 4 and 8 falls into place, and every channel has a Snake of its own."""
+    torch.manual_seed(6)
+    autoencoder = AutoencoderOobleck(
+        encoder_hidden_size=8, downsampling_ratios=[2, 4, 8], channel_multiples=[1, 2, 2],
+        decoder_channels=4, decoder_input_channels=4,
+    )  # fmt: skip
+    for name, parameter in autoencoder.named_parameters():
+        if name.endswith((".alpha", ".beta")):
+            parameter.normal_(0, 0.5)
+    codec = OobleckCodec(autoencoder.eval(), provenance="")
+    waveform, latents = normal(3, 1, 2, frames * 64), normal(4, 1, 4, frames)
+    (encoded,) = session(encoder_graph(codec)).run(["latents"], {"waveform": waveform})
+    assert relative_l2(encoded, codec.encoder(torch.from_numpy(waveform))) <= BOUND
+    (decoded,) = session(decoder_graph(codec)).run(["waveform"], {"latents": latents})
+    assert relative_l2(decoded, codec.decoder(torch.from_numpy(latents))) <= BOUND
+
+
+def test_oobleck_has_fast_operators_only(tmp_path: Path) -> None:
+    codec = load_codec(save_small_oobleck(tmp_path, latent_channels=4))
+    for graph in (encoder_graph(codec), decoder_graph(codec)):
+        kinds = {node.op_type for node in graph.graph.node}
+        assert kinds.isdisjoint({"ConvTranspose", "Exp", "Pow", "Reciprocal", "Shape", "Cast"})
+
+
+def test_the_tables_of_the_transform_are_small(tmp_path: Path) -> None:
+    codec = miniature_codec(tmp_path)
+    assert isinstance(codec, SmallCodec)
+    learned = sum(parameter.numel() for parameter in codec.parameters())
+    stored = sum(graph(codec).ByteSize() for graph in (encoder_graph, decoder_graph))
+    assert stored - 4 * learned < 1.5e6
+
+
+def test_a_codec_of_another_kind_has_no_graphs() -> None:
+    codec = Codec(SignalFacts(), provenance="", licence="")
+    for graph in (encoder_graph, decoder_graph):
+        with pytest.raises(TypeError, match="Codec has no graphs"):
+            graph(codec)

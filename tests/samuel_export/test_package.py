@@ -21,19 +21,13 @@ from samuel_runtime.errors import UserError
 from samuel_runtime.manifest import GraphName, Manifest
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.statistics import Statistics
-from samuel_train.checkpoint import Checkpoint, load_checkpoint
-from samuel_train.codec import Codec, load_codec
+from samuel_train.checkpoint import Checkpoint
+from samuel_train.codec import Codec
 from samuel_train.config import ModelConfig
 from samuel_train.model import Denoiser
 from tests.samuel_export.sabotage import edit_manifest, nudge, tamper
 
 GRAPHS = [name.value for name in GraphName]
-
-
-@pytest.fixture
-def source(bundle: Path) -> tuple[Checkpoint, Codec]:
-    """What the session's bundle was made from."""
-    return load_checkpoint(bundle.parent / "checkpoint.safetensors"), load_codec(bundle.parent / "codec")
 
 
 def write(source: tuple[Checkpoint, Codec], out: Path, storage: Storage = Storage.FP32, guidance: float = 2.0) -> Path:
@@ -120,6 +114,17 @@ def test_an_older_bundle_is_replaced_by_a_proven_one(bundle_copy: Path, source: 
     assert verify_bundle(bundle_copy, silent, source)
 
 
+def test_the_trajectory_has_the_steps_of_the_report(bundle_copy: Path) -> None:
+    """A later version's default must not make an older bundle unequal."""
+    edit_manifest(bundle_copy, lambda manifest: manifest["parity"].update(steps=2))
+    lines: list[str] = []
+    assert not verify_bundle(bundle_copy, lines.append)  # its fingerprints are of more
+    assert any(line.startswith("FAIL trajectory of 2 steps, latents") for line in lines)
+    edit_manifest(bundle_copy, lambda manifest: manifest["parity"].update(steps="x"))
+    with pytest.raises(UserError, match="parity report is damaged"):
+        verify_bundle(bundle_copy, silent)
+
+
 def test_a_folder_that_is_no_bundle_is_left_alone(tmp_path: Path, source: tuple[Checkpoint, Codec]) -> None:
     (tmp_path / "songs").mkdir()
     (tmp_path / "songs" / "mine.wav").write_bytes(b"a song")
@@ -134,8 +139,8 @@ def test_verify_repeats_the_report(bundle: Path, source: tuple[Checkpoint, Codec
     assert verify_bundle(bundle, lines.append)
     assert verify_bundle(bundle, lines.append, source)
     names = [entry["name"] for entry in Manifest.read(bundle).parity["probes"]]
-    assert len(lines) == 2 * len(names)
-    assert all(line.startswith("ok") for line in lines)
+    assert [line.split(":")[0].removeprefix("ok   ") for line in lines if line.startswith("ok ")] == 2 * names
+    assert not [line for line in lines if line.startswith("FAIL")]
 
 
 @pytest.mark.parametrize("name", GRAPHS)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from samuel_export.parity import check_fingerprints, check_sides, compare, fingerprint, report_of
-from samuel_export.probes import Probe
+from samuel_export.probes import Measure, Probe
 from samuel_runtime.errors import UserError
 from tests.weights import normal
 
@@ -33,6 +33,16 @@ class Fixed:
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
         return latents
+
+
+class Passing(Fixed):
+    """A side whose decoder hands its latents on, moved up or down by ``shift``, at random."""
+
+    def __init__(self, shift: float, seed: int = 0) -> None:
+        self.shift, self.seed = shift, seed
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        return latents + self.shift * np.sign(normal(self.seed, *latents.shape))
 
 
 def probe(name: str = "it", limit: float = LIMIT) -> Probe:
@@ -89,14 +99,32 @@ def test_a_fingerprint_keeps_the_norm_and_is_the_same_every_time() -> None:
 
 @pytest.mark.parametrize("seed", range(2, 22))
 def test_fingerprints_see_ten_times_the_limit_and_forgive_the_limit(seed: int) -> None:
-    report = json.loads(json.dumps(report_of(check_sides([probe()], Fixed(EXPECTED), Fixed(EXPECTED)))))
+    report = json.loads(json.dumps(report_of(check_sides([probe()], Fixed(EXPECTED), Fixed(EXPECTED)), 3)))
     for relative, passed in ((0.0, True), (LIMIT, True), (10 * LIMIT, False)):
         (one,) = check_fingerprints([probe()], Fixed(changed(relative, seed)), report)
         assert one.passed is passed
 
 
+@pytest.mark.parametrize(("shift", "passed"), [(0.9, True), (1.1, False), (float("nan"), False)])
+def test_a_mean_difference_has_its_own_limit(shift: float, passed: bool) -> None:
+    one = compare("it", EXPECTED - shift, EXPECTED, 1.0, Measure.MEAN_ABS)
+    assert one.passed is passed
+    assert "mean difference" in one.line()
+
+
+@pytest.mark.parametrize("seed", range(2, 22))
+def test_fingerprints_of_spectra_see_twenty_times_the_limit_and_forgive_the_limit(seed: int) -> None:
+    """A mean over thirty projections stands for one over thousands of values."""
+    spectra = Probe("it", LIMIT, lambda side: side.decode(np.tile(EXPECTED, (20, 1))), Measure.MEAN_ABS)
+    report = report_of(check_sides([spectra], Passing(0.0), Passing(0.0)), 3)
+    assert report["probes"][0]["measure"] == "mean_abs"
+    for shift, passed in ((0.0, True), (LIMIT, True), (20 * LIMIT, False)):
+        (one,) = check_fingerprints([spectra], Passing(shift, seed), report)
+        assert one.passed is passed
+
+
 def test_fingerprints_see_one_value_that_changed() -> None:
-    report = report_of(check_sides([probe()], Fixed(EXPECTED), Fixed(EXPECTED)))
+    report = report_of(check_sides([probe()], Fixed(EXPECTED), Fixed(EXPECTED)), 3)
     broken = EXPECTED.copy()
     broken[3, 99] += 10 * LIMIT * np.linalg.norm(EXPECTED)
     (one,) = check_fingerprints([probe()], Fixed(broken), report)
@@ -104,7 +132,7 @@ def test_fingerprints_see_one_value_that_changed() -> None:
 
 
 def test_a_probe_without_a_fingerprint_fails() -> None:
-    report = report_of(check_sides([probe("another")], Fixed(EXPECTED), Fixed(EXPECTED)))
+    report = report_of(check_sides([probe("another")], Fixed(EXPECTED), Fixed(EXPECTED)), 3)
     for kept in (report, {}):
         (one,) = check_fingerprints([probe()], Fixed(EXPECTED), kept)
         assert not one.passed
@@ -129,7 +157,7 @@ def test_a_damaged_report_is_the_users_to_mend(probes: Any) -> None:
 )
 def test_a_report_is_plain_json(actual: Callable[[], np.ndarray], passed: bool) -> None:
     comparisons = check_sides([probe("a"), probe("b", 2.0)], Fixed(actual()), Fixed(EXPECTED))
-    report = report_of(comparisons)
+    report = report_of(comparisons, 3)
     assert report["passed"] is passed
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert [entry["name"] for entry in report["probes"]] == ["a", "b"]

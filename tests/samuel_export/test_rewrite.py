@@ -124,6 +124,17 @@ def test_bottleneck_alignment_with_its_projections_folded_in(variant: Alignment,
     assert relative_l2(attended(folded, x, context, mixing, bottom.attn), bottom(x, context, mixing)) <= BOUND
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("frames", SONG_FRAMES)
+def test_null_values_are_what_silence_gives_whatever_is_asked(frames: int) -> None:
+    m = model()
+    attention, n = m.align.global_, m.config.base_channels
+    silence = m.cond_encoder(torch.zeros(BATCH, m.config.latent_channels, frames, dtype=torch.float64))
+    attended = attention.attend(random(BATCH, n, frames), *attention.keys_values(silence))
+    projected = applied(rewrite.linear(attention.to_out), torch.from_numpy(rewrite.null_values(m))[None, :, None])
+    assert relative_l2(projected.expand_as(attended), attended) <= BOUND
+
+
 @pytest.mark.parametrize("window", [2, 16])
 def test_band_mask_shows_every_query_one_window(window: int) -> None:
     mask = band_mask(window)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from samuel_runtime.manifest import SCHEMA_VERSION
 from tests.samuel_runtime.onnx_models import HOSTILE
 
 
@@ -109,7 +110,7 @@ BAD_BUNDLES: dict[str, Callable[[Path], str]] = {
     "graph cut short": _cut_short,
     "changed byte": _changed_byte,
     "graph is a link": _symlinked,
-    "newer schema": _set("schema_version", to=2),
+    "newer schema": _set("schema_version", to=SCHEMA_VERSION + 1),
     "no schema": _set("schema_version", to=None),
     "parent folder in a name": _set("graphs", "step", "file", to="../step.onnx"),
     "absolute name": _set("graphs", "step", "file", to="/etc/passwd"),

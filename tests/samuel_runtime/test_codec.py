@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samuel_runtime.codec import Codec
-from samuel_runtime.pipeline import Samuel
+from samuel_runtime import pipeline
+from samuel_runtime.audio import Audio
+from samuel_runtime.codec import Codec, CodecEngines
+from samuel_runtime.engines import Engine
+from samuel_runtime.errors import UserError
+from samuel_runtime.manifest import GraphName
+from samuel_runtime.pipeline import Samuel, Settings
 from tests.samuel_runtime.commands import singing
 
 FRAMES = 150
@@ -93,3 +99,55 @@ def test_progress_is_told_after_every_chunk(chunked: Codec) -> None:
     told.clear()
     list(chunked.decode(np.zeros((64, 33), np.float32), lambda done, total: told.append((done, total))))
     assert told == [(32, 33), (33, 33)]
+
+
+class _Graph:
+    """An engine that is only opened and dropped."""
+
+
+def test_large_graphs_are_open_one_at_a_time() -> None:
+    opened: list[weakref.ref[_Graph]] = []
+
+    def open_graph(name: GraphName) -> Engine:
+        assert all(other() is None for other in opened), "another graph still holds its memory"
+        graph = _Graph()
+        opened.append(weakref.ref(graph))
+        return graph  # type: ignore[return-value]
+
+    engines = CodecEngines(open_graph, together=False)
+    assert not opened
+    for name in (GraphName.ENCODER, GraphName.DECODER, GraphName.DECODER, GraphName.ENCODER):
+        assert engines[name] is engines[name]
+    assert len(opened) == 3
+
+
+def test_small_graphs_are_opened_once_however_many_songs_follow() -> None:
+    opened: list[GraphName] = []
+
+    def open_graph(name: GraphName) -> Engine:
+        opened.append(name)
+        return _Graph()  # type: ignore[return-value]
+
+    engines = CodecEngines(open_graph, together=True)
+    for _ in range(3):
+        assert engines[GraphName.ENCODER] is not engines[GraphName.DECODER]
+    assert opened == [GraphName.ENCODER, GraphName.DECODER]
+
+
+def test_a_large_codec_makes_the_same_band(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    voice, settings = Audio(singing(1.0), 44100), Settings(steps=2)
+    together = Samuel.load(bundle, threads=1).accompany(voice, settings).samples
+    monkeypatch.setattr(pipeline, "_TOGETHER_BYTES", 0)
+    apart = Samuel.load(bundle, threads=1)
+    for _ in range(2):
+        np.testing.assert_array_equal(apart.accompany(voice, settings).samples, together)
+
+
+def test_a_large_graph_that_is_damaged_is_found_before_any_work(
+    bundle_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "_TOGETHER_BYTES", 0)
+    decoder = bundle_copy / "decoder.onnx"
+    decoder.write_bytes(decoder.read_bytes()[:-1] + b"\0")
+    with pytest.raises(UserError, match=r"decoder\.onnx"):
+        Samuel.load(bundle_copy, threads=1)

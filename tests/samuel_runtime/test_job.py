@@ -16,6 +16,7 @@ import pytest
 import soundfile
 
 from samuel_runtime.bundle import Bundle
+from samuel_runtime.choices import DEFAULT_SAMPLER
 from samuel_runtime.level import Meter
 from samuel_runtime.output import FORMATS
 from tests.samuel_runtime.commands import RATE_HZ, Run, run_apart, run_here, tree, write_voice
@@ -129,7 +130,7 @@ def test_json_is_one_object_that_tells_what_was_made(
     for take in report["takes"]:
         assert take["vocals"] == str(voice)
         assert Path(take["accompaniment"]).is_file() and Path(take["mix"]).is_file()
-        assert take["duration_s"] == 1.0 and take["steps"] == 1 and take["sampler"] == "dpm++2m"
+        assert take["duration_s"] == 1.0 and take["steps"] == 1 and take["sampler"] == DEFAULT_SAMPLER.value
         assert take["seconds"].keys() >= {"sample", "decode", "write"}
         assert isinstance(take["warnings"], list)
     assert "encode" in report["takes"][0]["seconds"] and "encode" not in report["takes"][1]["seconds"]

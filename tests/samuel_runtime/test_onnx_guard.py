@@ -113,8 +113,9 @@ def test_no_damage_turns_hidden_external_data_into_a_model_that_passes_and_loads
 
 
 def test_the_engine_refuses_onnx_runtimes_own_format(tmp_path: Path) -> None:
-    from samuel_runtime.choices import Provider
+    from samuel_runtime.choices import Precision, Provider
     from samuel_runtime.engines import open_engine
+    from samuel_runtime.ways import Way
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -124,4 +125,4 @@ def test_the_engine_refuses_onnx_runtimes_own_format(tmp_path: Path) -> None:
     content = (tmp_path / "m.ort").read_bytes()
     onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])  # by itself it would be taken
     with pytest.raises(UserError, match="cannot load"):
-        open_engine(content, "m.onnx", Provider.CPU)
+        open_engine(content, "m.onnx", Way(Provider.CPU, Precision.FP32))

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from samuel_runtime.choices import Provider
-from samuel_runtime.codec import Codec
+from samuel_runtime.choices import Precision, Provider
+from samuel_runtime.codec import Codec, CodecEngines
 from samuel_runtime.denoiser import Denoiser
 from samuel_runtime.diffusion import Schedule
 from samuel_runtime.manifest import Manifest
 from samuel_runtime.pipeline import Samuel
+from samuel_runtime.ways import Way
 
 FRAMES = 128
 """Frames of the toy's window."""
@@ -33,13 +34,30 @@ def _modes(frames: int) -> tuple[np.ndarray, np.ndarray]:
 class Engine:
     """A graph by another means."""
 
-    run: object
-    provider: Provider = Provider.CPU
-    calls: list[dict[str, np.ndarray]] = field(default_factory=list)
+    graph: object
+    way: Way = field(default_factory=lambda: Way(Provider.CPU, Precision.FP32))
+    calls: int = 0
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        self.calls.append(inputs)
-        return self.run(**inputs)  # type: ignore[operator, no-any-return]
+        self.calls += 1
+        return self.graph(**inputs)  # type: ignore[operator, no-any-return]
+
+    def bind(self, **inputs: np.ndarray) -> Bound:
+        return Bound(self, inputs)
+
+
+@dataclass
+class Bound:
+    """Its inputs and outputs in memory that stays."""
+
+    engine: Engine
+    inputs: dict[str, np.ndarray]
+    outputs: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def run(self) -> dict[str, np.ndarray]:
+        for name, value in self.engine(**self.inputs).items():
+            self.outputs.setdefault(name, np.empty_like(value))[...] = value
+        return self.outputs
 
 
 def gaussian_step(x: np.ndarray, scales: np.ndarray, t: np.ndarray, memory: np.ndarray) -> dict[str, np.ndarray]:
@@ -57,6 +75,5 @@ def toy_samuel(bundle: Path, step: object = gaussian_step) -> Samuel:
     facts = manifest.model.model_copy(update={"frames": FRAMES})
     conditioning = Engine(lambda vocals: {"memory": vocals})
     denoiser = Denoiser(conditioning, Engine(lambda t: {"t": t}), Engine(step), facts)
-    unused = Engine(None)
-    codec = Codec(unused, unused, manifest.codec, manifest.statistics)
+    codec = Codec(CodecEngines(lambda name: Engine(None), together=False), manifest.codec, manifest.statistics)
     return Samuel(manifest.model_copy(update={"model": facts}), codec, denoiser)

@@ -1,4 +1,4 @@
-"""The factored transform against torch's own, and its inverse."""
+"""The transform against torch's own, and its inverse."""
 
 from __future__ import annotations
 
@@ -25,14 +25,6 @@ def audio() -> Tensor:
     return torch.fft.irfft(spectrum) + 0.5
 
 
-@pytest.fixture(params=["fft", "products"])
-def transform(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Either way to compute: the FFT library's, or the products that an export consists of."""
-    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: request.param == "products")
-    return str(request.param)
-
-
-@pytest.mark.usefixtures("transform")
 def test_equals_torch_stft_on_the_lattice(audio: Tensor) -> None:
     real, imaginary = Analysis()(audio)
     hop = LATTICE_SAMPLES // STEPS
@@ -45,7 +37,6 @@ def test_equals_torch_stft_on_the_lattice(audio: Tensor) -> None:
     assert relative(torch.complex(real, imaginary).flatten(0, 1), expected) < 1e-6
 
 
-@pytest.mark.usefixtures("transform")
 def test_synthesis_inverts_analysis_inside(audio: Tensor) -> None:
     analysis, synthesis = Analysis(), Synthesis()
     inside = slice(LATTICE_SAMPLES, -LATTICE_SAMPLES)

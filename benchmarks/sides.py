@@ -1,0 +1,132 @@
+"""The sides of a guided step: PyTorch as published, as written here and compiled; and every way of the runtime."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from benchmarks.network import FRAMES, GUIDANCE, Paper, latents
+from benchmarks.pairs import Side, Work
+from benchmarks.published import guided, published
+from samuel_export import flops
+from samuel_runtime.bundle import Bundle
+from samuel_runtime.choices import Precision, Provider
+from samuel_runtime.engines import Bound, Engine
+from samuel_runtime.manifest import GraphName
+from samuel_runtime.pipeline import Samuel
+from samuel_runtime.statistics import Statistics
+from samuel_runtime.ways import Way, found_ways
+from samuel_train.model import Denoiser
+
+PUBLISHED, EAGER, COMPILED = "PyTorch as published", "PyTorch eager", "torch.compile"
+PUBLISHED_CUDA, COMPILED_CUDA = f"{PUBLISHED}, CUDA", f"{COMPILED}, CUDA"
+WAYS = {
+    "ONNX Runtime fp32": Way(Provider.CPU, Precision.FP32),
+    "OpenVINO fp32": Way(Provider.OPENVINO, Precision.FP32),
+    "OpenVINO bf16": Way(Provider.OPENVINO, Precision.BF16),
+    "ONNX Runtime fp32, CUDA": Way(Provider.CUDA, Precision.FP32),
+    "ONNX Runtime fp32, TensorRT": Way(Provider.TENSORRT, Precision.FP32),
+}
+"""The runtime's sides."""
+REFERENCES = (PUBLISHED, EAGER)
+"""What ratios refer to."""
+SIDES = (PUBLISHED, EAGER, COMPILED, PUBLISHED_CUDA, COMPILED_CUDA, *WAYS)
+
+LIMITS = {Precision.FP32: 1e-4, Precision.BF16: 5e-2, Precision.FP16: 5e-3}
+"""Largest relative L2 of one step against PyTorch eager: rounding is 3e-6 in float32, 3e-2 in bfloat16."""
+
+TIMESTEP = 400
+
+
+class Steps:
+    """Opens sides when asked, and keeps them for the session."""
+
+    def __init__(self, paper: Paper) -> None:
+        """Take the network."""
+        self.paper = paper
+        self.samuel: Callable[[str], Samuel] = cache(self._load)
+        self.on: Callable[[str, str], Denoiser] = cache(self._torch)
+        self._flop: Callable[[str, int], float] = cache(self._count)
+
+    def open(self, name: str, frames: int = FRAMES) -> Side:
+        """The side of that name; the calling test is skipped where this machine has no such side."""
+        if name in WAYS:
+            return Side(name, self._runtime(name, frames), self._flop("graph", frames))
+        if name.endswith("CUDA") and not torch.cuda.is_available():
+            pytest.skip("this machine has no CUDA GPU that PyTorch can use")
+        kind, _, device = name.partition(", ")
+        return Side(name, self._eager(self.on(kind, device.lower() or "cpu"), frames), self._flop(kind, frames))
+
+    def limit(self, name: str) -> float:
+        """Largest relative L2 of a side."""
+        return LIMITS[WAYS[name].precision if name in WAYS else Precision.FP32]
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Of the latents."""
+        return Bundle.open(self.paper.bundle).manifest.statistics
+
+    @cached_property
+    def parameters(self) -> int:
+        """Of the network."""
+        return sum(parameter.numel() for parameter in self.paper.model.parameters())
+
+    def _torch(self, kind: str, device: str) -> Any:
+        model = copy.deepcopy(self.paper.model).to(device)
+        if kind == PUBLISHED:
+            return published(model)
+        return torch.compile(model) if kind == COMPILED else model
+
+    def _eager(self, model: Denoiser, frames: int) -> Work:
+        device = next(model.parameters()).device
+        x, vocals = (torch.from_numpy(latents(seed, frames)).to(device) for seed in (0, 1))
+        t = torch.tensor([TIMESTEP], device=device)
+        return lambda: guided(model, x, vocals, t, GUIDANCE).cpu().numpy()
+
+    def _load(self, name: str) -> Samuel:
+        way = WAYS[name]
+        manifest = Bundle.open(self.paper.bundle).manifest
+        missing = {found.way: found.missing for found in found_ways(manifest)}.get(way, "no such way in this version")
+        if missing:
+            pytest.skip(missing)
+        return Samuel.load(self.paper.bundle, way.provider, torch.get_num_threads(), way.precision)
+
+    def _runtime(self, name: str, frames: int) -> Work:
+        x, vocals = (latents(seed, frames) for seed in (0, 1))
+        step = self.samuel(name).conditioned(vocals)
+        return lambda: step(x, [TIMESTEP], GUIDANCE)
+
+    def _count(self, kind: str, frames: int) -> float:
+        if kind != "graph":
+            model = self.on(PUBLISHED if kind == PUBLISHED else EAGER, "cpu")  # compiling keeps the arithmetic
+            noisy = torch.zeros(1, 64, frames)
+            return 2.0 * flops.of_module(model, noisy, noisy, torch.tensor([TIMESTEP]))  # two calls
+        samuel = self._load("ONNX Runtime fp32")
+        recorder = _Recorder(samuel.denoiser.step_engine)
+        samuel.denoiser.step_engine = recorder
+        samuel.conditioned(latents(1, frames))(latents(0, frames), [TIMESTEP], GUIDANCE)
+        graph = Bundle.open(self.paper.bundle).read_graph(GraphName.STEP)
+        return float(flops.of_graph(onnx.load_from_string(graph), recorder.inputs_seen))
+
+
+class _Recorder:
+    """An engine that remembers what it was given."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self.way, self.inputs, self.outputs = engine, engine.way, engine.inputs, engine.outputs
+        self.inputs_seen: dict[str, np.ndarray] = {}
+
+    def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        self.inputs_seen = inputs
+        return self._engine(**inputs)
+
+    def bind(self, **inputs: np.ndarray) -> Bound:
+        self.inputs_seen = inputs
+        return self._engine.bind(**inputs)

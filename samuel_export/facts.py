@@ -1,0 +1,70 @@
+"""What a manifest says of the model, the codec and the graphs, taken from them."""
+
+from __future__ import annotations
+
+import onnx
+from pydantic import ValidationError
+
+from samuel_runtime.errors import UserError
+from samuel_runtime.manifest import CodecFacts, Manifest, ModelFacts, TensorFacts
+from samuel_train.checkpoint import Checkpoint
+from samuel_train.codec import Codec, decoder_context_frames, encoder_context_frames
+from samuel_train.model import FRAMES_MULTIPLE
+
+WINDOW_FRAMES = 1024
+"""A full window, 47.5 s: the length of the published data set's songs."""
+_CHUNK_FRAMES = 128
+
+
+def facts_of(checkpoint: Checkpoint, codec: Codec, guidance: float) -> tuple[ModelFacts, CodecFacts]:
+    """Of a model and its codec.
+
+    Raises:
+        UserError: a bundle cannot hold them.
+    """
+    try:
+        return _model_facts(checkpoint, guidance), _codec_facts(codec)
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = " ".join([error.title, *map(str, first["loc"])])
+        raise UserError(f"{what}: {first['msg']}; a bundle needs a checkpoint and codec within these bounds") from error
+
+
+def differing_facts(manifest: Manifest, model: ModelFacts, codec: CodecFacts) -> list[str]:
+    """Names of the facts in which a manifest differs, but for the sizes that are the exporter's choice."""
+    pairs = ((manifest.model, model), (manifest.codec, codec))
+    differing = [name for said, true in pairs for name, value in true if getattr(said, name) != value]
+    return [name for name in differing if name not in ("frames", "chunk_frames")]
+
+
+def tensor_facts(value: onnx.ValueInfoProto) -> TensorFacts:
+    """Of an input or output of a graph."""
+    tensor = value.type.tensor_type
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+    return TensorFacts(name=value.name, dtype=dtype, shape=tuple(d.dim_param or d.dim_value for d in tensor.shape.dim))
+
+
+def _model_facts(checkpoint: Checkpoint, guidance: float) -> ModelFacts:
+    config = checkpoint.config
+    return ModelFacts(
+        prediction=config.prediction,
+        timesteps=config.timesteps,
+        latent_channels=config.latent_channels,
+        frames=WINDOW_FRAMES,
+        frames_min=checkpoint.frames_min,
+        frames_multiple=FRAMES_MULTIPLE,
+        guidance=guidance,
+        statistics=checkpoint.statistics.to_dict(),
+    )
+
+
+def _codec_facts(codec: Codec) -> CodecFacts:
+    facts = codec.facts
+    return CodecFacts(
+        sample_rate_hz=facts.sample_rate_hz,
+        hop_samples=facts.hop_samples,
+        channels=facts.channels,
+        encoder_context_frames=max(encoder_context_frames(codec)),
+        decoder_context_frames=max(decoder_context_frames(codec)),
+        chunk_frames=_CHUNK_FRAMES,
+    )

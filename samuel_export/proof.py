@@ -1,0 +1,105 @@
+"""Run a written bundle and hold it against the model, or against the fingerprints that it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from samuel_export.limits import limits_of
+from samuel_export.parity import Comparison, check_fingerprints, check_sides
+from samuel_export.probes import Probe, probes
+from samuel_export.sides import RuntimeSide, TorchSide
+from samuel_export.storage import Storage
+from samuel_runtime.agreement import compare, excerpt
+from samuel_runtime.choices import DEFAULT_STEPS, Provider
+from samuel_runtime.errors import UserError
+from samuel_runtime.manifest import MANIFEST_NAME, Manifest
+from samuel_runtime.pipeline import Samuel
+from samuel_runtime.ways import Way, chosen_way, found_ways
+
+Say = Callable[[str], None]
+
+
+def against_model(folder: Path, expected: TorchSide, steps: int, say: Say) -> list[Comparison]:
+    """Every probe on the bundle and in PyTorch.
+
+    Args:
+        folder: of the bundle.
+        expected: the model.
+        steps: of the probes' trajectory.
+        say: takes a line for each.
+
+    Raises:
+        UserError: nothing on this machine computes in the bundle's precision.
+    """
+    samuel = _loaded(folder)
+    return _said(check_sides(_probes(folder, samuel.manifest, steps), RuntimeSide(samuel), expected), say)
+
+
+def against_fingerprints(folder: Path, say: Say) -> list[Comparison]:
+    """Every probe on the bundle alone; the report of its manifest is the reference.
+
+    Raises:
+        UserError: as :func:`against_model`, or the report is not one.
+    """
+    samuel = _loaded(folder)
+    report = samuel.manifest.parity
+    wanted = _probes(folder, samuel.manifest, steps_of(report))
+    return _said(check_fingerprints(wanted, RuntimeSide(samuel), report), say)
+
+
+def lowered(folder: Path, say: Say) -> dict[str, dict[str, Any]]:
+    """How far the bundle is from itself where an engine lowers its precision, for every such way of this machine.
+
+    This is for information: what a way is worth on a user's machine is measured there, by `samuel-run --doctor`.
+    """
+    manifest = Manifest.read(folder)
+    ways = [found.way for found in found_ways(manifest) if not found.missing]
+    others = [way for way in ways if way.precision is not manifest.precision]
+    if not others:
+        return {}
+    reference, agreements = excerpt(_loaded(folder)), {}
+    for way in others:
+        found = compare(excerpt(_opened(folder, way)), reference)
+        verdict = "agrees" if found.passed else "does not agree"
+        say(f"{way} {verdict}: latents {found.latent_snr_db:.0f} dB, log-mel distance {found.log_mel:.3f}")
+        agreements[str(way)] = found.to_dict()
+    return agreements
+
+
+def steps_of(report: dict[str, Any]) -> int:
+    """Steps of a report's trajectory.
+
+    Raises:
+        UserError: the report does not say.
+    """
+    steps = report.get("steps", DEFAULT_STEPS)
+    if not isinstance(steps, int) or steps < 1:
+        raise UserError(f"the bundle's parity report is damaged (steps: {steps!r}); export the bundle again")
+    return steps
+
+
+def _loaded(folder: Path) -> Samuel:
+    """The bundle, computing in its own precision; in ONNX Runtime on the processor where that can."""
+    manifest = Manifest.read(folder)
+    return _opened(folder, chosen_way(manifest, Provider.AUTO, manifest.precision))
+
+
+def _opened(folder: Path, way: Way) -> Samuel:
+    return Samuel.load(folder, way.provider, precision=way.precision)
+
+
+def _probes(folder: Path, manifest: Manifest, steps: int) -> list[Probe]:
+    try:
+        storage = Storage(manifest.provenance.get("storage", Storage.FP32.value))
+    except ValueError as error:
+        raise UserError(f"{folder / MANIFEST_NAME}: {error}; export the bundle again") from error
+    limits = limits_of(manifest.precision, storage)
+    return list(probes(manifest.model, manifest.codec, manifest.statistics, limits, steps))
+
+
+def _said(comparisons: list[Comparison], say: Say) -> list[Comparison]:
+    for one in comparisons:
+        say(one.line())
+    return comparisons

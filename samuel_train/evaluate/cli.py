@@ -1,0 +1,106 @@
+"""``samuel-train evaluate``: a grid of cases, in numbers and as a picture."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from samuel_runtime.choices import (
+    DEFAULT_SAMPLER,
+    DEFAULT_SEED,
+    DEFAULT_STEPS,
+    MOST_STEPS,
+    Precision,
+    Provider,
+    Sampler,
+)
+from samuel_runtime.errors import UserError
+
+_NEEDED = ("librosa", "mir_eval", "matplotlib")
+
+
+class _Values(click.ParamType):
+    """Values of another type, separated by commas."""
+
+    def __init__(self, one: click.ParamType) -> None:
+        self._one, self.name = one, "list"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        if isinstance(value, tuple):
+            return value
+        return tuple(self._one.convert(part.strip(), param, ctx) for part in str(value).split(","))
+
+
+@click.command("evaluate")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("stems", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=Path("evaluation.json"),
+              show_default=True, help="Results; a picture of the same name is put beside them.")  # fmt: skip
+@click.option("--steps", type=_Values(click.IntRange(1, MOST_STEPS)), default=str(DEFAULT_STEPS), show_default=True,
+              metavar="N,...", help="Denoising steps.")  # fmt: skip
+@click.option("--samplers", type=_Values(click.Choice([s.value for s in Sampler])), default=DEFAULT_SAMPLER.value,
+              show_default=True, metavar="NAME,...", help=f"Of {', '.join(s.value for s in Sampler)}.")  # fmt: skip
+@click.option("--guidance", type=_Values(click.FloatRange(0, 100)), metavar="G,...",
+              help="How strongly the voice leads.  [default: the bundle's]")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0, 2**62), default=DEFAULT_SEED, show_default=True,
+              help="Of the first song; the next song has the next seed.")  # fmt: skip
+@click.option("--songs", "most", type=click.IntRange(2), help="Only the first so many songs.  [default: all]")
+@click.option("--provider", type=click.Choice([p.value for p in Provider]), default=Provider.CPU.value,
+              show_default=True, help="Where to run.")  # fmt: skip
+@click.option("--precision", type=click.Choice([p.value for p in Precision]),
+              help="Of the arithmetic.  [default: the bundle's]")  # fmt: skip
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads.  [default: physical cores]")
+def command(
+    bundle: Path,
+    stems: Path,
+    output: Path,
+    steps: tuple[int, ...],
+    samplers: tuple[str, ...],
+    guidance: tuple[float, ...] | None,
+    seed: int,
+    most: int | None,
+    provider: str,
+    precision: str | None,
+    threads: int | None,
+) -> None:
+    """Generate the bands of the songs below STEMS with BUNDLE and compare them with the true ones.
+
+    STEMS should hold songs that the bundle was not trained on: a folder each, with vocals.* and accompaniment.*, and
+    song.json where key, beats and chords are known (as `samuel-train synthesize` writes it). Every combination of
+    --samplers, --guidance and --steps is one row. The true band through the codec is the ceiling, other songs' bands
+    are the floor. The results are written anew after every row, so that a long evaluation can be cut short.
+    """
+    for module in _NEEDED:
+        if find_spec(module) is None:
+            raise UserError(f"evaluate needs {module}; add it with `pip install 'samuel-deploy[evaluate,cpu]'`")
+    if output.suffix != ".json" or not output.parent.is_dir():
+        raise UserError(f"{output}: results go to a .json file in a folder that exists; name one with -o")
+    from samuel_runtime.pipeline import Samuel
+    from samuel_train.evaluate.cases import grid
+    from samuel_train.evaluate.evaluation import evaluate, recordings
+    from samuel_train.evaluate.picture import draw
+    from samuel_train.evaluate.report import Subject, legend, table, write_results
+    from samuel_train.evaluate.rows import Row
+    from samuel_train.evaluate.songs import held_out
+
+    songs, skipped = held_out(stems, most)
+    for skip in skipped:
+        click.echo(f"skipped {skip.song}: {skip.reason}", err=True)
+    samuel = Samuel.load(
+        bundle, provider=Provider(provider), threads=threads, precision=Precision(precision) if precision else None
+    )
+    guidances = guidance or (samuel.manifest.model.guidance,)
+    cases = grid([Sampler(name) for name in samplers], guidances, steps, seed)
+    subject, rows = Subject.of(samuel, songs), list[Row]()
+    with tqdm(total=recordings(songs, cases), unit="recording", disable=not sys.stderr.isatty()) as bar:
+        for row in evaluate(samuel, songs, cases, bar.update):
+            rows.append(row)
+            write_results(output, subject, rows)
+    picture = output.with_suffix(".png")
+    draw(picture, rows)
+    click.echo(f"{table(rows)}\n\n{legend()}\n\n{output}\n{picture}")

@@ -1,0 +1,54 @@
+"""Everything the metrics need of one recording, computed once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from samuel_train.evaluate import sound, spectra
+from samuel_train.evaluate.beats import tempo_bpm, track_beats
+from samuel_train.evaluate.keys import estimate_key
+from samuel_train.evaluate.patches import patches
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """A recording as the metrics hear it."""
+
+    chroma: np.ndarray
+    """(12, frames), see spectra.chroma."""
+    key: str
+    """Estimated, such as ``Eb minor``."""
+    beats_s: np.ndarray
+    """Tracked beats, (beats,) seconds."""
+    tempo_bpm: float
+    """Of the tracked beats; 0 if there are none."""
+    patches: np.ndarray
+    """(patches, 96), see patches.py."""
+    level_db: float
+    """Gated RMS, dB of full scale, at least -70."""
+    silence: float
+    """Share of silent blocks."""
+    clipping: float
+    """Share of samples at full scale."""
+    width: float
+    """Share of the power in the side signal."""
+
+    @classmethod
+    def of(cls, samples: np.ndarray, sample_rate_hz: int) -> Features:
+        """Listen to float32 (samples, channels)."""
+        waveform = spectra.analysed(samples, sample_rate_hz)
+        chroma = spectra.chroma(waveform)
+        beats_s = track_beats(spectra.onset_strength(waveform))
+        return cls(
+            chroma=chroma,
+            key=estimate_key(chroma),
+            beats_s=beats_s,
+            tempo_bpm=tempo_bpm(beats_s),
+            patches=patches(samples, sample_rate_hz),
+            level_db=sound.level_db(samples, sample_rate_hz),
+            silence=sound.silence_share(samples, sample_rate_hz),
+            clipping=sound.clipping_share(samples),
+            width=sound.side_share(samples),
+        )

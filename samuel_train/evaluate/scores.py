@@ -1,0 +1,75 @@
+"""The numbers of one recording against the truth of one song, and what each of them means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from samuel_train.evaluate.beats import beat_score, tempo_agrees
+from samuel_train.evaluate.features import Features
+from samuel_train.evaluate.harmony import chord_chroma, correlation, pooled, spans
+from samuel_train.evaluate.keys import key_score
+from samuel_train.evaluate.songs import key_name
+from samuel_train.synth.song import SongFacts
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One column of the results."""
+
+    name: str
+    """Its key in the JSON file and heading in the table."""
+    meaning: str
+    """What is measured, in which unit, and which values are good."""
+
+
+SOUND = Metric("sound", "Fréchet distance of log-mel patches to the true bands', over all songs; 0 is the best")
+METRICS = (
+    Metric("key", "key against the true key: 1 same, 0.5 a fifth above, 0.3 relative, 0.2 parallel, else 0"),
+    Metric("harmony", "correlation of chroma with the true band's, per half bar; 1 is the best, 0 is chance"),
+    Metric("chords", "correlation of chroma with the true chords, per half bar; 0 is chance"),
+    Metric("beat", "F-measure of the tracked beats against the true ones, within 70 ms; 1 is the best"),
+    Metric("tempo", "share of songs whose tempo is within 4 % of the true one, its half or its double"),
+    Metric("level", "loudness against the true band's, dB; 0 is the best"),
+    Metric("silence", "share of blocks of 50 ms below -60 dB of full scale"),
+    Metric("clipping", "share of samples at full scale"),
+    Metric("width", "share of the power in the side signal: 0 mono, 0.5 independent channels"),
+)
+"""What is measured song by song; sound is one number for all songs."""
+
+
+Scores = dict[str, float]
+"""Name of a metric -> value of one recording for one song; without ``chords`` where none are written."""
+
+
+class Truth:
+    """What a song really is: as written where it is, else as heard in its true band."""
+
+    def __init__(self, band: Features, facts: SongFacts | None, duration_s: float) -> None:
+        """Take the true band's features, the written facts if there are any, and the song's duration."""
+        self.band = band
+        beats_s = None if facts is None or not facts.beats_s else np.array(facts.beats_s)
+        self._bounds_s = spans(duration_s, beats_s)
+        self._harmony = pooled(band.chroma, self._bounds_s)
+        self._chords = None if facts is None or not facts.chords else chord_chroma(facts.chords, self._bounds_s)
+        self._key = band.key if facts is None else key_name(facts)
+        self._beats_s = band.beats_s if beats_s is None else beats_s
+        self._tempo_bpm = band.tempo_bpm if facts is None else facts.tempo_bpm
+
+    def judge(self, heard: Features) -> Scores:
+        """The scores of a recording that should be this song's band."""
+        harmony = pooled(heard.chroma, self._bounds_s)
+        scores = {
+            "key": key_score(self._key, heard.key),
+            "harmony": correlation(self._harmony, harmony),
+            "beat": beat_score(self._beats_s, heard.beats_s),
+            "tempo": float(tempo_agrees(self._tempo_bpm, heard.tempo_bpm)),
+            "level": heard.level_db - self.band.level_db,
+            "silence": heard.silence,
+            "clipping": heard.clipping,
+            "width": heard.width,
+        }
+        if self._chords is not None:
+            scores["chords"] = correlation(self._chords, harmony)
+        return scores
