@@ -17,6 +17,9 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from samuel_runtime.manifest import GraphName
+from samuel_train.model import Denoiser
+
 Shape = tuple[int, ...]
 
 
@@ -41,15 +44,31 @@ def of_graph(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) -> int:
     return sum(_COUNT[node.op_type](node, shapes) for node in counted)
 
 
+def of_guided_step(model: Denoiser, graphs: Mapping[GraphName, onnx.ModelProto], frames: int) -> tuple[int, int]:
+    """One denoising step with guidance: as the sampler of the paper takes it, two calls, and as the step graph does."""
+    latents = torch.zeros(1, model.config.latent_channels, frames)
+    written = 2 * of_module(model, latents, latents, torch.tensor([0]))
+    inputs = {"x": latents.numpy(), "scales": np.ones(2, np.float32)}
+    for name, given in ((GraphName.CONDITIONING, {"vocals": latents.numpy()}),
+                        (GraphName.TIMESTEPS, {"t": np.zeros(1, np.int64)})):  # fmt: skip
+        session = _session(graphs[name])
+        names = [output.name for output in session.get_outputs()]
+        inputs |= dict(zip(names, session.run(names, given), strict=True))
+    return written, of_graph(graphs[GraphName.STEP], inputs)
+
+
 def _shapes_in_a_run(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray], wanted: list[str]) -> dict[str, Shape]:
     shown = onnx.ModelProto()
     shown.CopyFrom(model)
     del shown.graph.output[:]
     shown.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted)
+    return {name: value.shape for name, value in zip(wanted, _session(shown).run(wanted, dict(inputs)), strict=True)}
+
+
+def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(shown.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return {name: value.shape for name, value in zip(wanted, session.run(wanted, dict(inputs)), strict=True)}
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def _convolution(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> int:

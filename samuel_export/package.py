@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx
 
-from samuel_export import denoiser_graphs, proof
+from samuel_export import denoiser_graphs, flops, proof
 from samuel_export.codec_graphs import decoder_graph, encoder_graph
 from samuel_export.facts import differing_facts, facts_of, tensor_facts
 from samuel_export.parity import report_of
@@ -71,8 +71,11 @@ def write_bundle(
     model_facts, codec_facts = facts_of(checkpoint, codec, guidance)
     model = checkpoint.build()
     with replacing_dir(out) as folder:
+        written = dict(_graphs(model, codec))
+        before, after = flops.of_guided_step(model, written, model_facts.frames)
+        say(f"a guided step: {before / 1e9:.2f} GFLOP as two calls of the model, {after / 1e9:.2f} as exported")
         graphs = {}
-        for name, graph in _graphs(model, codec):
+        for name, graph in written.items():
             arithmetic = Precision.FP32 if name in _ALWAYS_FP32 else precision
             file = stored(graph, storage) if precision is Precision.FP32 else typed(graph, arithmetic)
             graphs[name] = _write_graph(folder, name, file, arithmetic, say)

@@ -34,16 +34,18 @@ class Chunk:
 def chunks(frames: int, chunk_frames: int, context_frames: int) -> Iterator[Chunk]:
     """Cover ``frames`` with chunks of ``chunk_frames`` new frames, each read with ``context_frames`` around it.
 
-    The context is cut at the ends of the song only, where a graph sees its own padding, as in one piece.
+    All reads are equally long, because an engine prepares itself for each length. At the ends of the song, where a
+    graph sees its own padding as it would in one piece, the context that is missing is read on the other side.
 
     Raises:
         ValueError: if ``chunk_frames`` is not positive or ``context_frames`` is negative.
     """
     if chunk_frames < 1 or context_frames < 0:
         raise ValueError(f"no chunks of {chunk_frames} frames with {context_frames} frames of context")
+    length = min(frames, chunk_frames + 2 * context_frames)
     for start in range(0, frames, chunk_frames):
-        stop = min(start + chunk_frames, frames)
-        yield Chunk(max(0, start - context_frames), min(frames, stop + context_frames), start, stop)
+        read_start = min(max(0, start - context_frames), frames - length)
+        yield Chunk(read_start, read_start + length, start, min(start + chunk_frames, frames))
 
 
 class SlidingReader:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from samuel_runtime.chunks import Chunk, SlidingReader, chunks
-from samuel_runtime.engines import Engine
+from samuel_runtime.engines import Bound, Engine
 from samuel_runtime.manifest import CodecFacts, GraphName
 from samuel_runtime.statistics import Statistics
 
@@ -59,25 +59,42 @@ class Codec:
         Returns:
             Normalised latents, float32 (latent channels, frames).
         """
-        hop, parts, encoder = self.facts.hop_samples, [], self.engines[GraphName.ENCODER]
+        hop, parts, encoder = self.facts.hop_samples, [], _Repeated(self.engines[GraphName.ENCODER], "waveform")
         reader = SlidingReader((block.T for block in blocks), (self.facts.channels,))
         for chunk in chunks(frames, self.facts.chunk_frames, self.facts.encoder_context_frames):
             waveform = reader.read(chunk.read_start * hop, chunk.read_stop * hop)
-            waveform = np.ascontiguousarray(waveform[None])  # (1, channels, samples)
-            latents = encoder(waveform=waveform)["latents"][0]
+            latents = encoder(waveform[None])["latents"][0]  # (1, channels, samples) -> (1, latent channels, frames)
             parts.append(self.statistics.normalise_vocals(latents[:, chunk.kept]))
             _report(on_chunk, chunk, frames)
         return np.concatenate(parts, axis=1)
 
     def decode(self, latents: np.ndarray, on_chunk: OnChunk | None = None) -> Iterator[np.ndarray]:
         """Decode normalised latents (latent channels, frames) to float32 blocks (samples, channels)."""
-        hop, frames, decoder = self.facts.hop_samples, latents.shape[1], self.engines[GraphName.DECODER]
+        hop, frames = self.facts.hop_samples, latents.shape[1]
+        decoder = _Repeated(self.engines[GraphName.DECODER], "latents")
         for chunk in chunks(frames, self.facts.chunk_frames, self.facts.decoder_context_frames):
             read = self.statistics.denormalise_accompaniment(latents[:, chunk.read_start : chunk.read_stop])
-            waveform = decoder(latents=np.ascontiguousarray(read[None], dtype=np.float32))["waveform"][0]
+            waveform = decoder(read[None])["waveform"][0]
             kept = chunk.kept
-            yield waveform[:, kept.start * hop : kept.stop * hop].T
+            yield waveform[:, kept.start * hop : kept.stop * hop].T.copy()  # the next chunk is written over it
             _report(on_chunk, chunk, frames)
+
+
+class _Repeated:
+    """A graph of one input that runs on chunk after chunk, all of one shape."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine, self._name = engine, name
+        self._bound: tuple[np.ndarray, Bound] | None = None
+
+    def __call__(self, array: np.ndarray) -> dict[str, np.ndarray]:
+        """Run the graph; the next call overwrites what this one returns."""
+        if self._bound is None:
+            given = np.empty(array.shape, np.float32)
+            self._bound = given, self._engine.bind(**{self._name: given})
+        given, bound = self._bound
+        given[...] = array
+        return bound.run()
 
 
 def _report(on_chunk: OnChunk | None, chunk: Chunk, frames: int) -> None:

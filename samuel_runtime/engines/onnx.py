@@ -19,7 +19,7 @@ _NAMES = {
     Provider.DIRECTML: "DmlExecutionProvider",
     Provider.COREML: "CoreMLExecutionProvider",
 }
-INSTALL = {
+_INSTALL = {
     Provider.CPU: "pip install 'samuel-deploy[cpu]'",
     Provider.CUDA: "pip uninstall onnxruntime && pip install 'samuel-deploy[gpu]'",
     Provider.TENSORRT: "pip uninstall onnxruntime && pip install 'samuel-deploy[gpu]'",
@@ -161,7 +161,7 @@ def available_providers() -> list[Provider]:
 def why_missing(way: Way) -> str:
     """Why this build cannot run a graph in that way, and what to do; empty if it can be tried."""
     if way.provider not in available_providers():
-        return f"not in this ONNX Runtime; add it with `{INSTALL[way.provider]}`"
+        return f"not in this ONNX Runtime; add it with `{_INSTALL[way.provider]}`"
     if way.precision is Precision.BF16 and way.provider not in _WITH_BF16:
         return (
             f"ONNX Runtime has no bf16 arithmetic on {way.provider.value}; use --provider openvino, "

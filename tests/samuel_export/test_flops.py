@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,10 +10,10 @@ from torch import Tensor, nn
 
 from samuel_export import flops
 from samuel_export.builder import GraphBuilder
+from samuel_runtime.manifest import GraphName
 from samuel_train.config import ModelConfig
 from samuel_train.model import Denoiser
-from tests.samuel_export.sessions import DenoiserGraphs, run, session
-from tests.weights import normal
+from tests.samuel_export.sessions import DenoiserGraphs
 
 ROWS, FRAMES = 2, 24
 
@@ -64,14 +63,7 @@ def test_attention_with_heads_apart_and_side_by_side() -> None:
 def test_the_rewrites_save_three_tenths_of_the_arithmetic() -> None:
     """Per branch at 1024 frames: 5.5 GFLOP as the paper writes the network, under 3.93 in the step graph."""
     model = Denoiser(ModelConfig()).eval()
-    x = torch.zeros(1, 64, 1024)
-    assert flops.of_module(model, x, x, torch.tensor([5])) == pytest.approx(5.51e9, rel=2e-3)
-    assert guided_step(DenoiserGraphs.of(model)) / 2 <= 3.77e9
-
-
-def guided_step(graphs: DenoiserGraphs) -> int:
-    memory = run(session(graphs.conditioning), vocals=normal(1, 1, 64, 1024))
-    terms = run(session(graphs.timesteps), t=np.array([5]))
-    step: onnx.ModelProto = graphs.step
-    return flops.of_graph(step, {"x": normal(2, 1, 64, 1024), "scales": np.array([3, -2], np.float32),
-                                 **memory, **terms})  # fmt: skip
+    graphs = {GraphName(name): graph for name, graph in vars(DenoiserGraphs.of(model)).items()}
+    written, exported = flops.of_guided_step(model, graphs, 1024)
+    assert written / 2 == pytest.approx(5.51e9, rel=2e-3)
+    assert exported / 2 <= 3.77e9

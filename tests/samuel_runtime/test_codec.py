@@ -151,3 +151,11 @@ def test_a_large_graph_that_is_damaged_is_found_before_any_work(
     decoder.write_bytes(decoder.read_bytes()[:-1] + b"\0")
     with pytest.raises(UserError, match=r"decoder\.onnx"):
         Samuel.load(bundle_copy, threads=1)
+
+
+def test_decoded_blocks_are_the_callers_to_keep(chunked: Codec) -> None:
+    latents = np.random.default_rng(1).standard_normal((64, FRAMES)).astype(np.float32)
+    blocks = list(chunked.decode(latents))
+    assert len(blocks) > 2
+    for block, again in zip(blocks, chunked.decode(latents), strict=True):
+        np.testing.assert_array_equal(block, again)

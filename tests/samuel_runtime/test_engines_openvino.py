@@ -129,6 +129,14 @@ def test_bound_inputs_are_written_in_place_and_outputs_are_overwritten() -> None
     np.testing.assert_allclose(second, 2 * before, rtol=1e-5)
 
 
+def test_squared_sines_run_as_polynomials() -> None:
+    """What the codec's activations are made of; OpenVINO's own sine is slow, see openvino_sines.py."""
+    nodes = [helper.make_node("Sin", ["x"], ["sine"]), helper.make_node("Mul", ["sine", "sine"], ["y"])]
+    engine = _opened(_model(nodes, {}))
+    np.testing.assert_allclose(engine.bind(x=20 * X).run()["y"], np.sin(20 * X) ** 2, atol=1e-5)
+    assert "Sin" not in {op.get_type_name() for op in engine._model.get_ops()}  # type: ignore[attr-defined]
+
+
 def test_one_engine_is_bound_to_many_shapes() -> None:
     engine, expected = _opened(_product()), X @ WEIGHTS @ WEIGHTS
     for rows in (1, 2, 3, 1, 40):

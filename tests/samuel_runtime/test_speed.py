@@ -99,7 +99,7 @@ def test_a_song_takes_its_chunks_and_its_windows(bundle: Path) -> None:
     assert found.sampling_s(manifest, one + 8) == pytest.approx((1.0, 0.06))  # two windows
     assert found.song_s(manifest, one, 20) - found.song_s(manifest, one, 10) == pytest.approx(10 * 0.03)
     chunk, context = manifest.codec.chunk_frames, manifest.codec.encoder_context_frames
-    assert found.encoding_s(manifest, 2 * chunk) == pytest.approx(0.001 * (2 * chunk + 2 * context))
+    assert found.encoding_s(manifest, 2 * chunk) == pytest.approx(0.001 * 2 * (chunk + 2 * context))
 
 
 def test_a_real_bundle_is_measured(bundle: Path) -> None:
