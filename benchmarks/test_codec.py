@@ -14,8 +14,8 @@ from samuel_runtime.manifest import GraphName
 
 _BOTH = (GraphName.ENCODER, GraphName.DECODER)
 _VERBS = {GraphName.ENCODER: "Encoding", GraphName.DECODER: "Decoding"}
-_OOBLECK_FRAMES, _OOBLECK_ROUNDS = 16, 3
-"""A call of PyTorch's takes a second."""
+_OOBLECK_FRAMES, _OOBLECK_ROUNDS = 48, 2
+"""Somewhat less than a chunk: a call of PyTorch takes seconds."""
 _SMALL_FRAMES, _SMALL_ROUNDS = 256, 9
 _LONG_FRAMES = 160
 """Three chunks: memory does not grow with a fourth."""

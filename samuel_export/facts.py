@@ -5,15 +5,16 @@ from __future__ import annotations
 import onnx
 from pydantic import ValidationError
 
+from samuel_export.chunk_sizes import chunk_frames
 from samuel_runtime.errors import UserError
 from samuel_runtime.manifest import CodecFacts, Manifest, ModelFacts, TensorFacts
 from samuel_train.checkpoint import Checkpoint
 from samuel_train.codec import Codec, decoder_context_frames, encoder_context_frames
+from samuel_train.codec.oobleck import OobleckCodec
 from samuel_train.model import FRAMES_MULTIPLE
 
 WINDOW_FRAMES = 1024
 """A full window, 47.5 s: the length of the published data set's songs."""
-_CHUNK_FRAMES = 128
 
 
 def facts_of(checkpoint: Checkpoint, codec: Codec, guidance: float) -> tuple[ModelFacts, CodecFacts]:
@@ -66,5 +67,6 @@ def _codec_facts(codec: Codec) -> CodecFacts:
         channels=facts.channels,
         encoder_context_frames=max(encoder_context_frames(codec)),
         decoder_context_frames=max(decoder_context_frames(codec)),
-        chunk_frames=_CHUNK_FRAMES,
+        chunk_frames=chunk_frames(codec),
+        lowerable=isinstance(codec, OobleckCodec),  # of the other codec, low precision would be heard
     )

@@ -1,0 +1,15 @@
+"""Chunks are as long as memory allows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from samuel_export.chunk_sizes import chunk_frames
+from samuel_train.codec import load_codec
+from tests.miniature import miniature_codec
+from tests.samuel_export.small_oobleck import save_small_oobleck
+
+
+def test_oobleck_has_shorter_chunks(tmp_path: Path) -> None:
+    oobleck = load_codec(save_small_oobleck(tmp_path / "oobleck", latent_channels=4))
+    assert chunk_frames(oobleck) < chunk_frames(miniature_codec(tmp_path / "small"))
