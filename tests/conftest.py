@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+# librosa's compiled functions: two processes that fill one cache at a time leave it so that every later one crashes.
+os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="numba")
+atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
