@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import onnx
 
 from samuel_export import oobleck_graphs, small_codec_graphs
@@ -16,11 +18,7 @@ def encoder_graph(codec: Codec) -> onnx.ModelProto:
     Raises:
         TypeError: the codec is of no kind that has graphs.
     """
-    if isinstance(codec, OobleckCodec):
-        return oobleck_graphs.encoder_graph(codec)
-    if isinstance(codec, SmallCodec):
-        return small_codec_graphs.encoder_graph(codec)
-    raise TypeError(f"{type(codec).__name__} has no graphs")
+    return _writer(codec).encoder_graph(codec)
 
 
 def decoder_graph(codec: Codec) -> onnx.ModelProto:
@@ -29,8 +27,12 @@ def decoder_graph(codec: Codec) -> onnx.ModelProto:
     Raises:
         TypeError: the codec is of no kind that has graphs.
     """
-    if isinstance(codec, OobleckCodec):
-        return oobleck_graphs.decoder_graph(codec)
-    if isinstance(codec, SmallCodec):
-        return small_codec_graphs.decoder_graph(codec)
+    return _writer(codec).decoder_graph(codec)
+
+
+def _writer(codec: Codec) -> Any:
+    """The module that writes the graphs of this kind of codec."""
+    for kind, module in ((OobleckCodec, oobleck_graphs), (SmallCodec, small_codec_graphs)):
+        if isinstance(codec, kind):
+            return module
     raise TypeError(f"{type(codec).__name__} has no graphs")
