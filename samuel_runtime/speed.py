@@ -36,7 +36,7 @@ class Speed:
     encode_s: Seconds
     """Per frame that the encoder reads, context included."""
     window_s: Seconds
-    """Per full window, before its first step: conditioning with and without the voice."""
+    """Per full window, before its first step: conditioning."""
     step_s: _Positive
     """Per guided denoising step of a full window."""
     short_step_s: _Positive
