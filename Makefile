@@ -2,7 +2,7 @@ PYTHON ?= python3
 PREVIEW ?= preview
 JOBS ?= 2
 
-.PHONY: demo test test-slow check bench preview-bundle clean
+.PHONY: demo test test-slow check bench gpu-check preview-bundle clean
 
 # The runtime alone, as a musician has it: no PyTorch, no ONNX tools.
 .venv/.installed: pyproject.toml
@@ -24,7 +24,7 @@ demo: .venv/.installed
 		--output demo/accompaniment.wav --mix demo/mix.wav --diagnostics demo/diagnostics
 
 test: .venv-dev/.installed check
-	.venv-dev/bin/python -m pytest -n $(JOBS) --dist loadfile -m "not slow"
+	.venv-dev/bin/python -m pytest -n $(JOBS) --dist loadfile -m "not slow" -rs
 
 test-slow: .venv-dev/.installed
 	.venv-dev/bin/python -m pytest -m slow -s
@@ -39,6 +39,11 @@ bench: .venv-dev/.installed
 	.venv-dev/bin/python -m pytest benchmarks -s --benchmark-json benchmarks/results/latest.json \
 		--benchmark-columns median,min,iqr,rounds --benchmark-sort fullname
 	.venv-dev/bin/python -m benchmarks.report
+
+# On a machine with an NVIDIA GPU: its tests, then its table; without one it says what is missing.
+gpu-check: .venv-dev/.installed
+	.venv-dev/bin/python -m pytest -m gpu -rs -s
+	.venv-dev/bin/python -m benchmarks.gpu_check
 
 # From nothing to the bundle inside the package: songs, codec, latents, denoiser, export. Under two hours on two cores.
 preview-bundle: .venv-dev/.installed

@@ -9,6 +9,10 @@ import pytest
 from benchmarks.machine import Machine, this_machine
 from benchmarks.network import Paper, make_paper
 from benchmarks.sides import Steps
+from samuel_export.add_engines import add_engines
+from samuel_runtime.choices import Precision
+from samuel_runtime.engines.device import gpu_here
+from samuel_runtime.errors import UserError
 
 _skipped: dict[str, str] = {}
 
@@ -23,8 +27,14 @@ def machine() -> Machine:
 
 @pytest.fixture(scope="session")
 def paper(tmp_path_factory: pytest.TempPathFactory) -> Paper:
-    """The paper's network, in PyTorch and exported."""
-    return make_paper(tmp_path_factory.mktemp("paper"))
+    """The paper's network, in PyTorch and exported; with engines where a GPU could run them."""
+    made = make_paper(tmp_path_factory.mktemp("paper"))
+    try:
+        gpu_here()
+    except UserError:
+        return made
+    add_engines(made.bundle, Precision.FP16, None, (), lambda line: None)
+    return made
 
 
 @pytest.fixture(scope="session")

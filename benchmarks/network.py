@@ -12,6 +12,7 @@ from samuel_export.package import write_bundle
 from samuel_export.storage import Storage
 from samuel_runtime.statistics import Statistics
 from samuel_train.checkpoint import Checkpoint, save_checkpoint
+from samuel_train.codec import Codec
 from samuel_train.codec.files import save_small_codec
 from samuel_train.codec.small import SmallCodec
 from samuel_train.codec.small_config import SmallCodecConfig
@@ -33,13 +34,13 @@ class Paper:
     checkpoint: Path
     """The same in a file."""
     codec: Path
-    """Folder of a codec of the packaged size."""
+    """Folder of a codec of the packaged size, where that is the bundle's."""
     bundle: Path
     """Both, exported."""
 
 
-def make_paper(folder: Path) -> Paper:
-    """Write checkpoint, codec and bundle below ``folder``; takes about a minute.
+def make_paper(folder: Path, codec: Codec | None = None) -> Paper:
+    """Write checkpoint, codec and bundle below ``folder``; takes about a minute with a codec of the packaged size.
 
     The attention is the published code's, so that published weights could be put in. Weights are random; what
     is zero at the start of training is moved off it, so that agreement says much.
@@ -49,8 +50,9 @@ def make_paper(folder: Path) -> Paper:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.02)
-    codec = SmallCodec(SmallCodecConfig(), provenance="random, for benchmarks").eval()
-    save_small_codec(folder / "codec", codec)
+    if codec is None:
+        codec = SmallCodec(SmallCodecConfig(), provenance="random, for benchmarks").eval()
+        save_small_codec(folder / "codec", codec)
     weights = {name: weight.detach().clone() for name, weight in model.state_dict().items()}
     checkpoint = Checkpoint(model.config, _statistics(), weights, {"weights": "random, for benchmarks"}, frames_min=256)
     save_checkpoint(folder / "checkpoint.safetensors", checkpoint)

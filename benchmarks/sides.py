@@ -19,6 +19,8 @@ from samuel_export import flops
 from samuel_runtime.bundle import Bundle
 from samuel_runtime.choices import Precision, Provider
 from samuel_runtime.engines import Bound, Engine
+from samuel_runtime.engines.device import gpu_here
+from samuel_runtime.errors import UserError
 from samuel_runtime.manifest import GraphName
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.statistics import Statistics
@@ -32,7 +34,8 @@ WAYS = {
     "OpenVINO fp32": Way(Provider.OPENVINO, Precision.FP32),
     "OpenVINO bf16": Way(Provider.OPENVINO, Precision.BF16),
     "ONNX Runtime fp32, CUDA": Way(Provider.CUDA, Precision.FP32),
-    "ONNX Runtime fp32, TensorRT": Way(Provider.TENSORRT, Precision.FP32),
+    "TensorRT fp16": Way(Provider.TENSORRT, Precision.FP16),
+    "ONNX Runtime fp32, TensorRT": Way(Provider.ORT_TENSORRT, Precision.FP32),
 }
 """The runtime's sides."""
 REFERENCES = (PUBLISHED, EAGER)
@@ -92,6 +95,11 @@ class Steps:
 
     def _load(self, name: str) -> Samuel:
         way = WAYS[name]
+        if way.provider is Provider.TENSORRT:
+            try:
+                gpu_here()
+            except UserError as error:
+                pytest.skip(str(error))
         manifest = Bundle.open(self.paper.bundle).manifest
         missing = {found.way: found.missing for found in found_ways(manifest)}.get(way, "no such way in this version")
         if missing:

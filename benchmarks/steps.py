@@ -25,11 +25,12 @@ from benchmarks.spacings import SPACINGS
 from benchmarks.steps_picture import draw
 from samuel_runtime.audio import Audio
 from samuel_runtime.choices import DEFAULT_STEPS, Provider, Sampler
+from samuel_runtime.denoiser import Sampling
 from samuel_runtime.files import replacing
 from samuel_runtime.mel import log_mel_distance
 from samuel_runtime.noise import noise
 from samuel_runtime.pipeline import Samuel
-from samuel_runtime.samplers import early_timesteps, sample
+from samuel_runtime.samplers import early_timesteps
 
 COUNTS = (4, 6, 8, 10, 12, 16, 20, 25, 35, 50, 100)
 SAMPLERS = (Sampler.DDIM, Sampler.DPM_SOLVER_2M, Sampler.UNIPC)
@@ -155,15 +156,13 @@ class Take:
         """Take normalised latents of a voice, (channels, frames)."""
         self.sample_rate_hz = samuel.manifest.codec.sample_rate_hz
         self._samuel, self._seed, self._shape = samuel, seed, vocals.shape
-        model, statistics = samuel.manifest.model, samuel.manifest.statistics
-        self._denoise = samuel.conditioned(vocals[None]).clean(model.guidance, statistics)
-        self._clamp = (statistics.clamp_min, statistics.clamp_max)
+        self._vocals = vocals[None]
 
     def latents(self, sampler: Sampler, timesteps: list[int]) -> np.ndarray:
         """What the sampler draws, (channels, frames)."""
-        schedule = self._samuel.denoiser.schedule
-        start = self._draw(schedule.timesteps)
-        *_, last = sample(sampler, self._denoise, start, schedule, timesteps, self._draw, self._clamp)
+        manifest, nothing = self._samuel.manifest, self._vocals[..., :0]
+        sampling = Sampling(sampler, tuple(timesteps), manifest.model.guidance, manifest.statistics.clamp)
+        *_, last = self._samuel.denoiser.trajectory(self._vocals, nothing, sampling, self._draw)
         return np.array(last[0])
 
     def audio(self, latents: np.ndarray) -> np.ndarray:

@@ -16,10 +16,10 @@ from benchmarks.pairs import keep_ratios, note, relative_l2, timed
 from benchmarks.published import ancestral_steps
 from benchmarks.sides import PUBLISHED, WAYS, Steps
 from samuel_runtime.choices import DEFAULT_SAMPLER, DEFAULT_SEED, DEFAULT_STEPS, Precision, Sampler
+from samuel_runtime.denoiser import Sampling
 from samuel_runtime.diffusion import TIMESTEPS
 from samuel_runtime.noise import noise
 from samuel_runtime.pipeline import Settings
-from samuel_runtime.samplers import sample
 
 _PARTS = 8
 _STEPS_COMPARED = 40
@@ -56,10 +56,8 @@ def test_default_sampler(
     """A song by the default sampler; the same way follows the published loop when it samples as that does."""
     benchmark.group = _GROUP
     samuel, vocals, settings = steps.samuel(name), latents(1)[0], Settings(guidance=GUIDANCE)
-    statistics, schedule = samuel.manifest.statistics, samuel.denoiser.schedule
-    clean, clamp = samuel.conditioned(vocals[None]).clean(GUIDANCE, statistics), _clamp(steps)
-    timesteps = list(range(TIMESTEPS))[::-1]
-    taken = sample(Sampler.ANCESTRAL, clean, _draw(TIMESTEPS), schedule, timesteps, _draw, clamp)
+    published = Sampling(Sampler.ANCESTRAL, tuple(reversed(range(TIMESTEPS))), GUIDANCE, _clamp(steps))
+    taken = samuel.denoiser.trajectory(vocals[None], vocals[None, :, :0], published, _draw)
     error = relative_l2(list(islice(taken, _STEPS_COMPARED))[-1], after_compared_steps)
     assert error <= _LIMITS[WAYS[name].precision]
 

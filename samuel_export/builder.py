@@ -26,11 +26,25 @@ class GraphBuilder:
 
     def __init__(self, name: str) -> None:
         """Begin an empty graph."""
-        self._name = name
+        self._name, self._prefix = name, ""
         self._nodes: list[onnx.NodeProto] = []
         self._weights: list[onnx.TensorProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
+
+    @classmethod
+    def extending(cls, model: onnx.ModelProto, prefix: str) -> GraphBuilder:
+        """Begin with a graph's nodes, weights and inputs; its outputs become values to go on from.
+
+        Args:
+            model: of this operator set.
+            prefix: of the names that are new.
+        """
+        builder = cls(model.graph.name)
+        builder._prefix = prefix
+        builder._nodes, builder._weights = list(model.graph.node), list(model.graph.initializer)
+        builder._inputs = list(model.graph.input)
+        return builder
 
     def input(self, name: str, shape: Sequence[Axis], dtype: int = TensorProto.FLOAT) -> str:
         """Declare a graph input."""
@@ -47,7 +61,7 @@ class GraphBuilder:
         array = np.asarray(array)
         if array.dtype.kind == "f":
             array = array.astype(np.float32)
-        name = f"w{len(self._weights)}"
+        name = f"{self._prefix}w{len(self._weights)}"
         self._weights.append(numpy_helper.from_array(np.array(array, order="C"), name))
         return name
 
@@ -61,7 +75,7 @@ class GraphBuilder:
 
     def split_op(self, kind: str, count: int, *inputs: str, **attributes: Any) -> list[str]:
         """Add a node with ``count`` outputs."""
-        stem = f"{kind.lower()}{len(self._nodes)}"
+        stem = f"{self._prefix}{kind.lower()}{len(self._nodes)}"
         names = [stem] if count == 1 else [f"{stem}_{i}" for i in range(count)]
         self._nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
         return names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -11,7 +12,13 @@ from click.core import ParameterSource
 from samuel_runtime import console
 
 _DEFAULT_CODEC = "stabilityai/stable-audio-open-1.0"
+_ENGINE_PRECISION = "fp16"
 _RUNS = Path("runs")
+
+if TYPE_CHECKING:
+    from samuel_runtime.choices import Precision
+    from samuel_train.checkpoint import Checkpoint
+    from samuel_train.codec import Codec
 
 
 @click.command(name="samuel-export", context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -20,12 +27,21 @@ _RUNS = Path("runs")
               help="Bundle folder.  [default: `bundle` beside the checkpoint]")  # fmt: skip
 @click.option("--codec", "codec_location",
               help="Codec folder or hub id.  [default: the one named in the checkpoint]")  # fmt: skip
-@click.option("--precision", type=click.Choice(["fp32", "fp16", "bf16"]), default="fp32",
-              help="Arithmetic of the graphs; norms, softmax and spectra stay float32.")  # fmt: skip
+@click.option("--precision", type=click.Choice(["fp32", "fp16", "bf16"]), show_default=False,
+              help="Arithmetic of the graphs, with --trt of the engines; norms, softmax and spectra stay float32.  "
+                   "[default: fp32, with --trt fp16]")  # fmt: skip
 @click.option("--weights", type=click.Choice(["fp32", "fp16"]), default="fp32",
               help="How weights are kept in the files of --precision fp32.")  # fmt: skip
 @click.option("--guidance", type=click.FloatRange(0, 100), default=3.0, help="The bundle's default guidance scale.")
 @click.option("--licence", help="Licence of the denoiser's weights, to be recorded in the bundle.")
+@click.option("--trt", is_flag=True,
+              help="Add TensorRT engines, beside the graphs; CHECKPOINT may then be a bundle.")  # fmt: skip
+@click.option("--trt-flavor", type=click.Choice(["auto", "rtx", "classic"]), default="auto",
+              help="TensorRT for RTX, which builds anywhere, or TensorRT, for the GPU in this machine; auto is the "
+                   "latter where it is installed and there is a GPU.")  # fmt: skip
+@click.option("--trt-target", "targets", multiple=True, metavar="CAPABILITY",
+              help="A compute capability to build for, such as 8.6; may be given again.  "
+                   "[default: 8.0 and newer]")  # fmt: skip
 @click.option("--verify", type=click.Path(path_type=Path), metavar="BUNDLE",
               help="Repeat the parity report of a bundle instead of making one.")  # fmt: skip
 @click.pass_context
@@ -34,58 +50,105 @@ def command(
     checkpoint: Path | None,
     output: Path | None,
     codec_location: str | None,
-    precision: str,
+    precision: str | None,
     weights: str,
     guidance: float,
     licence: str | None,
+    trt: bool,
+    trt_flavor: str,
+    targets: tuple[str, ...],
     verify: Path | None,
 ) -> int:
     """Turn CHECKPOINT (default: the newest in runs/) into a bundle, and prove it equal to the PyTorch model.
 
-    With --verify, a CHECKPOINT given as well is the reference; without one, the fingerprints in the bundle are.
+    With --trt, CHECKPOINT may be a bundle, which engines are added to. With --verify, a CHECKPOINT given as well is the
+    reference; without one, the fingerprints in the bundle are.
     """
-    from samuel_export.package import ParityError, verify_bundle, write_bundle
-    from samuel_export.storage import Storage
+    from samuel_export.parity import ParityError
     from samuel_runtime.choices import Precision
-    from samuel_train.checkpoint import Checkpoint, load_checkpoint
-    from samuel_train.codec import Codec, load_codec
 
-    def say(line: str) -> None:
-        click.echo(line, err=True)
-
-    def loaded(path: Path) -> tuple[Checkpoint, Codec]:
-        found = load_checkpoint(path)
-        return found, load_codec(codec_location or found.provenance.get("codec", _DEFAULT_CODEC))
-
-    if verify is None and precision != "fp32" and _given(context, "weights"):
-        raise click.UsageError(f"--weights has no effect with --precision {precision}; leave one of them out", context)
-    if verify is not None:
-        _refuse_idle_options(context)
-        passed = verify_bundle(verify, say, loaded(checkpoint) if checkpoint is not None else None)
-        click.echo(f"{verify}: {'equal' if passed else 'NOT equal'} to its model")
-        return 0 if passed else 1
-
-    path = checkpoint or newest_checkpoint(_RUNS)
-    found, codec = loaded(path)
-    target = output or path.parent / "bundle"
-    if licence is not None:
-        found = replace(found, provenance={**found.provenance, "licence": licence})
+    if not trt:
+        _refuse(context, {"trt_flavor", "targets"}, "without --trt")
     try:
-        write_bundle(found, codec, target, Storage(weights), guidance, say, Precision(precision))
+        if verify is not None:
+            return _verify(context, verify, checkpoint, codec_location)
+        if trt and checkpoint is not None and _is_bundle(checkpoint):
+            _refuse(context, {"output", "codec_location", "weights", "guidance", "licence"}, "on a bundle")
+            target = checkpoint
+        else:
+            graphs = Precision.FP32 if trt or precision is None else Precision(precision)
+            if graphs is not Precision.FP32:
+                _refuse(context, {"weights"}, f"with --precision {precision}")
+            target = _export(checkpoint, output, codec_location, graphs, weights, guidance, licence)
+        if trt:
+            _add_engines(target, precision, trt_flavor, targets)
     except ParityError as error:
-        say(f"error: {error}")
+        _say(f"error: {error}")
         return 1
     click.echo(str(target))
     return 0
 
 
-def _refuse_idle_options(context: click.Context) -> None:
-    idle = {"output", "precision", "weights", "guidance", "licence"}
-    if context.params["checkpoint"] is None:
-        idle.add("codec_location")
+def _verify(context: click.Context, bundle: Path, checkpoint: Path | None, codec_location: str | None) -> int:
+    from samuel_export.package import verify_bundle
+
+    idle = {"output", "precision", "weights", "guidance", "licence", "trt", "trt_flavor", "targets"}
+    _refuse(context, idle if checkpoint is not None else idle | {"codec_location"}, "on this --verify")
+    passed = verify_bundle(bundle, _say, None if checkpoint is None else _loaded(checkpoint, codec_location))
+    click.echo(f"{bundle}: {'equal' if passed else 'NOT equal'} to its model")
+    return 0 if passed else 1
+
+
+def _export(
+    checkpoint: Path | None,
+    output: Path | None,
+    codec_location: str | None,
+    precision: Precision,
+    weights: str,
+    guidance: float,
+    licence: str | None,
+) -> Path:
+    from samuel_export.package import write_bundle
+    from samuel_export.storage import Storage
+
+    path = checkpoint or newest_checkpoint(_RUNS)
+    found, codec = _loaded(path, codec_location)
+    if licence is not None:
+        found = replace(found, provenance={**found.provenance, "licence": licence})
+    return write_bundle(found, codec, output or path.parent / "bundle", Storage(weights), guidance, _say, precision)
+
+
+def _add_engines(bundle: Path, precision: str | None, flavor: str, targets: tuple[str, ...]) -> None:
+    from samuel_export.add_engines import add_engines
+    from samuel_runtime.choices import Flavor, Precision
+
+    asked = None if flavor == "auto" else Flavor(flavor)
+    add_engines(bundle, Precision(precision or _ENGINE_PRECISION), asked, targets, _say)
+
+
+def _loaded(path: Path, codec_location: str | None) -> tuple[Checkpoint, Codec]:
+    from samuel_train.checkpoint import load_checkpoint
+    from samuel_train.codec import load_codec
+
+    found = load_checkpoint(path)
+    return found, load_codec(codec_location or found.provenance.get("codec", _DEFAULT_CODEC))
+
+
+def _is_bundle(path: Path) -> bool:
+    from samuel_runtime.manifest import MANIFEST_NAME
+
+    return (path / MANIFEST_NAME).is_file()
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _refuse(context: click.Context, idle: set[str], where: str) -> None:
+    """Refuse options that were given and would have no effect."""
     for option in context.command.params:
         if option.name in idle and _given(context, option.name):
-            raise click.UsageError(f"{option.opts[-1]} has no effect on this --verify; leave it out", context)
+            raise click.UsageError(f"{option.opts[-1]} has no effect {where}; leave it out", context)
 
 
 def _given(context: click.Context, option: str) -> bool:

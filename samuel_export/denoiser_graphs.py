@@ -167,7 +167,8 @@ def _tiled(g: GraphBuilder, x: str, branches: str, rank: int) -> str:
 def _guided(g: GraphBuilder, h: str, scales: str, branches: str, x: str) -> str:
     """Sum over branches of scale times output: (rows, n, 1, frames) -> the shape of x."""
     flat = g.op("Reshape", h, g.op("Concat", branches, g.ints(-1), axis=0))  # (branches, batch * n * frames)
-    total = g.op("MatMul", g.op("Unsqueeze", scales, g.ints(0)), flat)  # (1, batch * n * frames)
+    # Not a MatMul: it stays float32 in every precision, and some GPUs (Turing) have no such matrix products.
+    total = g.op("ReduceSum", g.op("Mul", g.op("Unsqueeze", scales, g.ints(1)), flat), g.ints(0), keepdims=0)
     return g.op("Reshape", total, g.op("Shape", x))
 
 

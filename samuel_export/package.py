@@ -10,8 +10,9 @@ import onnx
 
 from samuel_export import denoiser_graphs, flops, proof
 from samuel_export.codec_graphs import decoder_graph, encoder_graph
+from samuel_export.engine_proof import verify_engines
 from samuel_export.facts import differing_facts, facts_of, tensor_facts
-from samuel_export.parity import report_of
+from samuel_export.parity import ParityError, report_of
 from samuel_export.proof import Say
 from samuel_export.sides import TorchSide
 from samuel_export.storage import Storage, stored
@@ -30,10 +31,6 @@ GUIDANCE = 3.0
 """The paper's classifier-free guidance scale."""
 _ALWAYS_FP32 = frozenset({GraphName.TIMESTEPS})
 """They run once per schedule, in no time, and what they give steers every value of every step."""
-
-
-class ParityError(Exception):
-    """The graphs do not compute what the model computes: a defect, not the user's to mend."""
 
 
 def write_bundle(
@@ -122,7 +119,7 @@ def verify_bundle(folder: Path, say: Say, reference: tuple[Checkpoint, Codec] | 
     passed = all(one.passed for one in comparisons)
     if passed:
         proof.lowered(folder, say)
-    return passed
+    return passed and verify_engines(Bundle.open(folder), say)
 
 
 def _graphs(model: Denoiser, codec: Codec) -> Iterator[tuple[GraphName, onnx.ModelProto]]:

@@ -22,6 +22,10 @@ _PROJECTIONS = 32
 _FINGERPRINT_SLACK = {Measure.RELATIVE_L2: 3.0, Measure.MEAN_ABS: 8.0}
 
 
+class ParityError(Exception):
+    """What was exported does not compute what it was exported from: a defect, not the user's to mend."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """One probe's outcome."""

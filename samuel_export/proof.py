@@ -16,7 +16,7 @@ from samuel_runtime.choices import DEFAULT_STEPS, Provider
 from samuel_runtime.errors import UserError
 from samuel_runtime.manifest import MANIFEST_NAME, Manifest
 from samuel_runtime.pipeline import Samuel
-from samuel_runtime.ways import Way, chosen_way, found_ways
+from samuel_runtime.ways import Way, chosen_ways, found_ways
 
 Say = Callable[[str], None]
 
@@ -83,7 +83,7 @@ def steps_of(report: dict[str, Any]) -> int:
 def _loaded(folder: Path) -> Samuel:
     """The bundle, computing in its own precision; in ONNX Runtime on the processor where that can."""
     manifest = Manifest.read(folder)
-    return _opened(folder, chosen_way(manifest, Provider.AUTO, manifest.precision))
+    return _opened(folder, chosen_ways(manifest, Provider.AUTO, manifest.precision)[0])
 
 
 def _opened(folder: Path, way: Way) -> Samuel:

@@ -38,3 +38,23 @@ def stored(model: onnx.ModelProto, storage: Storage) -> onnx.ModelProto:
     del graph.node[:]
     graph.node.extend(nodes)
     return result
+
+
+def unpacked(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with every weight that is only cast replaced by what it is cast to, the inverse of :func:`stored`."""
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    graph = result.graph
+    halves = {t.name: numpy_helper.to_array(t) for t in graph.initializer if t.data_type == TensorProto.FLOAT16}
+    nodes, weights = [], [t for t in model.graph.initializer if t.name not in halves]
+    used = {name for node in model.graph.node if node.op_type != "Cast" for name in node.input}
+    for node in model.graph.node:
+        if node.op_type == "Cast" and node.input[0] in halves and node.attribute[0].i == TensorProto.FLOAT:
+            weights.append(numpy_helper.from_array(halves[node.input[0]].astype(np.float32), node.output[0]))
+        else:
+            nodes.append(node)
+    weights += [t for t in model.graph.initializer if t.name in halves and t.name in used]
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(weights)
+    return result

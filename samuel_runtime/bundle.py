@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import MANIFEST_NAME, GraphName, Manifest
+from samuel_runtime.manifest import MANIFEST_NAME, EngineFacts, FileFacts, GraphName, Manifest
 from samuel_runtime.onnx_guard import check_onnx
 from samuel_runtime.structure import structural_faults
 
@@ -43,6 +43,19 @@ class Bundle:
             UserError: missing, cut short, changed, or not a self-contained ONNX model.
         """
         facts = self.manifest.graphs[name]
+        model = self._read(facts)
+        check_onnx(model, str(self.folder / facts.file))
+        return model
+
+    def read_engine(self, facts: EngineFacts) -> bytes:
+        """The bytes of one engine, of the promised size and hash: they are code, see trust.py.
+
+        Raises:
+            UserError: missing, cut short or changed.
+        """
+        return self._read(facts)
+
+    def _read(self, facts: FileFacts) -> bytes:
         path = self.folder / facts.file
         if path.is_symlink() or not path.is_file():
             raise UserError(f"{path}: a file of the bundle is missing; copy the bundle again, whole")
@@ -51,8 +64,7 @@ class Bundle:
             raise UserError(
                 f"{path}: has {size} bytes, its manifest says {facts.size_bytes}; copy the bundle again, whole"
             )
-        model = path.read_bytes()
-        if hashlib.sha256(model).hexdigest() != facts.sha256:
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != facts.sha256:
             raise UserError(f"{path}: is not the file that its manifest describes (SHA-256); copy the bundle again")
-        check_onnx(model, str(path))
-        return model
+        return content

@@ -30,7 +30,11 @@ class Provider(str, Enum):
     CUDA = "cuda"
     """ONNX Runtime on an NVIDIA GPU."""
     TENSORRT = "tensorrt"
+    """The bundle's own TensorRT engines on an NVIDIA GPU, the whole loop in one CUDA graph."""
+    ORT_TENSORRT = "ort-tensorrt"
     """ONNX Runtime's TensorRT provider."""
+    ORT_RTX = "ort-rtx"
+    """ONNX Runtime's provider of TensorRT for RTX."""
     DIRECTML = "directml"
     """ONNX Runtime on any GPU under Windows."""
     COREML = "coreml"
@@ -43,6 +47,15 @@ class Precision(str, Enum):
     FP32 = "fp32"
     FP16 = "fp16"
     BF16 = "bf16"
+
+
+class Flavor(str, Enum):
+    """Which TensorRT an engine is for."""
+
+    RTX = "rtx"
+    """TensorRT for RTX: built anywhere, runs on any GPU of its targets, compiles its kernels there."""
+    CLASSIC = "classic"
+    """TensorRT: built on the GPU that it is for."""
 
 
 DEFAULT_SAMPLER = Sampler.UNIPC

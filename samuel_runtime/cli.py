@@ -40,6 +40,9 @@ from samuel_runtime.choices import (
 @click.option("--target-s", type=click.FloatRange(min=0, min_open=True),
               help="Seconds that the whole command may take: picks --sampler, --steps, --provider and --precision for "
                    "it, and keeps those that are given.")  # fmt: skip
+@click.option("--trust-engines", is_flag=True,
+              help="Let the bundle's TensorRT engines run, now and later: they are code, and somebody else built "
+                   "them.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads.  [default: physical cores]")
 @click.option("--diagnostics", type=click.Path(path_type=Path, file_okay=False),
               help="Folder for plots, an animation and timings of the run (extra `plots`).")  # fmt: skip
@@ -58,6 +61,7 @@ def command(
     provider: str,
     precision: str,
     target_s: float | None,
+    trust_engines: bool,
     threads: int | None,
     diagnostics: Path | None,
     doctor: bool,
@@ -68,6 +72,15 @@ def command(
     The result has exactly the voice's duration; its format follows the suffix of -o (.wav, .flac, .aiff, .ogg, .mp3).
     """
     started = perf_counter()
+    if trust_engines:
+        from samuel_runtime.bundle import Bundle
+        from samuel_runtime.errors import UserError
+        from samuel_runtime.trust import trust
+
+        engines = Bundle.open(bundle).manifest.engines
+        if engines is None:
+            raise UserError("--trust-engines: the bundle has no TensorRT engines; leave it out")
+        trust(engines)
     if doctor:
         from samuel_runtime.doctor import examine
 

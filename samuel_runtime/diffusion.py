@@ -110,3 +110,8 @@ def x0_from_output(prediction: Prediction, x: Any, output: Any, alpha: float, si
     if prediction is Prediction.V:
         return x0_from_velocity(x, output, alpha, sigma)
     return x0_from_epsilon(x, output, alpha, sigma)
+
+
+def x0_weights(prediction: Prediction, alpha: float, sigma: float) -> tuple[float, float]:
+    """The same as weights of x and of the output, since all of it is linear."""
+    return x0_from_output(prediction, 1.0, 0.0, alpha, sigma), x0_from_output(prediction, 0.0, 1.0, alpha, sigma)

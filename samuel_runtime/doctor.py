@@ -16,7 +16,7 @@ from samuel_runtime.agreement import Agreement, Excerpt, compare, excerpt
 from samuel_runtime.bundle import Bundle
 from samuel_runtime.choices import DEFAULT_SAMPLER, DEFAULT_STEPS
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import Manifest
+from samuel_runtime.manifest import Engines, Manifest
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.preference import Measurement, engine_versions, fastest, remember
 from samuel_runtime.speed import Speed, measure_speed
@@ -105,8 +105,10 @@ def _report(bundle: Bundle, trials: list[Trial], taken: Way, remembered: bool) -
     return {
         "machine": _machine(),
         "engines": engine_versions(),
+        "gpu": _gpu(),
         "bundle": str(bundle.folder),
         "precision": manifest.precision.value,
+        "tensorrt": None if manifest.engines is None else _engines(manifest.engines),
         "song": {"duration_s": _window_s(manifest), "sampler": DEFAULT_SAMPLER.value, "steps": DEFAULT_STEPS},
         "ways": [
             {
@@ -128,9 +130,12 @@ def _table(bundle: Bundle, trials: list[Trial], taken: Way, remembered: bool) ->
     manifest = bundle.manifest
     run = [(trial, trial.speed) for trial in trials if trial.speed is not None]
     engines = ", ".join(f"{name} {version}" for name, version in engine_versions().items())
+    gpu = _gpu()
     lines = [
         f"{_machine()}; {engines}",
+        f"GPU: {gpu['name']}, driver for CUDA {gpu['driver']}" if gpu["name"] else "no NVIDIA GPU",
         f"bundle {bundle.folder}, {manifest.precision.value}",
+        *([] if manifest.engines is None else [f"with TensorRT engines: {_described(manifest.engines)}"]),
         f"a song here is {_window_s(manifest):.1f} s in {DEFAULT_STEPS} steps of {DEFAULT_SAMPLER.value}",
         "",
         *_aligned([("way", "load", "encode", "step", "decode", "song", f"against {run[0][0].way}"),
@@ -142,6 +147,13 @@ def _table(bundle: Bundle, trials: list[Trial], taken: Way, remembered: bool) ->
         lines += ["not here:", *_aligned(rows), ""]
     note = "" if remembered else " (not remembered, since --threads was given)"
     return "\n".join([*lines, f"--provider auto takes {taken}, the fastest that agrees with the reference{note}"])
+
+
+def _described(engines: Engines) -> str:
+    targets = f"compute capability {', '.join(engines.targets) or '8.0 and newer'}"
+    where = engines.built_on or targets
+    verdict = "they do not fit, see below" if _engines(engines)["unfit"] else "they fit"
+    return f"{engines.flavor.value} {engines.version}, for {where}: {verdict}"
 
 
 def _row(trial: Trial, speed: Speed, manifest: Manifest) -> tuple[str, ...]:
@@ -185,6 +197,24 @@ def _window_s(manifest: Manifest) -> float:
 
 def _named(way: Way) -> dict[str, str]:
     return {"provider": way.provider.value, "precision": way.precision.value}
+
+
+def _gpu() -> dict[str, Any]:
+    """The NVIDIA GPU, or why there is none to be seen."""
+    from samuel_runtime.engines.device import gpu_here
+
+    try:
+        gpu = gpu_here()
+    except UserError as error:
+        return {"name": None, "capability": None, "driver": None, "missing": str(error)}
+    return {"name": str(gpu), "capability": list(gpu.capability), "driver": gpu.driver, "missing": ""}
+
+
+def _engines(engines: Engines) -> dict[str, Any]:
+    """The bundle's TensorRT engines, and whether they fit this machine."""
+    from samuel_runtime.engines.device import why_unfit
+
+    return {**engines.model_dump(mode="json", exclude={"files"}), "unfit": why_unfit(engines)}
 
 
 def _machine() -> str:

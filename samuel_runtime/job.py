@@ -58,6 +58,8 @@ def run_takes(
         samuel, chosen = _load_within(target, work, bundle, provider, precision, threads, started)
         takes = [replace(t, settings=replace(t.settings, sampler=chosen.sampler, steps=chosen.steps)) for t in takes]
     seconds["load"] = perf_counter() - started - sum(seconds.values())
+    for note in samuel.notes:
+        click.echo(f"note: {note}", err=True)
     report: dict[str, Any] = {"provider": samuel.way.provider.value, "precision": samuel.way.precision.value}
     report["takes"] = []
     observer = _Console() if diagnostics is None else Diagnostics(diagnostics, samuel.manifest, _Console())

@@ -11,13 +11,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from samuel_runtime.choices import Precision
+from samuel_runtime.choices import Flavor, Precision
 from samuel_runtime.diffusion import Prediction
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import is_folder
 from samuel_runtime.statistics import Statistics
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+_OLDEST_SCHEMA_VERSION = 2  # without engines
 MANIFEST_NAME = "bundle.json"
 _LARGEST_MANIFEST_BYTES = 4 << 20
 _LARGEST_GRAPH_BYTES = 2 << 30  # the most that one protobuf can hold
@@ -39,6 +40,10 @@ class GraphName(str, Enum):
     """Once per step: the network, guidance inside."""
     DECODER = "decoder"
     """Latents to waveform."""
+
+
+ENGINE_GRAPHS = frozenset({GraphName.ENCODER, GraphName.CONDITIONING, GraphName.STEP, GraphName.DECODER})
+"""Graphs that have an engine in a bundle with engines; timesteps run once per schedule, on the processor."""
 
 
 class _Strict(BaseModel):
@@ -106,7 +111,7 @@ class TensorFacts(_Strict):
     """Sizes, or names of the axes that vary."""
 
 
-class GraphFacts(_Strict):
+class FileFacts(_Strict):
     """One file of the bundle."""
 
     file: str
@@ -115,10 +120,6 @@ class GraphFacts(_Strict):
     """Of the whole file."""
     size_bytes: Annotated[int, Field(gt=0, le=_LARGEST_GRAPH_BYTES)]
     """Of the whole file."""
-    precision: Precision
-    """Arithmetic of the graph."""
-    inputs: tuple[TensorFacts, ...]
-    outputs: tuple[TensorFacts, ...]
 
     @field_validator("file")
     @classmethod
@@ -128,6 +129,58 @@ class GraphFacts(_Strict):
         return value
 
 
+class GraphFacts(FileFacts):
+    """An ONNX file."""
+
+    precision: Precision
+    """Arithmetic of the graph."""
+    inputs: tuple[TensorFacts, ...]
+    outputs: tuple[TensorFacts, ...]
+
+
+class ShapeRange(_Strict):
+    """Shapes that an engine takes for one of its inputs."""
+
+    least: tuple[int, ...]
+    usual: tuple[int, ...]
+    """The one that its kernels were chosen for."""
+    most: tuple[int, ...]
+
+
+class EngineFacts(FileFacts):
+    """A TensorRT engine."""
+
+    profiles: Annotated[tuple[dict[str, ShapeRange], ...], Field(min_length=1)]
+    """Ranges of its inputs' shapes; kernels were chosen for each."""
+    build_s: Annotated[float, Field(ge=0)]
+    """How long building it took."""
+    source_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Of the typed ONNX graph that it was built from; the same one need not be built again."""
+
+
+class Engines(_Strict):
+    """The bundle's TensorRT engines, built together."""
+
+    flavor: Flavor
+    """The library that they are for."""
+    version: str
+    """Of the library that built them; no other loads them."""
+    precision: Precision
+    """What their heavy arithmetic is typed in."""
+    targets: tuple[str, ...]
+    """Compute capabilities that they were built for, such as "8.6"; empty for 8.0 and newer."""
+    built_on: str
+    """The GPU that they were built on, and for; empty for engines that are built without one."""
+    files: dict[GraphName, EngineFacts]
+    """By graph."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Engines:
+        if set(self.files) != ENGINE_GRAPHS:
+            raise ValueError(f"engines for {sorted(name.value for name in self.files)}, not for the four graphs")
+        return self
+
+
 class Manifest(_Strict):
     """The whole of `bundle.json`."""
 
@@ -135,6 +188,8 @@ class Manifest(_Strict):
     model: ModelFacts
     codec: CodecFacts
     graphs: dict[GraphName, GraphFacts]
+    engines: Engines | None = None
+    """Beside the graphs, which are what they were built from and what runs where they cannot."""
     parity: dict[str, Any]
     """The report that admitted the bundle, see samuel_export/parity.py."""
     provenance: dict[str, str]
@@ -181,7 +236,7 @@ class Manifest(_Strict):
                 f"{path}: schema version {version} is newer than this software's {SCHEMA_VERSION}; "
                 "upgrade with `pip install -U samuel-deploy`"
             )
-        if version != SCHEMA_VERSION:
+        if version not in range(_OLDEST_SCHEMA_VERSION, SCHEMA_VERSION + 1):
             raise UserError(f"{path}: has no schema version {SCHEMA_VERSION}; export the bundle again")
         try:
             return cls.model_validate(values)

@@ -15,21 +15,19 @@ import numpy as np
 from samuel_runtime.audio import Audio, Recording, resampled, resampled_count
 from samuel_runtime.bundle import Bundle
 from samuel_runtime.choices import DEFAULT_SAMPLER, DEFAULT_SEED, DEFAULT_STEPS, Precision, Provider, Sampler
-from samuel_runtime.codec import Codec, CodecEngines
-from samuel_runtime.denoiser import Conditioned, Denoiser
-from samuel_runtime.engines import Engine, open_engine
+from samuel_runtime.codec import Codec
+from samuel_runtime.denoiser import Denoising, Network, Sampling
 from samuel_runtime.errors import UserError
 from samuel_runtime.level import Level, gain_from_db
-from samuel_runtime.manifest import GraphName, Manifest
+from samuel_runtime.loading import open_parts
+from samuel_runtime.manifest import Manifest
 from samuel_runtime.noise import noise
 from samuel_runtime.observer import Observer, Step
 from samuel_runtime.preference import preferred
-from samuel_runtime.samplers import sample, timesteps_for
-from samuel_runtime.ways import Way, chosen_way, way_of_graph
-from samuel_runtime.windows import OVERLAP_FRAMES, Window, hold, windows
+from samuel_runtime.samplers import timesteps_for
+from samuel_runtime.ways import Way, chosen_ways
+from samuel_runtime.windows import OVERLAP_FRAMES, Window, windows
 
-_TOGETHER_BYTES = 100 << 20
-"""The most that a codec's two graphs may hold to be open at once; in use they take some three times as much."""
 _VOICE_RMS_DB = (-32.0, -12.0)
 """The levels of recorded voices that a codec is trained on; others are brought to the nearer end."""
 
@@ -57,9 +55,11 @@ class Settings:
 class Samuel:
     """A loaded bundle."""
 
-    def __init__(self, manifest: Manifest, codec: Codec, denoiser: Denoiser) -> None:
+    def __init__(self, manifest: Manifest, codec: Codec, denoiser: Denoising, notes: tuple[str, ...] = ()) -> None:
         """Take the parts; :meth:`load` makes them from a bundle."""
         self.manifest, self.codec, self.denoiser = manifest, codec, denoiser
+        self.notes = notes
+        """What its user should know of how it was loaded."""
 
     @classmethod
     def load(
@@ -73,42 +73,31 @@ class Samuel:
 
         Args:
             bundle: the folder; None is the bundle inside the package.
-            provider: where the graphs run; AUTO is what `samuel-run --doctor` measured as fastest, else the CPU.
+            provider: where the graphs run; AUTO is what `samuel-run --doctor` measured as fastest, else the CPU. Where
+                AUTO's choice does not start, the next one is taken, and the notes say so.
             threads: CPU threads; None is one per physical core.
-            precision: of the arithmetic; None is what goes with AUTO's choice, else the bundle's own.
+            precision: of the arithmetic; None is what goes with AUTO's choice, else that of the provider's files.
 
         Raises:
             UserError: the bundle is not in order, or cannot run in this way here.
         """
         opened = Bundle.open(bundle)
-        manifest = opened.manifest
         remembered = preferred(opened) if provider is Provider.AUTO else None
-        way = chosen_way(manifest, provider, precision, remembered)
-
-        def engine(name: GraphName) -> Engine:
-            facts = manifest.graphs[name]
-            file = str(opened.folder / facts.file)
-            of_graph = way_of_graph(way, name, manifest)
-            found = open_engine(opened.read_graph(name), file, of_graph, threads, facts.precision)
-            said = {t.name for t in facts.inputs}, tuple(t.name for t in facts.outputs)
-            if (found.inputs, found.outputs) != said:
-                raise UserError(f"{file}: has other inputs or outputs than its manifest says; export the bundle again")
-            return found
-
-        graphs = (GraphName.ENCODER, GraphName.DECODER)
-        together = sum(manifest.graphs[name].size_bytes for name in graphs) <= _TOGETHER_BYTES
-        for name in () if together else graphs:
-            opened.read_graph(name)  # what is wrong with a file is said before any work, not when it is needed
-        engines = CodecEngines(engine, together=together)
-        codec = Codec(engines, manifest.codec, manifest.statistics)
-        conditioning, timesteps = engine(GraphName.CONDITIONING), engine(GraphName.TIMESTEPS)
-        denoiser = Denoiser(conditioning, timesteps, engine(GraphName.STEP), manifest.model)
-        return cls(manifest, codec, denoiser)
+        ways = chosen_ways(opened.manifest, provider, precision, remembered)
+        notes: list[str] = []
+        while True:
+            way = ways.pop(0)
+            try:
+                return cls(opened.manifest, *open_parts(opened, way, threads), tuple(notes))
+            except UserError as error:
+                if not ways or way.provider is Provider.CPU:  # where everything runs that is in order
+                    raise
+                notes.append(f"{way} did not start, so the next way was taken: {error}")
 
     @property
     def way(self) -> Way:
         """How the bundle runs."""
-        return self.denoiser.step_engine.way
+        return self.denoiser.way
 
     def accompany(self, audio: Recording, settings: Settings | None = None, observer: Observer | None = None) -> Audio:
         """The band for a voice: of exactly its duration, at the codec's rate and channel count.
@@ -128,7 +117,7 @@ class Samuel:
         frames = frames_of(self.manifest, recording)
         return self.codec.encode(blocks, frames, lambda done, total: observer.progress("encode", done, total))
 
-    def conditioned(self, vocals_latents: np.ndarray) -> Conditioned:
+    def conditioned(self, vocals_latents: np.ndarray) -> Network:
         """The denoiser for given vocals, for those who build on it: ``step(x, t, guidance=1.0)``.
 
         Args:
@@ -187,17 +176,15 @@ class Samuel:
             missing -= min(missing, len(block))
 
     def _steps(self, vocals: np.ndarray, known: np.ndarray, window: Window, settings: Settings) -> Iterator[Step]:
-        schedule, statistics = self.denoiser.schedule, self.manifest.statistics
+        schedule = self.denoiser.schedule
         guidance = self.manifest.model.guidance if settings.guidance is None else settings.guidance
+        timesteps = tuple(timesteps_for(settings.sampler, schedule, settings.steps))
+        sampling = Sampling(settings.sampler, timesteps, guidance, self.manifest.statistics.clamp)
 
         def draw(t: int) -> np.ndarray:
             return noise(settings.seed, t, window.start, window.frames, len(vocals))[None]
 
-        timesteps = timesteps_for(settings.sampler, schedule, settings.steps)
-        denoise = hold(self.conditioned(vocals[None]).clean(guidance, statistics), known[None])
-        clamp = (statistics.clamp_min, statistics.clamp_max)
-        start = draw(schedule.timesteps)
-        steps = sample(settings.sampler, denoise, start, schedule, timesteps, draw, clamp)
+        steps = self.denoiser.trajectory(vocals[None], known[None], sampling, draw)
         for index, (t, x) in enumerate(zip(timesteps, steps, strict=True)):
             yield Step(index, t, x[0])
 

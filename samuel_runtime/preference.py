@@ -22,7 +22,9 @@ from samuel_runtime.speed import Seconds, Speed
 from samuel_runtime.ways import Way, found_ways, ways_of, why_missing
 
 _FORMAT = "1"  # another one wherever the meaning of what is kept changes
-_ENGINES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "openvino")
+_ENGINES = (
+    "onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "openvino", "tensorrt-rtx", "tensorrt", "cuda-python",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,9 @@ def _read(manifest: Manifest) -> _Kept | None:
 
 def _path(manifest: Manifest) -> Path:
     """One file per bundle and machine."""
-    graphs = [graph.sha256 for graph in manifest.graphs.values()]
-    identity = [_FORMAT, *graphs, platform.node(), platform.machine(), str(os.cpu_count())]
+    engines = {} if manifest.engines is None else manifest.engines.files
+    files = [file.sha256 for file in (*manifest.graphs.values(), *engines.values())]
+    identity = [_FORMAT, *files, platform.node(), platform.machine(), str(os.cpu_count())]
     name = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:24]
     return Path(platformdirs.user_cache_dir("samuel")) / f"ways-{name}.json"
 

@@ -1,13 +1,15 @@
-"""Samplers: short generators that see only ``denoise(x, t)`` and yield the latents after every step.
+"""Samplers: how noisy latents become clean ones, given ``denoise(x, t)``.
 
 ``denoise`` maps noisy latents x_t and the timestep t to the estimated clean latents x_0; what the network
-predicts, guidance, clamping and windows are its business. Between two timesteps a sampler needs abar only.
-The last yielded latents are the result, clean (abar = 1).
+predicts, guidance, clamping and windows are its business. Between two timesteps a sampler needs abar only, and once
+x_0 is known all it does is linear. So a sampler is a list of coefficients, one :class:`Update` a step: the loop below
+applies them on the processor, a device applies them where its latents are, and both sample the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,6 +26,74 @@ _LOG_VARIANCE_RANGE = (-10.0, 1.0)  # the published sampler's
 # 1 is trailing, more is denser in the noise. Beside 1, 2 and those of benchmarks/spacings.py, 1.5 was the nearest to
 # the many-step limit at 8 steps, and at most a quarter farther from it than the nearest at 12 to 50.
 _DENSITY = 1.5
+
+
+@dataclass(frozen=True)
+class Update:
+    """One step: from x_t and x_0 to the latents at the next timestep.
+
+    anchor = correct . (x, anchor of the step before, x_0, x_0 of the step before)
+    next x = advance . (anchor, x_0, x_0 of the step before, noise)
+
+    The anchor is where the step sets out from: x itself, unless the sampler has corrected it.
+    """
+
+    advance: tuple[float, float, float, float]
+    """Weights of the next x."""
+    correct: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
+    """Weights of the anchor."""
+    clamped: bool = False
+    """Whether the next x is kept to the range of the training data, as the published sampler does."""
+
+
+def updates_of(sampler: Sampler, schedule: Schedule, timesteps: list[int]) -> list[Update]:
+    """The coefficients of every step; after the last one the latents are clean (abar = 1)."""
+    ends = [schedule.alphas_cumprod[t] for t in timesteps[1:]] + [1.0]
+    spans = [(float(schedule.alphas_cumprod[t]), float(end)) for t, end in zip(timesteps, ends, strict=True)]
+    if sampler is Sampler.ANCESTRAL:
+        return [_ancestral(abar, abar_next) for abar, abar_next in spans]
+    if sampler is Sampler.DDIM:
+        return [Update((*_along(abar, abar_next), 0.0, 0.0)) for abar, abar_next in spans]
+    return list(_second_order(spans, corrected=sampler is Sampler.UNIPC))
+
+
+def sample(
+    sampler: Sampler,
+    denoise: Denoise,
+    x: np.ndarray,
+    schedule: Schedule,
+    timesteps: list[int],
+    draw: Draw | None = None,
+    clamp: tuple[float, float] | None = None,
+) -> Iterator[np.ndarray]:
+    """Run the sampler of that name and yield the latents after every step.
+
+    Args:
+        sampler: which.
+        denoise: estimates x_0.
+        x: start noise, (batch, channels, frames).
+        schedule: of the diffusion.
+        timesteps: falling, see :func:`timesteps_for`.
+        draw: makes the noise of a timestep; only the ancestral sampler needs it.
+        clamp: range of the training data, which the ancestral sampler keeps to; None leaves it free.
+
+    Raises:
+        ValueError: the sampler draws noise and has nothing to draw from.
+    """
+    anchor = before = x
+    for t, update in zip(timesteps, updates_of(sampler, schedule, timesteps), strict=True):
+        x0 = denoise(x, t)
+        anchor = _combined(update.correct, (x, anchor, x0, before))
+        noise = x0  # not looked at
+        if update.advance[3]:
+            if draw is None:
+                raise ValueError(f"the {sampler.value} sampler draws noise in every step")
+            noise = draw(t)
+        x = _combined(update.advance, (anchor, x0, before, noise))
+        if update.clamped and clamp is not None:
+            x = np.clip(x, *clamp)
+        anchor, x, before = anchor.astype(x0.dtype, copy=False), x.astype(x0.dtype, copy=False), x0
+        yield x
 
 
 def trailing_timesteps(schedule: Schedule, steps: int) -> list[int]:
@@ -65,101 +135,51 @@ def timesteps_for(sampler: Sampler, schedule: Schedule, steps: int) -> list[int]
     return spaced(schedule, steps)
 
 
-def ancestral(
-    denoise: Denoise,
-    x: np.ndarray,
-    schedule: Schedule,
-    timesteps: list[int],
-    draw: Draw,
-    clamp: tuple[float, float] | None = None,
-) -> Iterator[np.ndarray]:
-    """Draw from the DDPM posterior at every step: Ho et al. (2020), eq. 6-7; the paper's sampler with all T steps.
+def _ancestral(abar: float, abar_next: float) -> Update:
+    """Draw from the DDPM posterior: Ho et al. (2020), eq. 6-7; the paper's sampler with all T steps."""
+    ratio, noise = abar / abar_next, 0.0
+    if abar_next < 1:
+        log_variance = np.log((1 - ratio) * (1 - abar_next) / (1 - abar))
+        noise = float(np.exp(0.5 * np.clip(log_variance, *_LOG_VARIANCE_RANGE)))
+    mean = np.sqrt(ratio) * (1 - abar_next) / (1 - abar), np.sqrt(abar_next) * (1 - ratio) / (1 - abar)
+    return Update((float(mean[0]), float(mean[1]), 0.0, noise), clamped=True)
 
-    ``clamp`` bounds the latents after every step, as the published sampler does.
+
+def _second_order(spans: list[tuple[float, float]], *, corrected: bool) -> Iterator[Update]:
+    """DPM-Solver++(2M), Lu et al. (2022), algorithm 2, and the corrector of UniPC, Zhao et al. (2023), section 3.
+
+    The first and the last step are of first order. With the corrector, once x_0 is known at the end of a step, the
+    step is made again along the line between the estimates at its two ends, integrated exactly in log-SNR: an
+    interpolation where 2M extrapolates, at no further evaluation. What is yielded is not yet corrected; the last, the
+    result, needs no correction.
     """
-    for t, abar, abar_next in _steps(schedule, timesteps):
-        x0 = denoise(x, t)
-        ratio = abar / abar_next
-        x = (np.sqrt(abar_next) * (1 - ratio) * x0 + np.sqrt(ratio) * (1 - abar_next) * x) / (1 - abar)
-        if abar_next < 1:
-            log_variance = np.log((1 - ratio) * (1 - abar_next) / (1 - abar))
-            x = x + np.exp(0.5 * np.clip(log_variance, *_LOG_VARIANCE_RANGE)) * draw(t)
-        if clamp is not None:
-            x = np.clip(x, *clamp)
-        x = x.astype(x0.dtype, copy=False)
-        yield x
-
-
-def ddim(denoise: Denoise, x: np.ndarray, schedule: Schedule, timesteps: list[int]) -> Iterator[np.ndarray]:
-    """Deterministic steps along the predicted noise: Song et al. (2021), eq. 12 with eta = 0."""
-    for t, abar, abar_next in _steps(schedule, timesteps):
-        x0 = denoise(x, t)
-        eps = (x - np.sqrt(abar) * x0) / np.sqrt(1 - abar)
-        x = (np.sqrt(abar_next) * x0 + np.sqrt(1 - abar_next) * eps).astype(x0.dtype, copy=False)
-        yield x
-
-
-def dpm_solver_2m(denoise: Denoise, x: np.ndarray, schedule: Schedule, timesteps: list[int]) -> Iterator[np.ndarray]:
-    """DPM-Solver++(2M): Lu et al. (2022), algorithm 2; the first and the last step are of first order."""
-    x0_before, h_before = None, 0.0
-    for t, abar, abar_next in _steps(schedule, timesteps):
-        x0 = denoise(x, t)
+    correct, abar_before, h_before = Update.correct, 0.0, 0.0
+    for abar, abar_next in spans:
+        share, share_x0 = _along(abar, abar_next)
         if abar_next == 1:
-            yield x0
+            yield Update((share, share_x0, 0.0, 0.0), correct)
             return
-        h = _log_snr_step(abar, abar_next)
-        slope = 0.0 if x0_before is None else (x0 - x0_before) * (h / (2 * h_before))
-        x = _along(x, x0 + slope, abar, abar_next).astype(x0.dtype, copy=False)
-        x0_before, h_before = x0, h
-        yield x
+        h, slope = _log_snr_step(abar, abar_next), 0.0
+        if h_before:
+            slope = h / (2 * h_before)
+            if corrected:
+                # Where on that line the mean of x_0 over the step lies, weighted by alpha / sigma: beyond its middle.
+                weight = float(-1 / np.expm1(-h_before) - 1 / h_before)
+                kept, kept_x0 = _along(abar_before, abar)
+                correct = (0.0, kept, kept_x0 * weight, kept_x0 * (1 - weight))
+        yield Update((share, share_x0 * (1 + slope), -share_x0 * slope, 0.0), correct)
+        abar_before, h_before = abar, h
 
 
-def unipc(denoise: Denoise, x: np.ndarray, schedule: Schedule, timesteps: list[int]) -> Iterator[np.ndarray]:
-    """DPM-Solver++(2M) with the corrector of UniPC: Zhao et al. (2023), section 3.
+def _along(abar: float, abar_next: float) -> tuple[float, float]:
+    """Weights of x and x_0 in one step with x_0 held constant: DPM-Solver++ of first order, Lu et al. (2022).
 
-    Once x_0 is known at the end of a step, the step is made again along the line between the estimates at its two
-    ends, integrated exactly in log-SNR: an interpolation where 2M extrapolates, at no further evaluation. What is
-    yielded is not yet corrected; the last, the result, needs no correction.
+    That is DDIM: Song et al. (2021), eq. 12 with eta = 0.
     """
-    x_before = x0_before = None
-    abar_before = h_before = 0.0
-    for t, abar, abar_next in _steps(schedule, timesteps):
-        x0 = denoise(x, t)
-        if abar_next == 1:
-            yield x0
-            return
-        h, extrapolated = _log_snr_step(abar, abar_next), x0
-        if x_before is not None:
-            # Where on that line the mean of x_0 over the step lies, weighted by alpha / sigma: beyond its middle.
-            weight = -1 / np.expm1(-h_before) - 1 / h_before
-            x = _along(x_before, x0_before + weight * (x0 - x0_before), abar_before, abar)
-            extrapolated = x0 + (x0 - x0_before) * (h / (2 * h_before))
-        x_before, x0_before, abar_before, h_before = x, x0, abar, h
-        x = _along(x, extrapolated, abar, abar_next).astype(x0.dtype, copy=False)
-        yield x
-
-
-def sample(
-    sampler: Sampler,
-    denoise: Denoise,
-    x: np.ndarray,
-    schedule: Schedule,
-    timesteps: list[int],
-    draw: Draw,
-    clamp: tuple[float, float],
-) -> Iterator[np.ndarray]:
-    """Run the sampler of that name; only the ancestral one uses ``draw`` and ``clamp``."""
-    if sampler is Sampler.ANCESTRAL:
-        return ancestral(denoise, x, schedule, timesteps, draw, clamp)
-    deterministic = {Sampler.DDIM: ddim, Sampler.DPM_SOLVER_2M: dpm_solver_2m, Sampler.UNIPC: unipc}
-    return deterministic[sampler](denoise, x, schedule, timesteps)
-
-
-def _steps(schedule: Schedule, timesteps: list[int]) -> Iterator[tuple[int, float, float]]:
-    """Each timestep with abar there and abar where the step ends; the last step ends at 1."""
-    ends = [schedule.alphas_cumprod[t] for t in timesteps[1:]] + [1.0]
-    for t, abar_next in zip(timesteps, ends, strict=True):
-        yield t, float(schedule.alphas_cumprod[t]), float(abar_next)
+    if abar_next == 1:
+        return 0.0, 1.0
+    h = _log_snr_step(abar, abar_next)
+    return float(np.sqrt((1 - abar_next) / (1 - abar))), float(-np.sqrt(abar_next) * np.expm1(-h))
 
 
 def _log_snr_step(abar: float, abar_next: float) -> float:
@@ -167,7 +187,7 @@ def _log_snr_step(abar: float, abar_next: float) -> float:
     return float(0.5 * (np.log(abar_next / (1 - abar_next)) - np.log(abar / (1 - abar))))
 
 
-def _along(x: np.ndarray, x0: np.ndarray, abar: float, abar_next: float) -> np.ndarray:
-    """One step with x_0 held constant, DPM-Solver++ of first order, which is DDIM: Lu et al. (2022)."""
-    h = _log_snr_step(abar, abar_next)
-    return np.asarray(np.sqrt((1 - abar_next) / (1 - abar)) * x - np.sqrt(abar_next) * np.expm1(-h) * x0)
+def _combined(weights: tuple[float, ...], arrays: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Their weighted sum in float64; an array of weight 0 is not looked at."""
+    parts = [np.float64(weight) * array for weight, array in zip(weights, arrays, strict=True) if weight]
+    return np.asarray(sum(parts[1:], parts[0]))

@@ -48,6 +48,11 @@ class Statistics:
         """Number of latent channels."""
         return len(self.vocals_mean)
 
+    @property
+    def clamp(self) -> tuple[float, float]:
+        """The range of the normalised accompaniment."""
+        return self.clamp_min, self.clamp_max
+
     def normalise_vocals(self, latents: np.ndarray) -> np.ndarray:
         """(..., channels, frames) codec latents of vocals to z-scores."""
         return (latents - self.vocals_mean[:, None]) / self.vocals_std[:, None]

@@ -36,9 +36,12 @@ class Found:
 
 
 def ways_of(manifest: Manifest) -> list[Way]:
-    """Every way that could run the bundle somewhere: its own precision on any provider, and what OpenVINO lowers to."""
+    """Every way that could run the bundle somewhere.
+
+    Its graphs run in their own precision on any provider, and in what OpenVINO lowers them to; its engines in theirs.
+    """
     own = manifest.precision
-    ways = [Way(provider, own) for provider in Provider if provider is not Provider.AUTO]
+    ways = [Way(provider, _own(provider, manifest)) for provider in Provider if provider is not Provider.AUTO]
     lowered = [Precision.BF16, Precision.FP16] if own is Precision.FP32 else []
     after = 1 + ways.index(Way(Provider.OPENVINO, own))
     return [*ways[:after], *(Way(Provider.OPENVINO, precision) for precision in lowered), *ways[after:]]
@@ -51,9 +54,15 @@ def found_ways(manifest: Manifest) -> list[Found]:
 
 def why_missing(way: Way, manifest: Manifest) -> str:
     """Why a bundle cannot run in this way here, and what to do; empty if it can be tried."""
-    own = manifest.precision
     if way not in ways_of(manifest):
-        return f"the bundle computes in {own.value}, and only openvino lowers fp32 ones; use --precision {own.value}"
+        own = _own(way.provider, manifest).value
+        of = "engines compute" if way.provider is Provider.TENSORRT else "graphs compute"
+        return f"the bundle's {of} in {own}, and only openvino lowers fp32 graphs; use --precision {own}"
+    if way.provider is Provider.TENSORRT:
+        from samuel_runtime.engines import device
+
+        # The graph of the timesteps has no engine.
+        return device.why_unfit(manifest.engines) or why_missing(Way(Provider.CPU, manifest.precision), manifest)
     if way.provider is Provider.OPENVINO:
         try:
             from samuel_runtime.engines import openvino
@@ -80,43 +89,52 @@ def way_of_graph(way: Way, name: GraphName, manifest: Manifest) -> Way:
     - Oobleck's encoder and decoder (CodecFacts.lowerable): relative error 0.004, 1.9 times as fast (the decoder).
 
     A bundle that was exported in a lower precision has its float32 islands in its types, and nothing is lowered.
+    Beside TensorRT's engines, the graph that has none runs on the processor.
     """
     typed = manifest.graphs[name].precision
+    if way.provider is Provider.TENSORRT:
+        return Way(Provider.CPU, typed)
     lowerable = name is GraphName.STEP or (name in (GraphName.ENCODER, GraphName.DECODER) and manifest.codec.lowerable)
     return Way(way.provider, way.precision if lowerable and manifest.precision is Precision.FP32 else typed)
 
 
-def chosen_way(
+def chosen_ways(
     manifest: Manifest, provider: Provider, precision: Precision | None = None, remembered: Way | None = None
-) -> Way:
-    """The way that the options ask for.
+) -> list[Way]:
+    """The ways that the options ask for, the first choice first; more than one only where the choice is left to us.
 
     Args:
         manifest: of the bundle.
         provider: AUTO leaves the choice to what is remembered, then to the order of :func:`ways_of`.
-        precision: None is the remembered way's with AUTO, else the bundle's own.
+        precision: None is the remembered way's with AUTO, else that of the files for the provider.
         remembered: what was measured as the fastest here.
 
     Raises:
         UserError: what is asked for cannot be tried here.
     """
     if provider is not Provider.AUTO:
-        way = Way(provider, precision or manifest.precision)
+        way = Way(provider, precision or _own(provider, manifest))
         if missing := why_missing(way, manifest):
             options = f"--provider {provider.value}" + (f" --precision {precision.value}" if precision else "")
             raise UserError(f"{options}: {missing}")
-        return way
+        return [way]
     asked = [way for way in ways_of(manifest) if precision in (None, way.precision)]
     if remembered in asked:
+        asked.remove(remembered)
         asked.insert(0, remembered)
-    reasons = []
-    for way in asked:
-        missing = why_missing(way, manifest)
-        if not missing:
-            return way
-        reasons.append(f"{way}: {missing}")
+    missing_of = {way: why_missing(way, manifest) for way in asked}
+    if found := [way for way in asked if not missing_of[way]]:
+        return found
     wanted = "" if precision is None else f"--precision {precision.value}: "
-    if not reasons:
+    if not asked:
         own = manifest.precision.value
         raise UserError(f"{wanted}the bundle computes in {own}; use --precision {own}, or export another")
+    reasons = [f"{way}: {missing}" for way, missing in missing_of.items()]
     raise UserError(f"{wanted}nothing here can run the bundle; {'; '.join(reasons[:2])}")
+
+
+def _own(provider: Provider, manifest: Manifest) -> Precision:
+    """What the bundle's files for a provider are typed in."""
+    if provider is not Provider.TENSORRT:
+        return manifest.precision
+    return Precision.FP16 if manifest.engines is None else manifest.engines.precision

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from samuel_runtime.choices import Sampler
 from samuel_runtime.diffusion import Prediction, Schedule, x0_from_output
-from samuel_runtime.samplers import ddim, trailing_timesteps
+from samuel_runtime.samplers import sample, trailing_timesteps
 from samuel_runtime.statistics import Statistics
 from samuel_train.batches import Stream, generator
 from samuel_train.data import Latents
@@ -89,7 +90,7 @@ class Validation:
             return x0_from_output(prediction, x, output, float(schedule.alpha[t]), float(schedule.sigma[t]))
 
         steps = trailing_timesteps(schedule, min(_SAMPLING_STEPS, schedule.timesteps))
-        trajectory = list(ddim(denoise, noise, schedule, steps))
+        trajectory = list(sample(Sampler.DDIM, denoise, noise, schedule, steps))
         return {
             "mean": [float(x.mean()) for x in trajectory],
             "std": [float(x.std()) for x in trajectory],

@@ -21,6 +21,7 @@ def _no_cache_but_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """What `--doctor` measured outside must not change a test, nor a test what `samuel-run` does outside."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))  # whose engines are trusted
         yield
 
 

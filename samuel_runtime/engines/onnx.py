@@ -15,18 +15,21 @@ from samuel_runtime.ways import Way
 _NAMES = {
     Provider.CPU: "CPUExecutionProvider",
     Provider.CUDA: "CUDAExecutionProvider",
-    Provider.TENSORRT: "TensorrtExecutionProvider",
+    Provider.ORT_TENSORRT: "TensorrtExecutionProvider",
+    Provider.ORT_RTX: "NvTensorRTRTXExecutionProvider",
     Provider.DIRECTML: "DmlExecutionProvider",
     Provider.COREML: "CoreMLExecutionProvider",
 }
 _INSTALL = {
     Provider.CPU: "pip install 'samuel-deploy[cpu]'",
     Provider.CUDA: "pip uninstall onnxruntime && pip install 'samuel-deploy[gpu]'",
-    Provider.TENSORRT: "pip uninstall onnxruntime && pip install 'samuel-deploy[gpu]'",
+    Provider.ORT_TENSORRT: "pip uninstall onnxruntime && pip install 'samuel-deploy[gpu]'",
+    Provider.ORT_RTX: "pip uninstall onnxruntime && pip install onnxruntime-trt-rtx",
     Provider.DIRECTML: "pip uninstall onnxruntime && pip install onnxruntime-directml",
     Provider.COREML: "pip install onnxruntime (the macOS build has it)",
 }
-_WITH_BF16 = (Provider.CUDA, Provider.TENSORRT)  # the others have no bfloat16 kernels of convolutions
+# The others have no bfloat16 kernels of convolutions.
+_WITH_BF16 = (Provider.CUDA, Provider.ORT_TENSORRT, Provider.ORT_RTX)
 
 
 class OnnxEngine:

@@ -10,9 +10,10 @@ import torch
 
 from benchmarks.pairs import relative_l2
 from benchmarks.published import PublishedGlobalAttention, PublishedLocalAttention, ancestral_steps, guided, published
+from samuel_runtime.choices import Sampler
 from samuel_runtime.diffusion import Schedule, x0_from_output
 from samuel_runtime.noise import noise
-from samuel_runtime.samplers import ancestral
+from samuel_runtime.samplers import sample
 from samuel_train.config import Alignment, Prediction
 from samuel_train.model import Denoiser
 from tests.miniature import CONFIG, miniature_model
@@ -50,7 +51,7 @@ def test_the_published_loop_takes_the_runtimes_ancestral_steps(prediction: Predi
         return np.clip(x0, *clamp)
 
     timesteps = list(reversed(range(_TIMESTEPS)))
-    ours = ancestral(denoise, draw(_TIMESTEPS), schedule, timesteps, draw, clamp)
+    ours = sample(Sampler.ANCESTRAL, denoise, draw(_TIMESTEPS), schedule, timesteps, draw, clamp)
     theirs = ancestral_steps(model, vocals, 2.0, lambda t: torch.from_numpy(draw(t)), clamp)
     for here, there in zip(ours, theirs, strict=True):
         assert relative_l2(here, there.numpy()) < 1e-4

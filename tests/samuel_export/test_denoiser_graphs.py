@@ -9,10 +9,11 @@ import numpy as np
 import onnx
 import pytest
 
+from samuel_runtime.choices import Sampler
 from samuel_runtime.diffusion import Prediction, Schedule, x0_from_output
 from samuel_runtime.errors import UserError
 from samuel_runtime.onnx_guard import check_onnx
-from samuel_runtime.samplers import ancestral, trailing_timesteps
+from samuel_runtime.samplers import sample, trailing_timesteps
 from samuel_train.config import Alignment, ModelConfig
 from samuel_train.model import Denoiser
 from tests.miniature import miniature_model
@@ -120,7 +121,7 @@ def test_census_of_the_nodes_that_cost_time(variant: Alignment) -> None:
         "InstanceNormalization": 7 * 2 + 3 * 2,
         "Gather": 2,  # the context's first and last frame
         "ReduceMean": 4,
-        "MatMul": 1 + 3 + 1 + 3 + 1,  # FiLMs' shares of the context, and the guided sum
+        "MatMul": 1 + 3 + 1 + 3,  # FiLMs' shares of the context
     }
     inputs = [len(node.input) for node in graphs.step.graph.node if node.op_type == "Attention"]
     assert inputs == [4, 3, 4, 3]  # the local ones have a band mask
@@ -160,7 +161,8 @@ def sampled() -> list[np.ndarray]:
     def draw(t: int) -> np.ndarray:
         return normal(21000 + 7 - t, 1, 64, 1024)  # the k-th noise drawn, k = 0 at t = 7
 
-    return list(ancestral(denoise, normal(21, 1, 64, 1024), schedule, trailing_timesteps(schedule, 8), draw, clamp))
+    start, timesteps = normal(21, 1, 64, 1024), trailing_timesteps(schedule, 8)
+    return list(sample(Sampler.ANCESTRAL, denoise, start, schedule, timesteps, draw, clamp))
 
 
 @pytest.mark.parametrize(("name", "step"), [("first", 0), ("final", 7)])

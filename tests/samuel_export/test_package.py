@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from samuel_export import package
-from samuel_export.package import ParityError, verify_bundle, write_bundle
+from samuel_export.package import verify_bundle, write_bundle
+from samuel_export.parity import ParityError
 from samuel_export.storage import Storage
 from samuel_runtime.bundle import Bundle
 from samuel_runtime.errors import UserError

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samuel_runtime import pipeline
+from samuel_runtime import loading
 from samuel_runtime.audio import Audio
 from samuel_runtime.codec import Codec, CodecEngines
 from samuel_runtime.engines import Engine
@@ -137,7 +137,7 @@ def test_small_graphs_are_opened_once_however_many_songs_follow() -> None:
 def test_a_large_codec_makes_the_same_band(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     voice, settings = Audio(singing(1.0), 44100), Settings(steps=2)
     together = Samuel.load(bundle, threads=1).accompany(voice, settings).samples
-    monkeypatch.setattr(pipeline, "_TOGETHER_BYTES", 0)
+    monkeypatch.setattr(loading, "_TOGETHER_BYTES", 0)
     apart = Samuel.load(bundle, threads=1)
     for _ in range(2):
         np.testing.assert_array_equal(apart.accompany(voice, settings).samples, together)
@@ -146,7 +146,7 @@ def test_a_large_codec_makes_the_same_band(bundle: Path, monkeypatch: pytest.Mon
 def test_a_large_graph_that_is_damaged_is_found_before_any_work(
     bundle_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "_TOGETHER_BYTES", 0)
+    monkeypatch.setattr(loading, "_TOGETHER_BYTES", 0)
     decoder = bundle_copy / "decoder.onnx"
     decoder.write_bytes(decoder.read_bytes()[:-1] + b"\0")
     with pytest.raises(UserError, match=r"decoder\.onnx"):

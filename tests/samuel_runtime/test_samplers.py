@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from samuel_runtime import diffusion
 from samuel_runtime.choices import Sampler
 from samuel_runtime.diffusion import Prediction, Schedule
-from samuel_runtime.samplers import ancestral, early_timesteps, sample, timesteps_for, trailing_timesteps
+from samuel_runtime.samplers import early_timesteps, sample, timesteps_for, trailing_timesteps
 
 SCHEDULE = Schedule.cosine()
 SPREAD = 0.5
@@ -138,7 +138,9 @@ def test_ancestral_latents_are_clamped_after_every_step() -> None:
         return np.full_like(x, 3.0)
 
     start = np.full(50, 9.0)
-    steps = ancestral(denoise, start, SCHEDULE, trailing_timesteps(SCHEDULE, 5), lambda t: start, (-1.0, 1.0))
+    steps = sample(
+        Sampler.ANCESTRAL, denoise, start, SCHEDULE, trailing_timesteps(SCHEDULE, 5), lambda t: start, (-1.0, 1.0)
+    )
     assert all(np.abs(x).max() <= 1 for x in steps)
 
 

@@ -14,7 +14,7 @@ from samuel_runtime.choices import Precision, Provider
 from samuel_runtime.errors import UserError
 from samuel_runtime.manifest import GraphName, Manifest
 from samuel_runtime.pipeline import Samuel
-from samuel_runtime.ways import Way, chosen_way, found_ways, way_of_graph, ways_of, why_missing
+from samuel_runtime.ways import Way, chosen_ways, found_ways, way_of_graph, ways_of, why_missing
 from tests.samuel_runtime.commands import run_here, write_voice
 
 CPU = Way(Provider.CPU, Precision.FP32)
@@ -42,13 +42,14 @@ def test_a_float32_bundle_runs_everywhere_and_openvino_lowers_it(manifest: Manif
     assert [way.precision for way in found if way.provider is Provider.OPENVINO] == [
         Precision.FP32, Precision.BF16, Precision.FP16,
     ]  # fmt: skip
-    assert {way.precision for way in found if way.provider is not Provider.OPENVINO} == {Precision.FP32}
+    others = set(Provider) - {Provider.OPENVINO, Provider.TENSORRT}
+    assert {way.precision for way in found if way.provider in others} == {Precision.FP32}
 
 
 @pytest.mark.parametrize("precision", [Precision.FP16, Precision.BF16])
 def test_a_typed_bundle_runs_in_its_own_precision_only(manifest: Manifest, precision: Precision) -> None:
     typed = _typed(manifest, precision)
-    assert {way.precision for way in ways_of(typed)} == {precision}
+    assert {way.precision for way in ways_of(typed) if way.provider is not Provider.TENSORRT} == {precision}
     assert "export" in why_missing(CPU, typed) or precision.value in why_missing(CPU, typed)
 
 
@@ -80,30 +81,30 @@ def test_auto_takes_what_is_remembered_and_before_that_the_cpu(
     manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ways, "why_missing", _only(CPU, LOWERED))
-    assert chosen_way(manifest, Provider.AUTO) == CPU
-    assert chosen_way(manifest, Provider.AUTO, remembered=LOWERED) == LOWERED
-    assert chosen_way(manifest, Provider.AUTO, Precision.FP32, remembered=LOWERED) == CPU
-    assert chosen_way(manifest, Provider.AUTO, Precision.BF16) == LOWERED
+    assert chosen_ways(manifest, Provider.AUTO)[0] == CPU
+    assert chosen_ways(manifest, Provider.AUTO, remembered=LOWERED)[0] == LOWERED
+    assert chosen_ways(manifest, Provider.AUTO, Precision.FP32, remembered=LOWERED)[0] == CPU
+    assert chosen_ways(manifest, Provider.AUTO, Precision.BF16)[0] == LOWERED
     monkeypatch.setattr(ways, "why_missing", _only(CPU))
-    assert chosen_way(manifest, Provider.AUTO, remembered=LOWERED) == CPU
+    assert chosen_ways(manifest, Provider.AUTO, remembered=LOWERED)[0] == CPU
 
 
 def test_a_named_provider_is_kept(manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ways, "why_missing", _only(CPU, LOWERED, Way(Provider.OPENVINO, Precision.FP32)))
-    assert chosen_way(manifest, Provider.OPENVINO, remembered=LOWERED) == Way(Provider.OPENVINO, Precision.FP32)
-    assert chosen_way(manifest, Provider.OPENVINO, Precision.BF16) == LOWERED
+    assert chosen_ways(manifest, Provider.OPENVINO, remembered=LOWERED)[0] == Way(Provider.OPENVINO, Precision.FP32)
+    assert chosen_ways(manifest, Provider.OPENVINO, Precision.BF16)[0] == LOWERED
     with pytest.raises(UserError, match=r"^--provider cuda: not here$"):
-        chosen_way(manifest, Provider.CUDA)
+        chosen_ways(manifest, Provider.CUDA)
     with pytest.raises(UserError, match=r"^--provider openvino --precision fp16: not here$"):
-        chosen_way(manifest, Provider.OPENVINO, Precision.FP16)
+        chosen_ways(manifest, Provider.OPENVINO, Precision.FP16)
 
 
 def test_a_precision_that_nothing_here_computes_in_is_said(manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ways, "why_missing", _only(CPU))
     with pytest.raises(UserError, match=r"^--precision bf16: nothing here can run the bundle; openvino bf16: not here"):
-        chosen_way(manifest, Provider.AUTO, Precision.BF16)
+        chosen_ways(manifest, Provider.AUTO, Precision.BF16)
     with pytest.raises(UserError, match=r"^--precision fp32: the bundle computes in bf16; use --precision bf16"):
-        chosen_way(_typed(manifest, Precision.BF16), Provider.AUTO, Precision.FP32)
+        chosen_ways(_typed(manifest, Precision.BF16), Provider.AUTO, Precision.FP32)
 
 
 @pytest.mark.parametrize(

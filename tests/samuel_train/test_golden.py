@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from samuel_runtime.choices import Sampler
 from samuel_runtime.diffusion import Prediction, Schedule, x0_from_output
-from samuel_runtime.samplers import ancestral, trailing_timesteps
+from samuel_runtime.samplers import sample, trailing_timesteps
 from samuel_train.config import Alignment, ModelConfig
 from samuel_train.model import Denoiser
 from tests.weights import DATA, golden_state_dict, normal, relative_l2
@@ -56,7 +57,7 @@ def sampled() -> list[np.ndarray]:
         return normal(21000 + 7 - t, 1, 64, 1024)  # the k-th noise drawn, k = 0 at t = 7
 
     start = normal(21, 1, 64, 1024)
-    return list(ancestral(denoise, start, schedule, trailing_timesteps(schedule, 8), draw, CLAMP))
+    return list(sample(Sampler.ANCESTRAL, denoise, start, schedule, trailing_timesteps(schedule, 8), draw, CLAMP))
 
 
 @pytest.mark.parametrize(("name", "step"), [("first", 0), ("final", 7)])

@@ -1,0 +1,133 @@
+"""One graph to one TensorRT engine, by whichever flavour of the library: the only file that drives a builder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from samuel_export.timing_cache import TimingCache
+from samuel_runtime.choices import Flavor
+from samuel_runtime.engines.tensorrt_library import is_installed, last_error, library, logger_of, why_missing
+from samuel_runtime.errors import UserError
+from samuel_runtime.manifest import ShapeRange
+
+_SCRATCH = re.compile(r"Max Scratch Memory: (\d+) bytes")
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """An engine, and what its builder said."""
+
+    engine: bytes
+    """The file."""
+    build_s: float
+    """How long it took, parsing included."""
+    scratch_bytes: int
+    """What it needs beside its inputs and outputs, in the largest profile: little where attention is fused."""
+
+
+def flavor_for(asked: Flavor | None) -> Flavor:
+    """The flavour to build: the one that is asked for, else the classic one where it and a GPU are here, else RTX.
+
+    Raises:
+        UserError: its library is not installed, or a GPU that it needs is missing.
+    """
+    from samuel_runtime.engines.device import gpu_here
+
+    if asked is None:
+        asked = Flavor.RTX
+        if is_installed(Flavor.CLASSIC):
+            try:
+                gpu_here()
+                asked = Flavor.CLASSIC
+            except UserError:
+                pass  # without a GPU only the other can build
+    if missing := why_missing(asked):
+        raise UserError(f"--trt: {missing}")
+    if asked is Flavor.CLASSIC:
+        gpu_here()
+    return asked
+
+
+def build(
+    model: bytes, name: str, profiles: Sequence[dict[str, ShapeRange]], flavor: Flavor, targets: Sequence[str] = ()
+) -> Built:
+    """Build an engine.
+
+    Args:
+        model: an ONNX file, typed.
+        name: what to call it in messages.
+        profiles: ranges of its inputs' shapes.
+        flavor: which library.
+        targets: compute capabilities, such as "8.6"; none are the library's own choice.
+
+    Raises:
+        UserError: the library is missing or does not take a node, a target or the network.
+    """
+    start, trt = perf_counter(), library(flavor)
+    logger = logger_of(trt)
+    builder = trt.Builder(logger)
+    network = builder.create_network(_network_flags(trt))
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse(model):
+        raise UserError(f"{name}: TensorRT does not take it; {_complaints(parser)}")
+    config = builder.create_builder_config()
+    # TensorFloat-32 rounds float32 to 10 bits: what is typed float32 here is so because it needs its 23.
+    config.clear_flag(trt.BuilderFlag.TF32)
+    if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):
+        config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)  # else the stream that it runs in cannot be captured
+    _set_targets(trt, config, targets)
+    for ranges in profiles:
+        profile = builder.create_optimization_profile()
+        for tensor, one in ranges.items():
+            profile.set_shape(tensor, one.least, one.usual, one.most)
+        config.add_optimization_profile(profile)
+    timing = TimingCache(flavor, trt.__version__)
+    timing.attach(config)
+    engine = builder.build_serialized_network(network, config)
+    if engine is None:
+        raise UserError(f"{name}: TensorRT cannot build it ({last_error(logger)}); please report this with the bundle")
+    timing.keep(config)
+    scratch = [int(found) for _, text in logger.messages for found in _SCRATCH.findall(text)]
+    return Built(bytes(engine), perf_counter() - start, max(scratch, default=0))
+
+
+def known_targets(flavor: Flavor) -> list[str]:
+    """The compute capabilities that can be named, such as "8.6"; none where engines are for the GPU they are built on.
+
+    Raises:
+        UserError: the library is not installed.
+    """
+    if flavor is Flavor.CLASSIC:
+        return []
+    members = library(flavor).ComputeCapability.__members__
+    numbers = sorted(int(name[2:]) for name in members if re.fullmatch(r"SM\d+", name))
+    return [f"{number // 10}.{number % 10}" for number in numbers]
+
+
+def _network_flags(trt: Any) -> int:
+    """Strongly typed: said so to TensorRT 10, the only kind in later ones."""
+    flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+    return 0 if flag is None else 1 << int(flag)
+
+
+def _set_targets(trt: Any, config: Any, targets: Sequence[str]) -> None:
+    if not targets:
+        return
+    config.num_compute_capabilities = len(targets)
+    for index, target in enumerate(targets):
+        capability = getattr(trt.ComputeCapability, f"SM{target.replace('.', '')}")
+        if not config.set_compute_capability(capability, index):
+            raise UserError(f"--trt-target {target}: TensorRT {trt.__version__} does not build for it")
+
+
+def _complaints(parser: Any) -> str:
+    """The parser's errors, node by node, on one line."""
+    found = []
+    for index in range(parser.num_errors):
+        error = parser.get_error(index)
+        found.append(f"{error.node_operator()} {error.node_name() or error.node()}: {' '.join(error.desc().split())}")
+    return "; ".join(found) or "its parser gave no reason"

@@ -1,0 +1,145 @@
+"""The graphs that TensorRT engines are built from: a bundle's own, with what a GPU wants of them.
+
+    the sampler's update goes into the step     fused_step.py of the runtime says how; the loop then needs no host
+    heads are padded to a size with a kernel    TensorRT has no fused attention for heads of 8
+    arithmetic is typed                         its networks are strongly typed: precision is decided here
+
+Nothing here needs PyTorch, a checkpoint or a GPU, so whoever has a bundle can have engines.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from samuel_export.builder import Axis, GraphBuilder
+from samuel_export.storage import unpacked
+from samuel_export.typed import typed
+from samuel_runtime import fused_step
+from samuel_runtime.bundle import Bundle
+from samuel_runtime.choices import Precision
+from samuel_runtime.errors import UserError
+from samuel_runtime.manifest import ENGINE_GRAPHS, GraphName
+
+_LEAST_HEAD = 16
+"""The smallest head size that TensorRT has a fused kernel for, in fp16 and bf16."""
+
+
+def engine_graphs(bundle: Bundle, precision: Precision) -> dict[GraphName, onnx.ModelProto]:
+    """The graphs to build engines from, in the order of the data's way.
+
+    Raises:
+        UserError: the bundle's graphs are not in order, or typed in another low precision.
+    """
+    own = bundle.manifest.precision
+    if own not in (Precision.FP32, precision):
+        raise UserError(
+            f"{bundle.folder}: is typed in {own.value}, so its engines cannot be {precision.value}; "
+            f"use --precision {own.value}, or export it again in fp32"
+        )
+    found = {}
+    for name in (one for one in GraphName if one in ENGINE_GRAPHS):
+        graph = unpacked(onnx.load_from_string(bundle.read_graph(name)))
+        if name is GraphName.STEP:
+            graph = fused(graph)
+        found[name] = named(padded_heads(typed(graph, precision) if own is Precision.FP32 else graph))
+    return found
+
+
+def fused(step: onnx.ModelProto) -> onnx.ModelProto:
+    """The step graph with the estimate of x_0, the held frames and the sampler's update in it.
+
+    Raises:
+        onnx.checker.ValidationError: if the step graph is not one.
+    """
+    g = GraphBuilder.extending(step, "update_")
+    shape: list[Axis] = [d.dim_param or d.dim_value for d in step.graph.input[0].type.tensor_type.shape.dim]
+    x, output = step.graph.input[0].name, step.graph.output[0].name
+    anchor, before, noise, known = (g.input(name, shape) for name in fused_step.LATENTS)
+    held = g.input("held", [1, 1, shape[2]], TensorProto.BOOL)
+    weights = g.input("update", [fused_step.COEFFICIENTS])
+    parts = g.split_op("Split", fused_step.COEFFICIENTS, weights, axis=0, num_outputs=fused_step.COEFFICIENTS)
+
+    x0 = _clamped(g, _weighted(g, parts[0:2], x, output), *parts[2:4])
+    x0 = g.op("Where", held, known, x0)
+    next_anchor = _weighted(g, parts[4:8], x, anchor, x0, before)
+    following = _clamped(g, _weighted(g, parts[8:12], next_anchor, x0, before, noise), *parts[12:14])
+    for name, value in zip(fused_step.OUTPUTS, (following, next_anchor, x0), strict=True):
+        g.output(name, value, shape)
+    return g.build()
+
+
+def padded_heads(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with the heads of its attention padded with zeros to a size that has a fused kernel.
+
+    Zeros add nothing to the scores, whose scale is explicit, and what they attend to is cut off again.
+
+    Raises:
+        onnx.checker.ValidationError: if the model is malformed.
+    """
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    nodes: list[onnx.NodeProto] = []
+    for node in model.graph.node:
+        nodes += _padded(node, result.graph) if node.op_type == "Attention" else [node]
+    del result.graph.node[:]
+    result.graph.node.extend(nodes)
+    onnx.checker.check_model(result, full_check=True)
+    return result
+
+
+def named(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with every node called after its first output, so that a complaint about it can be understood."""
+    for node in model.graph.node:
+        node.name = f"{node.op_type}:{node.output[0]}"
+    return model
+
+
+def _weighted(g: GraphBuilder, weights: list[str], *values: str) -> str:
+    terms = [g.op("Mul", weight, value) for weight, value in zip(weights, values, strict=True)]
+    total = terms[0]
+    for term in terms[1:]:
+        total = g.op("Add", total, term)
+    return total
+
+
+def _clamped(g: GraphBuilder, value: str, least: str, most: str) -> str:
+    return g.op("Max", g.op("Min", value, most), least)
+
+
+def _padded(node: onnx.NodeProto, graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The attention node as TensorRT takes it, with what goes before and after."""
+    attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    # Its fused kernels keep the softmax in float32 anyhow, and its parser refuses to be told so.
+    attributes.pop("softmax_precision", None)
+    heads, size = int(attributes["q_num_heads"]), round(float(attributes["scale"]) ** -2)
+    attention = helper.make_node("Attention", list(node.input), list(node.output), **attributes)
+    if size >= _LEAST_HEAD:
+        return [attention]
+    stem = node.output[0]
+
+    def ints(name: str, *values: int) -> str:
+        graph.initializer.append(numpy_helper.from_array(np.array(values, np.int64), f"{stem}_{name}"))
+        return f"{stem}_{name}"
+
+    split, wide = ints("split", 0, 0, heads, size), ints("split_wide", 0, 0, heads, _LEAST_HEAD)
+    join, join_wide = ints("join", 0, 0, heads * size), ints("join_wide", 0, 0, heads * _LEAST_HEAD)
+    pads, last = ints("pads", 0, _LEAST_HEAD - size), ints("last", 3)
+    nodes = []
+    for place in range(3):  # queries, keys, values: (rows, frames, heads * size)
+        names = [f"{stem}_{place}_{what}" for what in ("heads", "wide", "joined")]
+        nodes += [
+            helper.make_node("Reshape", [node.input[place], split], [names[0]]),
+            helper.make_node("Pad", [names[0], pads, "", last], [names[1]]),
+            helper.make_node("Reshape", [names[1], join_wide], [names[2]]),
+        ]
+        attention.input[place] = names[2]
+    attention.output[0] = f"{stem}_wide"
+    return [
+        *nodes,
+        attention,
+        helper.make_node("Reshape", [f"{stem}_wide", wide], [f"{stem}_heads"]),
+        helper.make_node("Slice", [f"{stem}_heads", ints("start", 0), ints("size", size), last], [f"{stem}_cut"]),
+        helper.make_node("Reshape", [f"{stem}_cut", join], [stem]),
+    ]

@@ -1,0 +1,54 @@
+"""The shapes that engines are built for: one that is exact, for speed, and a range, for shorter songs and batches."""
+
+from __future__ import annotations
+
+import onnx
+
+from samuel_runtime.fused_step import BRANCHES
+from samuel_runtime.manifest import GraphName, Manifest, ShapeRange
+
+MOST_TOGETHER = 8
+"""Takes in one batch."""
+
+Sizes = dict[str, int]
+"""Of the axes that vary, by their names."""
+
+
+def profiles_of(name: GraphName, model: onnx.ModelProto, manifest: Manifest) -> tuple[dict[str, ShapeRange], ...]:
+    """Ranges of every input's shape: the usual one alone first, then everything that the runtime may ask for."""
+    usual, least, most = _sizes(name, manifest)
+    exact, wide = (usual, usual, usual), (least, usual, most)
+    return tuple(
+        {
+            value.name: ShapeRange(least=_shape(value, a), usual=_shape(value, b), most=_shape(value, c))
+            for value in model.graph.input
+        }
+        for a, b, c in (exact, wide)
+    )
+
+
+def _sizes(name: GraphName, manifest: Manifest) -> tuple[Sizes, Sizes, Sizes]:
+    """Usual, least and most."""
+    model, codec = manifest.model, manifest.codec
+    if name in (GraphName.CONDITIONING, GraphName.STEP):
+        full, short = model.frames, model.frames_min
+        return _window(1, full), _window(1, short), _window(MOST_TOGETHER, full)
+    context = codec.encoder_context_frames if name is GraphName.ENCODER else codec.decoder_context_frames
+    read = codec.chunk_frames + 2 * context
+    return _chunk(read, manifest), _chunk(model.frames_min, manifest), _chunk(max(read, model.frames_min), manifest)
+
+
+def _window(batch: int, frames: int) -> Sizes:
+    return {"batch": batch, "frames": frames, "branches": BRANCHES}
+
+
+def _chunk(frames: int, manifest: Manifest) -> Sizes:
+    return {"frames": frames, "samples": frames * manifest.codec.hop_samples}
+
+
+def _shape(value: onnx.ValueInfoProto, sizes: Sizes) -> tuple[int, ...]:
+    dims = value.type.tensor_type.shape.dim
+    found = [d.dim_value if not d.dim_param else sizes.get(d.dim_param, 0) for d in dims]
+    if dims and dims[0].dim_param == "batch_blocks":  # (batch * blocks, 2 window, n)
+        found[0] = sizes["batch"] * -(-sizes["frames"] // (dims[1].dim_value // 2))
+    return tuple(found)

@@ -1,0 +1,139 @@
+"""The graphs that engines are built from, run on the processor and held against the bundle's own.
+
+Engines run on GPUs only, so what can be proven anywhere is proven of what they are made of: to the last node the graph
+that the builder is given, driven by the runtime's own loop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+
+from samuel_export.engine_graphs import engine_graphs
+from samuel_export.limits import limits_of
+from samuel_export.parity import check_sides, report_of
+from samuel_export.probes import probes
+from samuel_export.proof import Say
+from samuel_export.sides import RuntimeSide
+from samuel_export.storage import Storage
+from samuel_runtime.agreement import compare, excerpt
+from samuel_runtime.bundle import Bundle
+from samuel_runtime.choices import DEFAULT_STEPS, Precision, Provider
+from samuel_runtime.codec import Codec, CodecEngines
+from samuel_runtime.device_denoiser import DeviceDenoiser
+from samuel_runtime.engines import Engine, open_engine
+from samuel_runtime.fused_step import Inputs
+from samuel_runtime.manifest import GraphName
+from samuel_runtime.pipeline import Samuel
+from samuel_runtime.ways import Way
+
+
+class HostLoop:
+    """A loop of fused steps as a device runs it, on the processor."""
+
+    def __init__(self, conditioning: Engine, step: Engine) -> None:
+        """Take the graphs that engines are built from."""
+        self._conditioning, self._step = conditioning, step
+
+    def run(self, inputs: Inputs) -> np.ndarray:
+        """See :class:`samuel_runtime.fused_step.SamplingLoop`."""
+        x, anchor, before = inputs.start, np.zeros_like(inputs.start), np.zeros_like(inputs.start)
+        held = inputs.known.shape[-1]
+        known = np.zeros_like(x)
+        known[..., :held] = inputs.known
+        once = {
+            **self._conditioning(vocals=inputs.vocals),
+            "scales": np.array([inputs.guidance, 1 - inputs.guidance], np.float32),
+            "known": known,
+            "held": (np.arange(x.shape[-1]) < held)[None, None],
+        }
+        steps = []
+        for index, terms in enumerate(inputs.terms):
+            noise = np.zeros_like(x) if inputs.noise is None else inputs.noise[index]
+            latents = {"x": x, "anchor": anchor, "before": before, "noise": noise}
+            made = self._step(**latents, **once, **terms, update=inputs.updates[index])
+            x, anchor, before = made["next"], made["next_anchor"], made["x0"]
+            steps.append(x)
+        return np.stack(steps)
+
+
+def prove(
+    bundle: Bundle, graphs: Mapping[GraphName, onnx.ModelProto], precision: Precision, say: Say
+) -> dict[str, Any]:
+    """Every probe of a bundle on these graphs and on its own, and an excerpt by the fused loop.
+
+    Args:
+        bundle: proven itself.
+        graphs: what its engines are built from.
+        precision: what they are typed in.
+        say: takes a line for each probe.
+
+    Returns:
+        The report; "passed" says whether all is well.
+
+    Raises:
+        UserError: nothing on this machine computes in the precision.
+    """
+    manifest = bundle.manifest
+    candidate = as_a_device(bundle, graphs, precision)
+    own = Provider.OPENVINO if manifest.precision is Precision.BF16 else Provider.CPU
+    reference = Samuel.load(bundle.folder, own, precision=manifest.precision)
+    limits = limits_of(precision, Storage.FP32)
+    wanted = probes(manifest.model, manifest.codec, manifest.statistics, limits, DEFAULT_STEPS)
+    comparisons = check_sides(wanted, RuntimeSide(candidate), RuntimeSide(reference))
+    for one in comparisons:
+        say(one.line())
+    looped = compare(excerpt(candidate), excerpt(reference))
+    verdict = "ok  " if looped.passed else "FAIL"
+    say(f"{verdict} the fused loop: latents {looped.latent_snr_db:.0f} dB, log-mel distance {looped.log_mel:.3f}")
+    report = report_of(comparisons, DEFAULT_STEPS)
+    report |= {
+        "reference": "the bundle's own graphs; what the engines are built from ran on the processor",
+        "fused_loop": looped.to_dict(),
+        "passed": report["passed"] and looped.passed,
+    }
+    return report
+
+
+def verify_engines(bundle: Bundle, say: Say) -> bool:
+    """Whether a bundle's engines are whole, and built from its graphs as this version writes and proves them.
+
+    Raises:
+        UserError: a file of the bundle is not in order, or nothing on this machine computes in the precision.
+    """
+    engines = bundle.manifest.engines
+    if engines is None:
+        return True
+    graphs = engine_graphs(bundle, engines.precision)
+    for name, facts in engines.files.items():
+        bundle.read_engine(facts)
+        if hashlib.sha256(graphs[name].SerializeToString()).hexdigest() != facts.source_sha256:
+            say(f"FAIL {facts.file}: was not built from {name.value}.onnx by this version; build it again with --trt")
+            return False
+    return bool(prove(bundle, graphs, engines.precision, say)["passed"])
+
+
+def as_a_device(bundle: Bundle, graphs: Mapping[GraphName, onnx.ModelProto], precision: Precision) -> Samuel:
+    """The bundle with these graphs in the places of its engines, on the processor.
+
+    Raises:
+        UserError: nothing on this machine computes in the precision.
+    """
+    manifest = bundle.manifest
+    # ONNX Runtime has no bfloat16 on processors.
+    way = Way(Provider.OPENVINO if precision is Precision.BF16 else Provider.CPU, precision)
+
+    def engine(name: GraphName) -> Engine:
+        return open_engine(graphs[name].SerializeToString(), f"the engine's {name.value}", way, typed=precision)
+
+    loop = HostLoop(engine(GraphName.CONDITIONING), engine(GraphName.STEP))
+    facts = manifest.graphs[GraphName.TIMESTEPS]
+    timesteps = open_engine(
+        bundle.read_graph(GraphName.TIMESTEPS), facts.file, Way(Provider.CPU, facts.precision), typed=facts.precision
+    )
+    codec = Codec(CodecEngines(engine, together=True), manifest.codec, manifest.statistics)
+    return Samuel(manifest, codec, DeviceDenoiser(timesteps, manifest.model, way, lambda terms, shape, noisy: loop))

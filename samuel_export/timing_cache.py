@@ -1,0 +1,48 @@
+"""What a builder measured of its kernels, kept in the user's cache folder so that the next build need not."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from samuel_runtime.choices import Flavor
+from samuel_runtime.errors import UserError
+from samuel_runtime.files import replacing
+
+_LARGEST_BYTES = 256 << 20
+
+
+class TimingCache:
+    """One file for a flavour and version; TensorRT tells GPUs apart inside it."""
+
+    def __init__(self, flavor: Flavor, version: str) -> None:
+        """Name the file."""
+        name = hashlib.sha256(f"{flavor.value}\n{version}".encode()).hexdigest()[:24]
+        self._path = Path(platformdirs.user_cache_dir("samuel")) / f"timings-{name}.bin"
+
+    def attach(self, config: Any) -> None:
+        """Give a builder's configuration what is known, or nothing."""
+        try:
+            known = self._path.read_bytes() if self._path.stat().st_size <= _LARGEST_BYTES else b""
+        except OSError:
+            known = b""
+        cache = config.create_timing_cache(known)
+        if cache is None and known:  # damaged
+            cache = config.create_timing_cache(b"")
+        if cache is not None:
+            config.set_timing_cache(cache, ignore_mismatch=False)
+
+    def keep(self, config: Any) -> None:
+        """Write what the configuration holds after a build; that it cannot be kept is no failure."""
+        cache = config.get_timing_cache()
+        if cache is None:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(self._path) as temporary:
+                temporary.write_bytes(bytes(cache.serialize()))
+        except (OSError, UserError):
+            return
