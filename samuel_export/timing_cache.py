@@ -22,6 +22,7 @@ class TimingCache:
         """Name the file."""
         name = hashlib.sha256(f"{flavor.value}\n{version}".encode()).hexdigest()[:24]
         self._path = Path(platformdirs.user_cache_dir("samuel")) / f"timings-{name}.bin"
+        self._cache: Any = None  # must outlive the build
 
     def attach(self, config: Any) -> None:
         """Give a builder's configuration what is known, or nothing."""
@@ -29,11 +30,11 @@ class TimingCache:
             known = self._path.read_bytes() if self._path.stat().st_size <= _LARGEST_BYTES else b""
         except OSError:
             known = b""
-        cache = config.create_timing_cache(known)
-        if cache is None and known:  # damaged
-            cache = config.create_timing_cache(b"")
-        if cache is not None:
-            config.set_timing_cache(cache, ignore_mismatch=False)
+        self._cache = config.create_timing_cache(known)
+        if self._cache is None and known:  # damaged
+            self._cache = config.create_timing_cache(b"")
+        if self._cache is not None:
+            config.set_timing_cache(self._cache, ignore_mismatch=False)
 
     def keep(self, config: Any) -> None:
         """Write what the configuration holds after a build; that it cannot be kept is no failure."""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
-from samuel_runtime.files import explained, replacing
+from samuel_runtime.errors import UserError
+from samuel_runtime.files import replacing
 from samuel_runtime.manifest import Engines
 
 _LARGEST_BYTES = 1 << 20
@@ -25,10 +26,14 @@ def trust(engines: Engines) -> None:
         UserError: the list of trusted engines cannot be written.
     """
     path = _path()
-    with explained(path):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(sorted(_known() | _hashes(engines)), indent=1) + "\n")
+    except (OSError, UserError) as error:
+        raise UserError(
+            f"{path}: the list of trusted engines cannot be written; make {path.parent} a folder of your own"
+        ) from error
 
 
 def _hashes(engines: Engines) -> set[str]:
@@ -39,7 +44,7 @@ def _known() -> set[str]:
     path = _path()
     try:
         known = json.loads(path.read_bytes()) if path.stat().st_size <= _LARGEST_BYTES else []
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return set()
     return {one for one in known if isinstance(one, str)} if isinstance(known, list) else set()
 

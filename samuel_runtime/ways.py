@@ -54,6 +54,10 @@ def found_ways(manifest: Manifest) -> list[Found]:
 
 def why_missing(way: Way, manifest: Manifest) -> str:
     """Why a bundle cannot run in this way here, and what to do; empty if it can be tried."""
+    if way.provider is Provider.TENSORRT and manifest.engines is None:
+        from samuel_runtime.engines import device
+
+        return device.why_unfit(None)
     if way not in ways_of(manifest):
         own = _own(way.provider, manifest).value
         of = "engines compute" if way.provider is Provider.TENSORRT else "graphs compute"
@@ -62,18 +66,14 @@ def why_missing(way: Way, manifest: Manifest) -> str:
         from samuel_runtime.engines import device
 
         # The graph of the timesteps has no engine.
-        return device.why_unfit(manifest.engines) or why_missing(Way(Provider.CPU, manifest.precision), manifest)
+        return device.why_unfit(manifest.engines) or _why_not_onnx(way_of_graph(way, GraphName.TIMESTEPS, manifest))
     if way.provider is Provider.OPENVINO:
         try:
             from samuel_runtime.engines import openvino
         except ImportError:
             return f"OpenVINO is not installed; add it with `{_INSTALL_OPENVINO}`"
         return openvino.why_missing(way.precision)
-    try:
-        from samuel_runtime.engines import onnx
-    except ImportError:
-        return f"ONNX Runtime is not installed; add it with `{_INSTALL_CPU}`"
-    return onnx.why_missing(way)
+    return _why_not_onnx(way)
 
 
 def way_of_graph(way: Way, name: GraphName, manifest: Manifest) -> Way:
@@ -131,6 +131,14 @@ def chosen_ways(
         raise UserError(f"{wanted}the bundle computes in {own}; use --precision {own}, or export another")
     reasons = [f"{way}: {missing}" for way, missing in missing_of.items()]
     raise UserError(f"{wanted}nothing here can run the bundle; {'; '.join(reasons[:2])}")
+
+
+def _why_not_onnx(way: Way) -> str:
+    try:
+        from samuel_runtime.engines import onnx
+    except ImportError:
+        return f"ONNX Runtime is not installed; add it with `{_INSTALL_CPU}`"
+    return onnx.why_missing(way)
 
 
 def _own(provider: Provider, manifest: Manifest) -> Precision:

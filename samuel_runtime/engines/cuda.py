@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,8 +62,13 @@ class Cuda:
         name = facts.name.decode() if isinstance(facts.name, bytes) else facts.name
         version = f"{driver // 1000}.{driver % 1000 // 10}"
         self.gpu = Gpu(name, (facts.major, facts.minor), facts.totalGlobalMem, version)
-        self.stream = self.call("cudaStreamCreateWithFlags", runtime.cudaStreamNonBlocking)
-        weakref.finalize(self, self._release, runtime, "cudaStreamDestroy", self.stream)
+
+    @cached_property
+    def stream(self) -> Any:
+        """Everything's order. Made when it is first used: it takes the device's memory, which looking does not."""
+        stream = self.call("cudaStreamCreateWithFlags", self._runtime.cudaStreamNonBlocking)
+        weakref.finalize(self, self._release, self._runtime, "cudaStreamDestroy", stream)
+        return stream
 
     @classmethod
     def load(cls) -> Cuda:

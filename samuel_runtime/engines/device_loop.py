@@ -67,6 +67,8 @@ class Loop:
         self._conditioning.enqueue()
         self._enqueue(0)
         cuda.synchronize()
+        self._conditioning.check_capturable()
+        self._step.check_capturable()
         with cuda.capturing() as graph:
             for rows in (self._anchors, self._estimates):
                 rows.clear()  # the first step weighs them with 0, but 0 times what a run that overflowed left is NaN

@@ -153,6 +153,12 @@ class Execution:
             self._engine.keep_kernels()
             self._has_run = True
 
+    def check_capturable(self) -> None:
+        """Raise a UserError if runs of this shape cannot become part of a CUDA graph."""
+        check = getattr(self._context, "is_stream_capturable", None)  # older libraries find out while capturing
+        if check is not None and not check(self._stream):
+            raise self._engine.failed("it cannot be captured in a CUDA graph")
+
     def _allocated_scratch(self) -> Memory:
         size = max(int(self._context.update_device_memory_size_for_shapes()), 1)
         scratch = self._engine.cuda.allocate(size)

@@ -175,6 +175,8 @@ class Runtime:
 class ICudaEngine:
     """An engine."""
 
+    _capturable = True
+
     def __init__(self, runtime: Runtime, model: bytes, profiles: list[dict[str, list[list[int]]]]) -> None:
         self._runtime, self._cuda, self._profiles = runtime, runtime._cuda, profiles
         self._sha256 = hashlib.sha256(model).hexdigest()
@@ -334,6 +336,9 @@ class IExecutionContext:
     def update_device_memory_size_for_shapes(self) -> int:
         self._needed = _SCRATCH_LEAST + sum(size for _, size in self._sizes())
         return self._needed
+
+    def is_stream_capturable(self, stream: int) -> bool:
+        return self._engine._capturable
 
     def set_device_memory(self, memory: int, size: int) -> None:
         if self._config._strategy is not ExecutionContextAllocationStrategy.USER_MANAGED:
