@@ -38,17 +38,17 @@ def add_engines(folder: Path, precision: Precision, flavor: Flavor | None, targe
         ParityError: what the engines are built from does not compute what the bundle does; nothing is changed.
     """
     bundle = Bundle.open(folder)
-    flavor = flavor_for(flavor)
-    _check_targets(flavor, targets)
+    flavor, targets = check_builder(flavor, targets), tuple(dict.fromkeys(targets))
     graphs = engine_graphs(bundle, precision)
     report = prove(bundle, graphs, precision, say)
     if not report["passed"]:
         raise ParityError(f"{folder}: its engines would differ from it, so none were built")
     files = {}
     with replacing_dir(folder) as whole:
-        kept = [MANIFEST_NAME, *(facts.file for facts in bundle.manifest.graphs.values())]
-        for file in kept:
-            shutil.copy2(folder / file, whole / file)
+        replaced = {} if bundle.manifest.engines is None else bundle.manifest.engines.files
+        outdated = {MANIFEST_NAME, *(facts.file for facts in replaced.values())}
+        outdated -= {facts.file for facts in bundle.manifest.graphs.values()}
+        shutil.copytree(folder, whole, symlinks=True, ignore=shutil.ignore_patterns(*outdated), dirs_exist_ok=True)
         for name, graph in graphs.items():
             source, profiles = graph.SerializeToString(), profiles_of(name, graph, bundle.manifest)
             built = build(source, f"{name.value}.onnx", profiles, flavor, targets)
@@ -70,7 +70,7 @@ def add_engines(folder: Path, precision: Precision, flavor: Flavor | None, targe
             flavor=flavor,
             version=version_of(flavor),
             precision=precision,
-            targets=tuple(targets),
+            targets=targets,
             built_on=str(gpu_here()) if flavor is Flavor.CLASSIC else "",
             files=files,
         )
@@ -78,11 +78,17 @@ def add_engines(folder: Path, precision: Precision, flavor: Flavor | None, targe
         update = {"schema_version": SCHEMA_VERSION, "engines": engines, "parity": parity}
         manifest = bundle.manifest.model_copy(update=update)
         (whole / MANIFEST_NAME).write_text(manifest.to_json())
-    trust(engines)
+        trust(engines)
     return engines
 
 
-def _check_targets(flavor: Flavor, targets: Sequence[str]) -> None:
+def check_builder(flavor: Flavor | None, targets: Sequence[str]) -> Flavor:
+    """The flavour to build; see :func:`add_engines`.
+
+    Raises:
+        UserError: the library is missing, or knows no such target.
+    """
+    flavor = flavor_for(flavor)
     known = known_targets(flavor)
     for target in targets:
         if not known:
@@ -91,3 +97,4 @@ def _check_targets(flavor: Flavor, targets: Sequence[str]) -> None:
             )
         if target not in known:
             raise UserError(f"--trt-target {target}: no such compute capability here; choose from {', '.join(known)}")
+    return flavor

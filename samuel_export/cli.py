@@ -16,7 +16,7 @@ _ENGINE_PRECISION = "fp16"
 _RUNS = Path("runs")
 
 if TYPE_CHECKING:
-    from samuel_runtime.choices import Precision
+    from samuel_runtime.choices import Flavor, Precision
     from samuel_train.checkpoint import Checkpoint
     from samuel_train.codec import Codec
 
@@ -72,6 +72,8 @@ def command(
     try:
         if verify is not None:
             return _verify(context, verify, checkpoint, codec_location)
+        if trt:
+            _check_builder(trt_flavor, targets)  # before the work of an export
         if trt and checkpoint is not None and _is_bundle(checkpoint):
             _refuse(context, {"output", "codec_location", "weights", "guidance", "licence"}, "on a bundle")
             target = checkpoint
@@ -120,10 +122,21 @@ def _export(
 
 def _add_engines(bundle: Path, precision: str | None, flavor: str, targets: tuple[str, ...]) -> None:
     from samuel_export.add_engines import add_engines
-    from samuel_runtime.choices import Flavor, Precision
+    from samuel_runtime.choices import Precision
 
-    asked = None if flavor == "auto" else Flavor(flavor)
-    add_engines(bundle, Precision(precision or _ENGINE_PRECISION), asked, targets, _say)
+    add_engines(bundle, Precision(precision or _ENGINE_PRECISION), _flavor(flavor), targets, _say)
+
+
+def _check_builder(flavor: str, targets: tuple[str, ...]) -> None:
+    from samuel_export.add_engines import check_builder
+
+    check_builder(_flavor(flavor), targets)
+
+
+def _flavor(name: str) -> Flavor | None:
+    from samuel_runtime.choices import Flavor
+
+    return None if name == "auto" else Flavor(name)
 
 
 def _loaded(path: Path, codec_location: str | None) -> tuple[Checkpoint, Codec]:
@@ -137,7 +150,10 @@ def _loaded(path: Path, codec_location: str | None) -> tuple[Checkpoint, Codec]:
 def _is_bundle(path: Path) -> bool:
     from samuel_runtime.manifest import MANIFEST_NAME
 
-    return (path / MANIFEST_NAME).is_file()
+    try:
+        return (path / MANIFEST_NAME).is_file()
+    except OSError:  # a name that the file system refuses is none
+        return False
 
 
 def _say(line: str) -> None:

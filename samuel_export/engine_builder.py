@@ -48,7 +48,13 @@ def flavor_for(asked: Flavor | None) -> Flavor:
     if missing := why_missing(asked):
         raise UserError(f"--trt: {missing}")
     if asked is Flavor.CLASSIC:
-        gpu_here()
+        try:
+            gpu_here()
+        except UserError as error:
+            said = str(error).split(";")[0]
+            raise UserError(
+                f"--trt-flavor classic: builds on the GPU that its engines are for, and {said}; use --trt-flavor rtx"
+            ) from error
     return asked
 
 
@@ -74,23 +80,15 @@ def build(
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(model):
         raise UserError(f"{name}: TensorRT does not take it; {_complaints(parser)}")
-    config = builder.create_builder_config()
-    # TensorFloat-32 rounds float32 to 10 bits: what is typed float32 here is so because it needs its 23.
-    config.clear_flag(trt.BuilderFlag.TF32)
-    if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):
-        config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)  # else the stream that it runs in cannot be captured
-    _set_targets(trt, config, targets)
-    for ranges in profiles:
-        profile = builder.create_optimization_profile()
-        for tensor, one in ranges.items():
-            profile.set_shape(tensor, one.least, one.usual, one.most)
-        config.add_optimization_profile(profile)
-    timing = TimingCache(flavor, trt.__version__)
-    timing.attach(config)
+    config = _configured(trt, builder, profiles, targets)
+    timing = TimingCache(trt.__version__) if flavor is Flavor.CLASSIC else None  # the other measures nothing here
+    if timing is not None:
+        timing.attach(config)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
         raise UserError(f"{name}: TensorRT cannot build it ({last_error(logger)}); please report this with the bundle")
-    timing.keep(config)
+    if timing is not None:
+        timing.keep(config)
     scratch = [int(found) for _, text in logger.messages for found in _SCRATCH.findall(text)]
     return Built(bytes(engine), perf_counter() - start, max(scratch, default=0))
 
@@ -106,6 +104,21 @@ def known_targets(flavor: Flavor) -> list[str]:
     members = library(flavor).ComputeCapability.__members__
     numbers = sorted(int(name[2:]) for name in members if re.fullmatch(r"SM\d+", name))
     return [f"{number // 10}.{number % 10}" for number in numbers]
+
+
+def _configured(trt: Any, builder: Any, profiles: Sequence[dict[str, ShapeRange]], targets: Sequence[str]) -> Any:
+    config = builder.create_builder_config()
+    # TensorFloat-32 rounds float32 to 10 bits: what is typed float32 here is so because it needs its 23.
+    config.clear_flag(trt.BuilderFlag.TF32)
+    if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):
+        config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)  # else the stream that it runs in cannot be captured
+    _set_targets(trt, config, targets)
+    for ranges in profiles:
+        profile = builder.create_optimization_profile()
+        for tensor, one in ranges.items():
+            profile.set_shape(tensor, one.least, one.usual, one.most)
+        config.add_optimization_profile(profile)
+    return config
 
 
 def _network_flags(trt: Any) -> int:
@@ -129,5 +142,6 @@ def _complaints(parser: Any) -> str:
     found = []
     for index in range(parser.num_errors):
         error = parser.get_error(index)
-        found.append(f"{error.node_operator()} {error.node_name() or error.node()}: {' '.join(error.desc().split())}")
+        node = f"{error.node_operator()} {error.node_name() or error.node()}".strip()
+        found.append(f"{node}: {error.code().name}, {' '.join(error.desc().split())}")
     return "; ".join(found) or "its parser gave no reason"

@@ -1,13 +1,17 @@
 """The graphs that TensorRT engines are built from: a bundle's own, with what a GPU wants of them.
 
     the sampler's update goes into the step     fused_step.py of the runtime says how; the loop then needs no host
-    heads are padded to a size with a kernel    TensorRT has no fused attention for heads of 8
+    heads are padded to a size with a kernel    TensorRT has no fused attention for heads of 8, and none in float32
     arithmetic is typed                         its networks are strongly typed: precision is decided here
+    transposed convolutions are not bfloat16    it has none
 
 Nothing here needs PyTorch, a checkpoint or a GPU, so whoever has a bundle can have engines.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx
@@ -43,8 +47,20 @@ def engine_graphs(bundle: Bundle, precision: Precision) -> dict[GraphName, onnx.
         graph = unpacked(onnx.load_from_string(bundle.read_graph(name)))
         if name is GraphName.STEP:
             graph = fused(graph)
-        found[name] = named(padded_heads(typed(graph, precision) if own is Precision.FP32 else graph))
+        found[name] = named(buildable(typed(graph, precision) if own is Precision.FP32 else graph, precision))
     return found
+
+
+def buildable(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
+    """A typed model with TensorRT's gaps in this precision gone around.
+
+    Raises:
+        onnx.checker.ValidationError: if the model is malformed.
+    """
+    if precision is Precision.FP32:
+        return unfused_attention(model)
+    model = padded_heads(model)
+    return float32_deconvolutions(model) if precision is Precision.BF16 else model
 
 
 def fused(step: onnx.ModelProto) -> onnx.ModelProto:
@@ -78,15 +94,25 @@ def padded_heads(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         onnx.checker.ValidationError: if the model is malformed.
     """
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
-    nodes: list[onnx.NodeProto] = []
-    for node in model.graph.node:
-        nodes += _padded(node, result.graph) if node.op_type == "Attention" else [node]
-    del result.graph.node[:]
-    result.graph.node.extend(nodes)
-    onnx.checker.check_model(result, full_check=True)
-    return result
+    return _replaced(model, "Attention", _padded)
+
+
+def unfused_attention(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with its attention as products and softmax: float32 has no fused kernel.
+
+    Raises:
+        onnx.checker.ValidationError: if the model is malformed.
+    """
+    return _replaced(model, "Attention", _unfused)
+
+
+def float32_deconvolutions(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A model in bfloat16 with its transposed convolutions in float32.
+
+    Raises:
+        onnx.checker.ValidationError: if the model is malformed.
+    """
+    return _replaced(model, "ConvTranspose", _in_float32)
 
 
 def named(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -94,6 +120,22 @@ def named(model: onnx.ModelProto) -> onnx.ModelProto:
     for node in model.graph.node:
         node.name = f"{node.op_type}:{node.output[0]}"
     return model
+
+
+_Rewrite = Callable[[onnx.NodeProto, onnx.GraphProto], list[onnx.NodeProto]]
+"""A node -> what takes its place; constants go into the graph."""
+
+
+def _replaced(model: onnx.ModelProto, kind: str, rewrite: _Rewrite) -> onnx.ModelProto:
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    nodes: list[onnx.NodeProto] = []
+    for node in model.graph.node:
+        nodes += rewrite(node, result.graph) if node.op_type == kind else [node]
+    del result.graph.node[:]
+    result.graph.node.extend(nodes)
+    onnx.checker.check_model(result, full_check=True)
+    return result
 
 
 def _weighted(g: GraphBuilder, weights: list[str], *values: str) -> str:
@@ -113,15 +155,14 @@ def _padded(node: onnx.NodeProto, graph: onnx.GraphProto) -> list[onnx.NodeProto
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     # Its fused kernels keep the softmax in float32 anyhow, and its parser refuses to be told so.
     attributes.pop("softmax_precision", None)
-    heads, size = int(attributes["q_num_heads"]), round(float(attributes["scale"]) ** -2)
+    heads, size = _heads(node)
     attention = helper.make_node("Attention", list(node.input), list(node.output), **attributes)
     if size >= _LEAST_HEAD:
         return [attention]
     stem = node.output[0]
 
     def ints(name: str, *values: int) -> str:
-        graph.initializer.append(numpy_helper.from_array(np.array(values, np.int64), f"{stem}_{name}"))
-        return f"{stem}_{name}"
+        return _constant(graph, f"{stem}_{name}", np.array(values, np.int64))
 
     split, wide = ints("split", 0, 0, heads, size), ints("split_wide", 0, 0, heads, _LEAST_HEAD)
     join, join_wide = ints("join", 0, 0, heads * size), ints("join_wide", 0, 0, heads * _LEAST_HEAD)
@@ -143,3 +184,54 @@ def _padded(node: onnx.NodeProto, graph: onnx.GraphProto) -> list[onnx.NodeProto
         helper.make_node("Slice", [f"{stem}_heads", ints("start", 0), ints("size", size), last], [f"{stem}_cut"]),
         helper.make_node("Reshape", [f"{stem}_cut", join], [stem]),
     ]
+
+
+def _unfused(node: onnx.NodeProto, graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """softmax(scale q k^T + mask) v as it is written."""
+    stem, (heads, size) = node.output[0], _heads(node)
+    split = _constant(graph, f"{stem}_split", np.array([0, 0, heads, size], np.int64))
+    join = _constant(graph, f"{stem}_join", np.array([0, 0, heads * size], np.int64))
+    scale = _constant(graph, f"{stem}_scale", np.array(size**-0.5, np.float32))
+    nodes = []
+
+    def op(kind: str, name: str, *inputs: str, **attributes: Any) -> str:
+        output = name if name == stem else f"{stem}_{name}"
+        nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
+        return output
+
+    turned = []
+    for place, order in enumerate(([0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3])):  # queries, keys, values
+        by_head = op("Reshape", f"{place}_heads", node.input[place], split)  # (rows, frames, heads, size)
+        turned.append(op("Transpose", f"{place}_turned", by_head, perm=order))
+    queries, keys, values = turned
+    queries = op("Mul", "scaled", queries, op("CastLike", "scale_like", scale, queries))
+    scores = op("MatMul", "scores", queries, keys)  # (rows, heads, frames, frames)
+    if mask := "".join(node.input[3:4]):
+        scores = op("Add", "masked", scores, mask)
+    attended = op("MatMul", "attended", op("Softmax", "shares", scores, axis=-1), values)
+    op("Reshape", stem, op("Transpose", "by_frame", attended, perm=[0, 2, 1, 3]), join)
+    return nodes
+
+
+def _in_float32(node: onnx.NodeProto, graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The node between Casts from and to bfloat16, if it is in that."""
+    if not any(t.name == node.input[1] and t.data_type == TensorProto.BFLOAT16 for t in graph.initializer):
+        return [node]
+    stem = node.output[0]
+    wide = [f"{stem}_{place}_wide" for place in range(len(node.input))]
+    casts = [helper.make_node("Cast", [a], [b], to=TensorProto.FLOAT) for a, b in zip(node.input, wide, strict=True)]
+    result = onnx.NodeProto()
+    result.CopyFrom(node)
+    result.input[:], result.output[:] = wide, [f"{stem}_wide"]
+    return [*casts, result, helper.make_node("Cast", [f"{stem}_wide"], [stem], to=TensorProto.BFLOAT16)]
+
+
+def _heads(attention: onnx.NodeProto) -> tuple[int, int]:
+    """Their number and size, which the scale tells: it is size ** -0.5."""
+    attributes = {a.name: helper.get_attribute_value(a) for a in attention.attribute}
+    return int(attributes["q_num_heads"]), round(float(attributes["scale"]) ** -2)
+
+
+def _constant(graph: onnx.GraphProto, name: str, values: np.ndarray) -> str:
+    graph.initializer.append(numpy_helper.from_array(values, name))
+    return name

@@ -35,7 +35,8 @@ def _sizes(name: GraphName, manifest: Manifest) -> tuple[Sizes, Sizes, Sizes]:
         return _window(1, full), _window(1, short), _window(MOST_TOGETHER, full)
     context = codec.encoder_context_frames if name is GraphName.ENCODER else codec.decoder_context_frames
     read = codec.chunk_frames + 2 * context
-    return _chunk(read, manifest), _chunk(model.frames_min, manifest), _chunk(max(read, model.frames_min), manifest)
+    # Chunks are all of one length, or the song is shorter than they are, and it is no shorter than the model's windows.
+    return _chunk(read, manifest), _chunk(min(model.frames_min, read), manifest), _chunk(read, manifest)
 
 
 def _window(batch: int, frames: int) -> Sizes:

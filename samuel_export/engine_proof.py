@@ -88,13 +88,15 @@ def prove(
     for one in comparisons:
         say(one.line())
     looped = compare(excerpt(candidate), excerpt(reference))
-    verdict = "ok  " if looped.passed else "FAIL"
+    # The only probe of the sampler inside the graph, so it is held to what trajectories are, not to what can be heard.
+    holds = looped.passed and looped.error <= limits.trajectory
+    verdict = "ok  " if holds else "FAIL"
     say(f"{verdict} the fused loop: latents {looped.latent_snr_db:.0f} dB, log-mel distance {looped.log_mel:.3f}")
     report = report_of(comparisons, DEFAULT_STEPS)
     report |= {
         "reference": "the bundle's own graphs; what the engines are built from ran on the processor",
-        "fused_loop": looped.to_dict(),
-        "passed": report["passed"] and looped.passed,
+        "fused_loop": {**looped.to_dict(), "passed": holds},
+        "passed": report["passed"] and holds,
     }
     return report
 

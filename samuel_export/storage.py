@@ -47,14 +47,18 @@ def unpacked(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = result.graph
     halves = {t.name: numpy_helper.to_array(t) for t in graph.initializer if t.data_type == TensorProto.FLOAT16}
     nodes, weights = [], [t for t in model.graph.initializer if t.name not in halves]
-    used = {name for node in model.graph.node if node.op_type != "Cast" for name in node.input}
     for node in model.graph.node:
-        if node.op_type == "Cast" and node.input[0] in halves and node.attribute[0].i == TensorProto.FLOAT:
+        if node.op_type == "Cast" and node.input[0] in halves and _to_float32(node):
             weights.append(numpy_helper.from_array(halves[node.input[0]].astype(np.float32), node.output[0]))
         else:
             nodes.append(node)
+    used = {name for node in nodes for name in node.input}
     weights += [t for t in model.graph.initializer if t.name in halves and t.name in used]
     del graph.node[:], graph.initializer[:]
     graph.node.extend(nodes)
     graph.initializer.extend(weights)
     return result
+
+
+def _to_float32(cast: onnx.NodeProto) -> bool:
+    return any(attribute.name == "to" and attribute.i == TensorProto.FLOAT for attribute in cast.attribute)

@@ -8,7 +8,6 @@ from typing import Any
 
 import platformdirs
 
-from samuel_runtime.choices import Flavor
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing
 
@@ -16,11 +15,11 @@ _LARGEST_BYTES = 256 << 20
 
 
 class TimingCache:
-    """One file for a flavour and version; TensorRT tells GPUs apart inside it."""
+    """One file for a version of TensorRT, which tells GPUs apart inside it."""
 
-    def __init__(self, flavor: Flavor, version: str) -> None:
+    def __init__(self, version: str) -> None:
         """Name the file."""
-        name = hashlib.sha256(f"{flavor.value}\n{version}".encode()).hexdigest()[:24]
+        name = hashlib.sha256(version.encode()).hexdigest()[:24]
         self._path = Path(platformdirs.user_cache_dir("samuel")) / f"timings-{name}.bin"
         self._cache: Any = None  # must outlive the build
 

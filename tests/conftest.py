@@ -7,9 +7,15 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.engined import Engined
+    from tests.samuel_runtime.fake_cuda import FakeCuda
 
 # librosa's compiled functions: two processes that fill one cache at a time leave it so that every later one crashes.
 os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="numba")
@@ -42,3 +48,28 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle_copy(bundle: Path, tmp_path: Path) -> Path:
     """A copy of the miniature bundle, to damage."""
     return Path(shutil.copytree(bundle, tmp_path / "bundle"))
+
+
+@pytest.fixture(scope="session")
+def engined(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Engined:
+    """The miniature bundle with engines for the fake GPU, by precision."""
+    from tests.engined import with_fake_engines
+
+    folder = tmp_path_factory.mktemp("engined")
+    return cache(lambda precision: with_fake_engines(bundle, folder / precision.value, precision))
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
+    """A machine with a GPU and TensorRT for RTX, both fake, which compute."""
+    from samuel_runtime.engines.device import gpu_here
+    from tests.samuel_runtime.fake_cuda import FakeCuda
+    from tests.samuel_runtime.fake_tensorrt import VERSION, FakeTensorRt
+
+    fake = FakeCuda()
+    fake.install(monkeypatch)
+    FakeTensorRt(fake).install(monkeypatch)
+    monkeypatch.setattr("samuel_runtime.engines.device.version_of", lambda flavor: VERSION)
+    gpu_here.cache_clear()
+    yield fake
+    gpu_here.cache_clear()

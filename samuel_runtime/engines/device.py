@@ -86,13 +86,9 @@ def _why_other_gpu(engines: Engines, gpu: Gpu) -> str:
     if engines.flavor is Flavor.CLASSIC and engines.built_on != str(gpu):
         return f"the engines are for {engines.built_on} and this is {gpu}; build them here with {_BUILD}"
     if engines.flavor is Flavor.RTX and not engines.targets and gpu.capability < _OLDEST_PORTABLE:
-        return f"the engines are for compute capability 8.0 and newer and this is {gpu}; {_targeted(gpu)}"
+        target = f"{_BUILD[:-1]} --trt-target {major}.{minor}`"
+        return f"the engines are for compute capability 8.0 and newer and this is {gpu}; build them with {target}"
     if engines.targets and f"{major}.{minor}" not in engines.targets:
         targets = ", ".join(engines.targets)
-        return f"the engines are for compute capability {targets} and this is {gpu}; {_targeted(gpu)}"
+        return f"the engines are for compute capability {targets} and this is {gpu}; build them for any with {_BUILD}"
     return ""
-
-
-def _targeted(gpu: Gpu) -> str:
-    major, minor = gpu.capability
-    return f"build them with `samuel-export --trt BUNDLE --trt-target {major}.{minor}`"

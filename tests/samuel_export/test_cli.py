@@ -14,10 +14,12 @@ import pytest
 import soundfile
 import torch
 
-from samuel_export import cli, package
+from samuel_export import add_engines, cli, package
 from samuel_runtime import cli as runtime_cli
-from samuel_runtime.choices import DEFAULT_STEPS, Precision
+from samuel_runtime.choices import DEFAULT_STEPS, Flavor, Precision
 from samuel_runtime.diffusion import Prediction
+from samuel_runtime.engines import device, tensorrt_library
+from samuel_runtime.errors import UserError
 from samuel_runtime.manifest import Manifest
 from samuel_runtime.statistics import Statistics
 from samuel_train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -27,8 +29,9 @@ from samuel_train.config import Alignment, ModelConfig
 from samuel_train.model import Denoiser
 from samuel_train.published import import_published
 from tests.miniature import CODEC_CONFIG, CONFIG
-from tests.samuel_export.sabotage import nudge, tamper
+from tests.samuel_export.sabotage import edit_manifest, nudge, tamper
 from tests.samuel_export.small_oobleck import save_small_oobleck
+from tests.samuel_runtime.commands import tree
 from tests.weights import golden_state_dict, normal
 
 Ended = tuple[int, str, str]
@@ -48,6 +51,11 @@ def export(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
         return int(ended.value.code or 0), out, err
 
     return run
+
+
+@pytest.fixture
+def rtx() -> None:
+    pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed (extra `rtx`)")
 
 
 @pytest.fixture
@@ -201,6 +209,107 @@ def test_verify_refuses_what_is_no_bundle(tmp_path: Path, bundle_copy: Path, exp
 )
 def test_an_option_without_effect_on_verify_is_refused(bundle: Path, export: Command, option: list[str]) -> None:
     assert "has no effect" in refused(export("--verify", bundle, *option))
+
+
+@pytest.mark.parametrize("option", [["--trt-flavor", "rtx"], ["--trt-target", "8.6"]])
+def test_an_option_of_engines_without_engines_is_refused(
+    tmp_path: Path, checkpoint: Path, export: Command, option: list[str]
+) -> None:
+    line = refused(export(checkpoint, "-o", tmp_path / "bundle", *option))
+    assert line.startswith(f"error: {option[0]} has no effect without --trt")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", [["--trt"], ["--trt", "--trt-target", "8.6"]])
+def test_engines_are_not_built_while_verifying(bundle: Path, export: Command, option: list[str]) -> None:
+    assert "has no effect on this --verify" in refused(export("--verify", bundle, *option))
+
+
+@pytest.mark.parametrize("option", ["-o", "--codec", "--weights", "--guidance", "--licence"])
+def test_an_option_of_an_export_has_no_effect_on_a_bundle(bundle: Path, export: Command, option: str) -> None:
+    value = {"--weights": "fp16", "--guidance": "3"}.get(option, "there")
+    line = refused(export(bundle, "--trt", option, value))
+    assert "has no effect on a bundle" in line
+
+
+@pytest.mark.usefixtures("rtx")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--trt-target", "8.7"], "--trt-target 8.7: no such compute capability here; choose from 7.5, 8.0, "),
+        (["--trt-target", "8.6", "--trt-target", "nine"], "--trt-target nine: no such compute capability here"),
+        (["--trt-flavor", "classic"], "--trt: its library tensorrt is not installed; add it with `pip install "),
+        (["--trt-flavor", "vanilla"], "--trt-flavor"),
+    ],
+)
+def test_engines_that_cannot_be_built_here_are_one_line_before_any_work(
+    tmp_path: Path, bundle_copy: Path, checkpoint: Path, export: Command, options: list[str], said: str
+) -> None:
+    before = tree(bundle_copy)
+    for given in ([bundle_copy], [checkpoint, "-o", tmp_path / "new"]):
+        assert said in refused(export(*given, "--trt", *options))
+    assert tree(bundle_copy) == before
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_library_that_is_missing_is_one_line_before_any_work(
+    tmp_path: Path, bundle_copy: Path, checkpoint: Path, export: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tree(bundle_copy)
+    monkeypatch.setattr(tensorrt_library, "find_spec", lambda name: None)
+    for given in ([bundle_copy], [checkpoint, "-o", tmp_path / "new"]):
+        line = refused(export(*given, "--trt"))
+        assert line == (
+            "error: --trt: its library tensorrt_rtx is not installed; add it with `pip install 'samuel-deploy[rtx]'`"
+        )
+    assert tree(bundle_copy) == before
+    assert not (tmp_path / "new").exists()
+
+
+def test_classic_engines_without_a_gpu_are_one_line(
+    bundle: Path, export: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_gpu() -> None:
+        raise UserError("CUDA: there is no NVIDIA GPU; use --provider cpu")
+
+    monkeypatch.setattr(tensorrt_library, "find_spec", lambda name: name)
+    monkeypatch.setattr(device, "gpu_here", no_gpu)
+    line = refused(export(bundle, "--trt", "--trt-flavor", "classic"))
+    assert line.startswith("error: --trt-flavor classic: ") and "there is no NVIDIA GPU; use --trt-flavor rtx" in line
+    monkeypatch.setattr(device, "gpu_here", lambda: None)
+    line = refused(export(bundle, "--trt", "--trt-flavor", "classic", "--trt-target", "8.6"))
+    assert "--trt-target 8.6: TensorRT's engines are for the GPU they are built on; leave it out" in line
+
+
+@pytest.mark.usefixtures("rtx")
+def test_engines_of_another_precision_than_a_typed_bundles(bundle_copy: Path, export: Command) -> None:
+    edit_manifest(bundle_copy, lambda manifest: manifest["graphs"]["step"].update(precision="bf16"))
+    line = refused(export(bundle_copy, "--trt"))
+    assert "typed in bf16, so its engines cannot be fp16; use --precision bf16" in line
+
+
+@pytest.mark.usefixtures("rtx")
+def test_what_is_neither_bundle_nor_checkpoint_gets_no_engines(tmp_path: Path, export: Command) -> None:
+    for path in (tmp_path / "none", tmp_path, tmp_path / ("n" * 300)):
+        assert "samuel-train fit" in refused(export(path, "--trt"))
+
+
+@pytest.mark.usefixtures("traced_codec", "rtx")
+def test_a_checkpoint_becomes_a_bundle_with_engines(
+    tmp_path: Path, checkpoint: Path, export: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its graphs in float32 for every other way, its engines in half precision unless another is asked for."""
+    asked: list[tuple[object, ...]] = []
+    monkeypatch.setattr(add_engines, "add_engines", lambda *given: asked.append(given[:-1]))
+    out = tmp_path / "bundle"
+    code, said, err = export(checkpoint, "-o", out, "--trt", "--weights", "fp16", "--trt-target", "8.6")
+    assert (code, said) == (0, f"{out}\n"), err
+    assert asked.pop() == (out, Precision.FP16, None, ("8.6",))
+    manifest = Manifest.read(out)
+    assert (manifest.precision, manifest.provenance["storage"]) == (Precision.FP32, "fp16")
+    code, said, err = export(out, "--trt", "--precision", "bf16", "--trt-flavor", "rtx")
+    assert (code, said) == (0, f"{out}\n"), err
+    assert asked.pop() == (out, Precision.BF16, Flavor.RTX, ())
 
 
 def sung(path: Path) -> Path:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from samuel_export.builder import GraphBuilder
 from samuel_export.denoiser_graphs import step_graph
-from samuel_export.storage import Storage, stored
+from samuel_export.storage import Storage, stored, unpacked
 from samuel_train.config import Alignment
 from tests.miniature import miniature_model
 from tests.samuel_export.sessions import DenoiserGraphs, Sessions, run, session
@@ -83,3 +83,50 @@ def test_a_denoiser_kept_in_fp16(variant: Alignment) -> None:
     for running in (Sessions(graphs), Sessions(halves)):
         results.append(running.step(x, [300], [3.0, -2.0], running.memory(vocals)))
     assert 1e-5 < relative_l2(results[1], results[0]) < 5e-3
+
+
+@pytest.mark.parametrize("variant", list(Alignment))
+def test_what_is_unpacked_is_what_was_stored_rounded(variant: Alignment) -> None:
+    model = step_graph(miniature_model(variant))
+    half = stored(model, Storage.FP16)
+    before = half.SerializeToString()
+    whole = unpacked(half)
+    assert half.SerializeToString() == before  # the original is not touched
+    onnx.checker.check_model(whole, full_check=True)
+    assert list(whole.graph.node) == list(model.graph.node)
+    exact, found = initializers(model), initializers(whole)
+    assert found.keys() == exact.keys()
+    packed = {name for name in initializers(half) if name.endswith("_fp16")}
+    for name, array in found.items():
+        rounded = exact[name].astype(np.float16) if f"{name}_fp16" in packed else exact[name]
+        assert array.dtype == exact[name].dtype
+        np.testing.assert_array_equal(array, rounded.astype(exact[name].dtype))
+    assert len(packed) > 10
+
+
+def test_a_model_with_nothing_to_unpack_stays_as_it_is() -> None:
+    model = convolution()
+    assert unpacked(model) == model
+
+
+def test_only_what_is_cast_to_float32_is_unpacked() -> None:
+    """A half that other nodes read stays for them, one cast to something else stays for its Cast."""
+    halves = {name: numpy_helper.from_array(np.arange(4, dtype=np.float16), name) for name in ("both", "double")}
+    nodes = [
+        helper.make_node("Cast", ["both"], ["wide"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["both", "both"], ["twice"]),
+        helper.make_node("Cast", ["twice"], ["twice_wide"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["double"], ["doubled"], to=TensorProto.DOUBLE),
+        helper.make_node("Cast", ["doubled"], ["doubled_wide"], to=TensorProto.FLOAT),
+        helper.make_node("Sum", ["x", "wide", "twice_wide", "doubled_wide"], ["y"]),
+    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4]) for name in ("x", "y")]
+    graph = helper.make_graph(nodes, "mixed", ends[:1], ends[1:], list(halves.values()))
+    mixed = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=11)
+    whole = unpacked(mixed)
+    onnx.checker.check_model(whole, full_check=True)
+    assert {name: array.dtype.name for name, array in initializers(whole).items()} == {
+        "wide": "float32", "both": "float16", "double": "float16",
+    }  # fmt: skip
+    given = np.ones(4, np.float32)
+    np.testing.assert_array_equal(run(session(whole), x=given)["y"], 4 * np.arange(4) + 1)

@@ -238,6 +238,9 @@ class FakeCuda:
             self.queue(stream, work)
         return (Error.cudaSuccess,)
 
+    def cudaMemGetInfo(self) -> tuple[Any, ...]:
+        return Error.cudaSuccess, self.memory_bytes, self.memory_bytes
+
     def cudaMalloc(self, size: int) -> tuple[Any, ...]:
         if failure := self._enter("cudaMalloc", capturable=False) or self._allocation(size):
             return failure, None

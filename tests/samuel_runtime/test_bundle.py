@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from samuel_runtime.bundle import PACKAGED_BUNDLE, Bundle
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import GraphName, Manifest
+from samuel_runtime.manifest import SCHEMA_VERSION, GraphName, Manifest
 from samuel_runtime.pipeline import Samuel
-from tests.samuel_runtime.bad_bundles import BAD_BUNDLES
+from tests.samuel_runtime.bad_bundles import BAD_BUNDLES, edit
+from tests.samuel_runtime.sham_engines import add_sham_engines, sham_engine
 
 
 def test_every_graph_is_handed_out_whole(bundle: Path) -> None:
@@ -74,3 +75,65 @@ def test_any_value_in_any_place_is_refused_or_taken_and_nothing_else(
         Manifest.read(tmp_path)
     except UserError as error:
         assert "bundle.json" in str(error)
+
+
+def test_a_bundle_from_before_there_were_engines_still_opens(bundle_copy: Path) -> None:
+    def older(values: dict[str, Any]) -> None:
+        values["schema_version"] = 2
+        values.pop("engines", None)
+
+    edit(bundle_copy, older)
+    assert Bundle.open(bundle_copy).manifest.engines is None
+    assert Samuel.load(bundle_copy, threads=1).manifest.schema_version == 2
+    edit(bundle_copy, lambda values: values.update(schema_version=1))
+    with pytest.raises(UserError, match=rf"bundle\.json: has no schema version {SCHEMA_VERSION}"):
+        Bundle.open(bundle_copy)
+
+
+def test_engines_are_handed_out_whole(bundle_copy: Path) -> None:
+    manifest = add_sham_engines(bundle_copy)
+    opened = Bundle.open(bundle_copy)
+    assert opened.manifest == manifest and opened.manifest.engines is not None
+    for name, facts in opened.manifest.engines.files.items():
+        assert opened.read_engine(facts) == sham_engine(name)
+
+
+@pytest.mark.parametrize("damage", ["byte", "cut", "gone", "link"])
+def test_a_damaged_engine_is_named(bundle_copy: Path, damage: str) -> None:
+    manifest = add_sham_engines(bundle_copy)
+    file = bundle_copy / "step.engine"
+    content = file.read_bytes()
+    file.unlink()
+    if damage == "byte":
+        file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    elif damage == "cut":
+        file.write_bytes(content[:-1])
+    elif damage == "link":
+        (bundle_copy.parent / "elsewhere").write_bytes(content)
+        file.symlink_to(bundle_copy.parent / "elsewhere")
+    assert manifest.engines is not None
+    with pytest.raises(UserError, match=r"step\.engine: .*copy the bundle again"):
+        Bundle.open(bundle_copy).read_engine(manifest.engines.files[GraphName.STEP])
+    Samuel.load(bundle_copy, threads=1)  # which needs none of them
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda engines: engines["files"].pop("decoder"), "engines.*conditioning.*not for the four graphs"),
+        (lambda engines: engines["files"].update(timesteps=engines["files"]["step"]), "not for the four graphs"),
+        (lambda engines: engines["files"]["step"].update(file="../step.engine"), "not a bare file name"),
+        (lambda engines: engines["files"]["step"].update(sha256="0"), "sha256"),
+        (lambda engines: engines["files"]["step"].update(profiles=[]), "profiles"),
+        (lambda engines: engines.update(flavor="vanilla"), "flavor"),
+        (lambda engines: engines.update(precision="int8"), "precision"),
+        (lambda engines: engines.update(surprise=1), "surprise"),
+        (lambda engines: engines.pop("version"), "version"),
+    ],
+    ids=["three", "five", "elsewhere", "hash", "profiles", "flavor", "precision", "unknown", "version"],
+)
+def test_engines_that_are_not_in_order_are_refused(bundle_copy: Path, change: Any, said: str) -> None:
+    add_sham_engines(bundle_copy)
+    edit(bundle_copy, lambda values: change(values["engines"]))
+    with pytest.raises(UserError, match=rf"bundle\.json: engines.*{said}.*export the bundle again"):
+        Bundle.open(bundle_copy)

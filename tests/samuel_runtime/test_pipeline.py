@@ -8,11 +8,16 @@ import pytest
 
 from samuel_runtime.audio import Audio
 from samuel_runtime.choices import Precision, Provider, Sampler
+from samuel_runtime.engines import device
+from samuel_runtime.engines.cuda import Cuda
 from samuel_runtime.errors import UserError
 from samuel_runtime.observer import Observer, Step
 from samuel_runtime.pipeline import Samuel, Settings
+from samuel_runtime.preference import remember
 from samuel_runtime.ways import Way
-from tests.samuel_runtime.commands import singing
+from tests.samuel_runtime.commands import run_here, singing, write_voice
+from tests.samuel_runtime.measured import measurement
+from tests.samuel_runtime.sham_engines import add_sham_engines
 from tests.samuel_runtime.toy import toy_samuel
 
 QUICK = Settings(steps=2)
@@ -183,3 +188,51 @@ def test_the_names_of_the_package_lead_to_their_homes() -> None:
     assert samuel_runtime.Samuel is Samuel and samuel_runtime.UserError is UserError
     with pytest.raises(AttributeError, match="nonsense"):
         _ = samuel_runtime.nonsense
+
+
+ENGINES = Way(Provider.TENSORRT, Precision.FP16)
+
+
+@pytest.fixture
+def remembering(bundle_copy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundle whose engines were measured as the fastest here, and which look as if they could start."""
+    manifest = add_sham_engines(bundle_copy, content="of this pipeline")
+    remember(manifest, [replace(measurement(), way=ENGINES)])
+    monkeypatch.setattr(device, "why_unfit", lambda engines: "")
+    return bundle_copy
+
+
+def no_driver(*_: object) -> None:
+    raise UserError("CUDA: there is no NVIDIA driver")
+
+
+def test_a_way_that_no_longer_starts_gives_way_to_the_next(
+    remembering: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Cuda, "load", no_driver)
+    said = "tensorrt fp16 did not start, so the next way was taken: CUDA: there is no NVIDIA driver"
+    samuel = Samuel.load(remembering, threads=1)
+    assert samuel.way == Way(Provider.CPU, Precision.FP32)
+    assert samuel.notes == (said,)
+    voice = write_voice(tmp_path / "voice.wav")
+    run = run_here(capfd, voice, "-o", tmp_path / "band.wav", "--bundle", remembering, "--steps", "1")
+    assert run.code == 0 and (tmp_path / "band.wav").exists()
+    assert f"note: {said}\n" in run.err
+
+
+def test_what_is_asked_for_by_name_is_not_replaced(remembering: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Cuda, "load", no_driver)
+    for precision in (None, Precision.FP16):
+        with pytest.raises(UserError, match=r"^CUDA: there is no NVIDIA driver$"):
+            Samuel.load(remembering, Provider.TENSORRT, precision=precision)
+
+
+def test_a_damaged_graph_is_said_whatever_was_tried_before(remembering: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Cuda, "load", no_driver)
+    (remembering / "step.onnx").write_bytes(b"")
+    with pytest.raises(UserError, match=r"step\.onnx"):
+        Samuel.load(remembering)
+
+
+def test_a_way_that_starts_has_no_notes(samuel: Samuel) -> None:
+    assert samuel.notes == ()

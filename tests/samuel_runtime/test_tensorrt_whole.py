@@ -4,63 +4,18 @@ from __future__ import annotations
 
 import gc
 import json
-import shutil
-from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from samuel_export import add_engines as adding
-from samuel_export.engine_builder import Built
 from samuel_runtime.agreement import agreement
-from samuel_runtime.choices import Flavor, Precision, Provider, Sampler
-from samuel_runtime.engines.device import gpu_here
+from samuel_runtime.choices import Precision, Provider, Sampler
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import ShapeRange
 from samuel_runtime.pipeline import Samuel, Settings
+from tests.engined import Engined
 from tests.samuel_runtime.commands import run_here, write_voice
 from tests.samuel_runtime.fake_cuda import FakeCuda
-from tests.samuel_runtime.fake_tensorrt import VERSION, FakeTensorRt, write_engine
-
-Engined = Callable[[Precision], Path]
-
-
-@pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
-    """A machine with a GPU."""
-    fake = FakeCuda()
-    fake.install(monkeypatch)
-    FakeTensorRt(fake).install(monkeypatch)
-    monkeypatch.setattr("samuel_runtime.engines.device.version_of", lambda flavor: VERSION)
-    gpu_here.cache_clear()
-    yield fake
-    gpu_here.cache_clear()
-
-
-@pytest.fixture(scope="module")
-def engined(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Engined:
-    """The bundle with engines that the fake library runs; all else about them is as for the true one. Read it only."""
-
-    def build(
-        model: bytes, name: str, profiles: tuple[dict[str, ShapeRange], ...], flavor: Flavor, targets: tuple[str, ...]
-    ) -> Built:
-        shapes = [{key: (one.least, one.usual, one.most) for key, one in profile.items()} for profile in profiles]
-        return Built(write_engine(model, shapes), 0.0, 0)
-
-    @cache
-    def made(precision: Precision) -> Path:
-        folder = Path(shutil.copytree(bundle, tmp_path_factory.mktemp("engines") / "bundle"))
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(adding, "build", build)
-            patch.setattr(adding, "flavor_for", lambda asked: Flavor.RTX)
-            patch.setattr(adding, "known_targets", lambda flavor: [])
-            patch.setattr(adding, "version_of", lambda flavor: VERSION)
-            adding.add_engines(folder, precision, None, (), lambda line: None)
-        return folder
-
-    return made
 
 
 def song(samuel: Samuel, windows: float) -> np.ndarray:

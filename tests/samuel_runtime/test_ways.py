@@ -16,6 +16,7 @@ from samuel_runtime.manifest import GraphName, Manifest
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.ways import Way, chosen_ways, found_ways, way_of_graph, ways_of, why_missing
 from tests.samuel_runtime.commands import run_here, write_voice
+from tests.samuel_runtime.sham_engines import add_sham_engines, sham_engines
 
 CPU = Way(Provider.CPU, Precision.FP32)
 LOWERED = Way(Provider.OPENVINO, Precision.BF16)
@@ -158,3 +159,66 @@ def test_onnx_runtime_has_no_bfloat16_convolution_on_the_cpu() -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)], ir_version=10)
     with pytest.raises(Exception, match="NOT_IMPLEMENTED"):
         onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+def _with_engines(manifest: Manifest, precision: Precision = Precision.FP16) -> Manifest:
+    return manifest.model_copy(update={"engines": sham_engines(precision=precision)})
+
+
+@pytest.mark.parametrize("precision", list(Precision))
+def test_engines_run_in_their_precision_beside_the_graphs_in_theirs(manifest: Manifest, precision: Precision) -> None:
+    engined = _with_engines(manifest, precision)
+    assert [way for way in ways_of(engined) if way.provider is Provider.TENSORRT] == [Way(Provider.TENSORRT, precision)]
+    assert ways_of(engined)[0] == CPU
+    way = Way(Provider.TENSORRT, precision)
+    assert way_of_graph(way, GraphName.TIMESTEPS, engined) == CPU  # the one without an engine
+
+
+def test_a_bundle_without_engines_says_so_whatever_the_precision(manifest: Manifest) -> None:
+    """It once said that they compute in fp16."""
+    for precision in Precision:
+        missing = why_missing(Way(Provider.TENSORRT, precision), manifest)
+        assert missing == "the bundle has no TensorRT engines; add them with `samuel-export --trt BUNDLE`"
+
+
+def test_engines_of_another_precision_are_not_lowered(manifest: Manifest) -> None:
+    missing = why_missing(Way(Provider.TENSORRT, Precision.FP32), _with_engines(manifest))
+    assert missing.startswith("the bundle's engines compute in fp16") and missing.endswith("use --precision fp16")
+
+
+def test_engines_of_a_bundle_in_bfloat16_can_run(manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its timesteps are float32, as everywhere, so that the processor need not know bfloat16."""
+    from samuel_runtime.engines import device
+
+    monkeypatch.setattr(device, "why_unfit", lambda engines: "")
+    engined = _with_engines(_typed(manifest, Precision.BF16), Precision.BF16)
+    assert why_missing(Way(Provider.TENSORRT, Precision.BF16), engined) == ""
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "samuel_runtime.engines.onnx", raising=False)
+    monkeypatch.delattr(engines, "onnx", raising=False)
+    assert "samuel-deploy[cpu]" in why_missing(Way(Provider.TENSORRT, Precision.BF16), engined)
+
+
+@pytest.mark.parametrize("options", [(), ("--precision", "fp16"), ("--trust-engines",)])
+def test_engines_without_a_gpu_are_one_line_to_the_user(
+    bundle_copy: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+) -> None:
+    from samuel_runtime.engines import device
+
+    def no_gpu() -> None:
+        raise UserError("CUDA: there is no NVIDIA GPU; use --provider cpu")
+
+    engined = add_sham_engines(bundle_copy)
+    assert engined.engines is not None
+    monkeypatch.setattr(device, "why_missing", lambda flavor: "")
+    monkeypatch.setattr(device, "version_of", lambda flavor: engined.engines.version)
+    monkeypatch.setattr(device, "gpu_here", no_gpu)
+    voice = write_voice(tmp_path / "voice.wav")
+    run = run_here(capfd, voice, "--bundle", bundle_copy, "--provider", "tensorrt", *options)
+    said = "--provider tensorrt --precision fp16" if "--precision" in options else "--provider tensorrt"
+    assert (run.code, run.out) == (2, "")
+    assert run.err == f"error: {said}: CUDA: there is no NVIDIA GPU; use --provider cpu\n"
