@@ -133,7 +133,7 @@ def _table(bundle: Bundle, trials: list[Trial], taken: Way, remembered: bool) ->
     gpu = _gpu()
     lines = [
         f"{_machine()}; {engines}",
-        f"GPU: {gpu['name']}, driver for CUDA {gpu['driver']}" if gpu["name"] else "no NVIDIA GPU",
+        f"GPU: {gpu['name'] or 'none to be seen'}, {gpu['missing'] or 'driver for CUDA ' + gpu['driver']}",
         f"bundle {bundle.folder}, {manifest.precision.value}",
         *([] if manifest.engines is None else [f"with TensorRT engines: {_described(manifest.engines)}"]),
         f"a song here is {_window_s(manifest):.1f} s in {DEFAULT_STEPS} steps of {DEFAULT_SAMPLER.value}",
