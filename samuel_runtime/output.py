@@ -81,8 +81,7 @@ class Band:
 
     def mixed_with(self, voice: Recording) -> Iterator[np.ndarray]:
         """Voice and band, the band's loudness 3 dB under the voice's; peaks may exceed full scale."""
-        silent = self.level.silent or voice.level.silent
-        gain = 1.0 if silent else gain_from_db(voice.level.rms_db + _BAND_UNDER_VOICE_DB - self.level.rms_db)
+        gain = gain_under(voice.level, self.level)
         with self._scratch.open("rb") as file:
             for sung in resampled(voice, self.sample_rate_hz, self.channels):
                 yield sung + gain * self._next(file, len(sung))
@@ -90,6 +89,13 @@ class Band:
     def _next(self, file: BinaryIO, samples: int) -> np.ndarray:
         stored = np.frombuffer(file.read(4 * samples * self.channels), "<f4")
         return stored.reshape(-1, self.channels)  # (samples, channels)
+
+
+def gain_under(voice: Level, band: Level) -> float:
+    """What brings a band's loudness 3 dB under a voice's; 1.0 if one of them is silent."""
+    if band.silent or voice.silent:
+        return 1.0
+    return gain_from_db(voice.rms_db + _BAND_UNDER_VOICE_DB - band.rms_db)
 
 
 def safe_gain(peak: float, path: Path) -> float:

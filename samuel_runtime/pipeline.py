@@ -150,7 +150,7 @@ class Samuel:
         facts, observer = self.manifest.model, observer or Observer()
         if settings.steps > facts.timesteps:
             raise UserError(f"--steps {settings.steps}: this bundle's schedule has only {facts.timesteps} timesteps")
-        spans = windows(vocals.shape[1], facts.frames, min(OVERLAP_FRAMES, facts.frames // 2))
+        spans = windows_of(self.manifest, vocals.shape[1])
         song = np.empty_like(vocals)
         for index, window in enumerate(spans):
             span = slice(window.start, window.start + window.frames)
@@ -191,9 +191,20 @@ class Samuel:
 
 def frames_of(manifest: Manifest, recording: Recording) -> int:
     """Latent frames of a recording, padded to a length the model takes."""
-    facts, codec = manifest.model, manifest.codec
-    frames = -(-resampled_count(recording, codec.sample_rate_hz) // codec.hop_samples)
+    return frames_for(manifest, resampled_count(recording, manifest.codec.sample_rate_hz))
+
+
+def frames_for(manifest: Manifest, samples: int) -> int:
+    """Latent frames of so many samples at the codec's rate, padded to a length the model takes."""
+    facts = manifest.model
+    frames = -(-samples // manifest.codec.hop_samples)
     return -(-max(frames, facts.frames_min) // facts.frames_multiple) * facts.frames_multiple
+
+
+def windows_of(manifest: Manifest, frames: int) -> list[Window]:
+    """The windows in which a song of so many latent frames is sampled."""
+    longest = manifest.model.frames
+    return windows(frames, longest, min(OVERLAP_FRAMES, longest // 2))
 
 
 def _encoder_gain(level: Level) -> float:

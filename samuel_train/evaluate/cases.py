@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 from samuel_runtime.choices import Sampler
 from samuel_runtime.pipeline import Settings
@@ -25,6 +26,10 @@ class Case:
 
     def __str__(self) -> str:
         return f"{self.sampler.value}, guidance {self.guidance:g}, {self.steps} steps"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"sampler": self.sampler.value, "guidance": self.guidance, "steps": self.steps, "seed": self.seed}
 
     def settings(self, song: int) -> Settings:
         """For song number ``song``, whose seed is that much higher: every song draws its own noise."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import click
-from tqdm import tqdm
 
 from samuel_runtime.choices import (
     DEFAULT_SAMPLER,
@@ -21,7 +19,8 @@ from samuel_runtime.choices import (
 )
 from samuel_runtime.errors import UserError
 
-_NEEDED = ("librosa", "mir_eval", "matplotlib")
+_NEEDED = ("librosa", "mir_eval", "scipy", "matplotlib")
+_SEMITONES = "-5,-3,-2,2,3,5"
 
 
 class _Values(click.ParamType):
@@ -50,6 +49,16 @@ class _Values(click.ParamType):
 @click.option("--seed", type=click.IntRange(0, 2**62), default=DEFAULT_SEED, show_default=True,
               help="Of the first song; the next song has the next seed.")  # fmt: skip
 @click.option("--songs", "most", type=click.IntRange(2), help="Only the first so many songs.  [default: all]")
+@click.option("--transpose", "voices", type=click.Path(dir_okay=False, path_type=Path), multiple=True, metavar="VOICE",
+              help="Move this voice by --semitones: does the band move along? May be given again.")  # fmt: skip
+@click.option("--semitones", type=_Values(click.IntRange(-11, 11)), default=_SEMITONES, show_default=True,
+              metavar="N,...", help="How far to move it.")  # fmt: skip
+@click.option("--transpose-seeds", "seeds", type=click.IntRange(1, 64), default=4, show_default=True,
+              help="Bands per shift, whose chroma is averaged.")  # fmt: skip
+@click.option("--windows", "minutes", type=_Values(click.FloatRange(0.1, 10)), default=(), metavar="MINUTES,...",
+              help="Also make songs of this length, such as 2,4: does key, harmony, tempo or level drift?")  # fmt: skip
+@click.option("--page", type=click.Path(dir_okay=False, path_type=Path),
+              help="Also write an HTML file to listen to, about 50 MB at most.")  # fmt: skip
 @click.option("--provider", type=click.Choice([p.value for p in Provider]), default=Provider.CPU.value,
               show_default=True, help="Where to run.")  # fmt: skip
 @click.option("--precision", type=click.Choice([p.value for p in Precision]),
@@ -64,6 +73,11 @@ def command(
     guidance: tuple[float, ...] | None,
     seed: int,
     most: int | None,
+    voices: tuple[Path, ...],
+    semitones: tuple[int, ...],
+    seeds: int,
+    minutes: tuple[float, ...],
+    page: Path | None,
     provider: str,
     precision: str | None,
     threads: int | None,
@@ -74,20 +88,24 @@ def command(
     song.json where key, beats and chords are known (as `samuel-train synthesize` writes it). Every combination of
     --samplers, --guidance and --steps is one row. The true band through the codec is the ceiling, other songs' bands
     are the floor. The results are written anew after every row, so that a long evaluation can be cut short.
+
+    --transpose and --windows are made under every combination too. --page plays the last one: at most 20 songs, of each
+    30 seconds of voice, band, mix, true band, and true band through the codec.
     """
     for module in _NEEDED:
         if find_spec(module) is None:
             raise UserError(f"evaluate needs {module}; add it with `pip install 'samuel-deploy[evaluate,cpu]'`")
     if output.suffix != ".json" or not output.parent.is_dir():
         raise UserError(f"{output}: results go to a .json file in a folder that exists; name one with -o")
+    if page is not None and (page.suffix != ".html" or not page.parent.is_dir()):
+        raise UserError(f"{page}: the page is an .html file in a folder that exists; name one with --page")
     from samuel_runtime.pipeline import Samuel
     from samuel_train.evaluate.cases import grid
-    from samuel_train.evaluate.evaluation import evaluate, recordings
-    from samuel_train.evaluate.picture import draw
-    from samuel_train.evaluate.report import Subject, legend, table, write_results
-    from samuel_train.evaluate.rows import Row
+    from samuel_train.evaluate.job import Job
+    from samuel_train.evaluate.moved_voices import Plan
     from samuel_train.evaluate.songs import held_out
 
+    plan = Plan.of(voices, semitones, seeds)
     songs, skipped = held_out(stems, most)
     for skip in skipped:
         click.echo(f"skipped {skip.song}: {skip.reason}", err=True)
@@ -96,11 +114,4 @@ def command(
     )
     guidances = guidance or (samuel.manifest.model.guidance,)
     cases = grid([Sampler(name) for name in samplers], guidances, steps, seed)
-    subject, rows = Subject.of(samuel, songs), list[Row]()
-    with tqdm(total=recordings(songs, cases), unit="recording", disable=not sys.stderr.isatty()) as bar:
-        for row in evaluate(samuel, songs, cases, bar.update):
-            rows.append(row)
-            write_results(output, subject, rows)
-    picture = output.with_suffix(".png")
-    draw(picture, rows)
-    click.echo(f"{table(rows)}\n\n{legend()}\n\n{output}\n{picture}")
+    Job(songs, cases, plan, tuple(sorted(set(minutes))), output, page).run(samuel)

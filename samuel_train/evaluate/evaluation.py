@@ -7,22 +7,38 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from samuel_runtime.audio import Audio
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.features import Features
 from samuel_train.evaluate.patches import PatchSpace
+from samuel_train.evaluate.rendering import encode_band, encode_voice, render
 from samuel_train.evaluate.rows import Kind, Row
 from samuel_train.evaluate.scores import Scores, Truth
 from samuel_train.evaluate.songs import read_facts, read_stems
+from samuel_train.evaluate.spectra import analysed, onset_strength
 from samuel_train.stems import Song
 
 _OTHERS_MOST = 8
 """Other songs that a song's floor is the mean of."""
 
-Heard = Callable[[], None]
-"""Called after every recording that was listened to."""
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """A recording that was listened to."""
+
+    kind: Kind
+    """What it is."""
+    case: Case | None
+    """How it was generated; None for what was not."""
+    song: int
+    """Number of the song."""
+    samples: np.ndarray
+    """(samples, channels) at the codec's rate."""
+
+
+Listener = Callable[[Heard], None]
+"""Told of every recording as soon as it was listened to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,17 +57,17 @@ class _Listened:
 
 def recordings(songs: Sequence[Song], cases: Sequence[Case]) -> int:
     """How many recordings :func:`evaluate` will listen to, for a progress bar."""
-    return len(songs) * (2 + len(cases))
+    return len(songs) * (3 + len(cases))
 
 
-def evaluate(samuel: Samuel, songs: Sequence[Song], cases: Sequence[Case], heard: Heard) -> Iterator[Row]:
+def evaluate(samuel: Samuel, songs: Sequence[Song], cases: Sequence[Case], listener: Listener) -> Iterator[Row]:
     """Rows of the results: the true bands, the two controls, then every case, each as soon as it is known.
 
     Args:
         samuel: the loaded bundle.
         songs: at least two.
         cases: of the grid.
-        heard: progress.
+        listener: of voices, true bands, true bands through the codec, and generated bands.
 
     Raises:
         UserError: a song cannot be read, or a case does not fit the bundle.
@@ -60,7 +76,7 @@ def evaluate(samuel: Samuel, songs: Sequence[Song], cases: Sequence[Case], heard
         if case.steps > (most := samuel.manifest.model.timesteps):
             raise UserError(f"--steps {case.steps}: this bundle's schedule has only {most} timesteps")
     # All are encoded before any is decoded: of a big codec only one half is in memory, and changing halves takes long.
-    listened = [_listen(samuel, song, heard) for song in songs]
+    listened = [_listen(samuel, song, index, listener) for index, song in enumerate(songs)]
     truths = [one.truth for one in listened]
     space = PatchSpace.fit(np.concatenate([truth.band.patches for truth in truths]))
 
@@ -68,41 +84,29 @@ def evaluate(samuel: Samuel, songs: Sequence[Song], cases: Sequence[Case], heard
         scores = [truth.judge(features) for truth, features in zip(truths, recordings, strict=True)]
         return Row(kind, case, scores, space.distance(np.concatenate([one.patches for one in recordings])))
 
+    def decoded(kind: Kind, index: int, latents: np.ndarray, case: Case | None = None) -> Features:
+        samples = render(samuel, latents, listened[index].samples)
+        listener(Heard(kind, case, index, samples))
+        return Features.of(samples, samuel.manifest.codec.sample_rate_hz)
+
     yield row(Kind.TRUTH, [truth.band for truth in truths])
-    yield row(Kind.CODEC, [_render(samuel, one.band, one, heard) for one in listened])
+    yield row(Kind.CODEC, [decoded(Kind.CODEC, index, one.band) for index, one in enumerate(listened)])
     yield Row(Kind.OTHER, None, [_floor(truths, index) for index in range(len(truths))], None)
     for case in cases:
         generated = (samuel.generate(one.vocals, case.settings(index)) for index, one in enumerate(listened))
-        bands = [_render(samuel, latents, one, heard) for latents, one in zip(generated, listened, strict=True)]
-        yield row(Kind.CASE, bands, case)
+        yield row(Kind.CASE, [decoded(Kind.CASE, index, one, case) for index, one in enumerate(generated)], case)
 
 
-def _listen(samuel: Samuel, song: Song, heard: Heard) -> _Listened:
+def _listen(samuel: Samuel, song: Song, index: int, listener: Listener) -> _Listened:
     facts = samuel.manifest.codec
     rate = facts.sample_rate_hz
     stems = read_stems(song, rate, facts.channels)
     samples = len(stems.accompaniment)
-    truth = Truth(Features.of(stems.accompaniment, rate), read_facts(song), samples / rate)
-    heard()
-    return _Listened(
-        truth, _encode_band(samuel, stems.accompaniment), samuel.encode(Audio(stems.vocals, rate)), samples
-    )
-
-
-def _encode_band(samuel: Samuel, accompaniment: np.ndarray) -> np.ndarray:
-    """Normalised latents of a band (samples, channels)."""
-    statistics, frames = samuel.manifest.statistics, -(-len(accompaniment) // samuel.manifest.codec.hop_samples)
-    normalised = samuel.codec.encode(iter([accompaniment]), frames)  # as if it were a voice
-    latents = normalised * statistics.vocals_std[:, None] + statistics.vocals_mean[:, None]  # (channels, frames)
-    return np.asarray(statistics.normalise_accompaniment(latents))
-
-
-def _render(samuel: Samuel, latents: np.ndarray, song: _Listened, heard: Heard) -> Features:
-    """What a band's normalised latents (channels, frames) sound like."""
-    samples = np.concatenate(list(samuel.codec.decode(latents)))[: song.samples]
-    features = Features.of(samples, samuel.manifest.codec.sample_rate_hz)
-    heard()
-    return features
+    voice_onsets = onset_strength(analysed(stems.vocals, rate))
+    truth = Truth(Features.of(stems.accompaniment, rate), read_facts(song), samples / rate, voice_onsets)
+    listener(Heard(Kind.VOICE, None, index, stems.vocals))
+    listener(Heard(Kind.TRUTH, None, index, stems.accompaniment))
+    return _Listened(truth, encode_band(samuel, stems.accompaniment), encode_voice(samuel, stems.vocals), samples)
 
 
 def _floor(truths: Sequence[Truth], index: int) -> Scores:

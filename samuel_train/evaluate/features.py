@@ -20,6 +20,8 @@ class Features:
     """(12, frames), see spectra.chroma."""
     key: str
     """Estimated, such as ``Eb minor``."""
+    onsets: np.ndarray
+    """(frames,), see spectra.onset_strength."""
     beats_s: np.ndarray
     """Tracked beats, (beats,) seconds."""
     tempo_bpm: float
@@ -40,10 +42,12 @@ class Features:
         """Listen to float32 (samples, channels)."""
         waveform = spectra.analysed(samples, sample_rate_hz)
         chroma = spectra.chroma(waveform)
-        beats_s = track_beats(spectra.onset_strength(waveform))
+        onsets = spectra.onset_strength(waveform)
+        beats_s = track_beats(onsets)
         return cls(
             chroma=chroma,
             key=estimate_key(chroma),
+            onsets=onsets,
             beats_s=beats_s,
             tempo_bpm=tempo_bpm(beats_s),
             patches=patches(samples, sample_rate_hz),

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from samuel_runtime.files import replacing
 from samuel_runtime.manifest import GraphName
 from samuel_runtime.pipeline import Samuel
+from samuel_train.evaluate.drift import Drift
 from samuel_train.evaluate.rows import Row
 from samuel_train.evaluate.scores import METRICS, SOUND
+from samuel_train.evaluate.transposition import Transposition
 from samuel_train.stems import Song
 
-_VERSION = 1
-_COLUMNS = (*METRICS[:5], SOUND, *METRICS[5:])
+_VERSION = 2
+COLUMNS = (*METRICS[:6], SOUND, *METRICS[6:])
+"""Of the table, in their order."""
 _WIDTH = 9
 
 
@@ -37,8 +40,20 @@ class Subject:
         return cls(step.sha256, str(samuel.way), tuple(song.name for song in songs))
 
 
-def write_results(path: Path, subject: Subject, rows: Sequence[Row]) -> None:
-    """Everything as JSON; written whole or not at all, so it can be called after every row.
+@dataclass
+class Results:
+    """Everything that is known so far."""
+
+    rows: list[Row] = field(default_factory=list)
+    """Controls and cases on the songs."""
+    transpositions: list[Transposition] = field(default_factory=list)
+    """Of every voice that was moved, under every case."""
+    drifts: list[Drift] = field(default_factory=list)
+    """Of every length of song, the true bands and every case."""
+
+
+def write_results(path: Path, subject: Subject, results: Results) -> None:
+    """Everything as JSON; written whole or not at all, so it can be called after every part.
 
     Raises:
         UserError: the file cannot be written.
@@ -48,8 +63,10 @@ def write_results(path: Path, subject: Subject, rows: Sequence[Row]) -> None:
         "step_graph_sha256": subject.step_graph_sha256,
         "way": subject.way,
         "songs": list(subject.songs),
-        "meaning": {metric.name: metric.meaning for metric in _COLUMNS},
-        "rows": [row.to_dict() for row in rows],
+        "meaning": {metric.name: metric.meaning for metric in COLUMNS},
+        "rows": [row.to_dict() for row in results.rows],
+        "transposition": [one.to_dict() for one in results.transpositions],
+        "windows": [one.to_dict() for one in results.drifts],
     }
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -58,19 +75,24 @@ def write_results(path: Path, subject: Subject, rows: Sequence[Row]) -> None:
 def table(rows: Sequence[Row]) -> str:
     """Means over the songs, a line per row, under a header."""
     width = max(len(row.name) for row in rows)
-    lines = [" " * width + "".join(metric.name.rjust(_WIDTH) for metric in _COLUMNS)]
-    return "\n".join(lines + [row.name.ljust(width) + "".join(_cell(row, m.name) for m in _COLUMNS) for row in rows])
+    lines = [" " * width + "".join(metric.name.rjust(_WIDTH) for metric in COLUMNS)]
+    return "\n".join(lines + [row.name.ljust(width) + "".join(_cell(row, m.name) for m in COLUMNS) for row in rows])
 
 
 def legend() -> str:
     """What the columns mean."""
-    return "\n".join(f"{metric.name.ljust(_WIDTH)} {metric.meaning}" for metric in _COLUMNS)
+    return "\n".join(f"{metric.name.ljust(_WIDTH)} {metric.meaning}" for metric in COLUMNS)
+
+
+def number(metric: str, value: float | None) -> str:
+    """A value with the digits that count; ``-`` for none."""
+    if value is None:
+        return "-"
+    sign = "+" if metric == "level" else ""
+    digits = {"level": 1, "sound": 2, "clipping": 5}.get(metric, 3)
+    return f"{value:{sign}.{digits}f}"
 
 
 def _cell(row: Row, metric: str) -> str:
     summary = row.summary(metric)
-    if summary is None:
-        return "-".rjust(_WIDTH)
-    sign = "+" if metric == "level" else ""
-    digits = {"level": 1, "sound": 2, "clipping": 5}.get(metric, 3)
-    return f"{summary.mean:{sign}.{digits}f}".rjust(_WIDTH)
+    return number(metric, None if summary is None else summary.mean).rjust(_WIDTH)

@@ -18,6 +18,8 @@ _DIGITS = 6
 class Kind(str, Enum):
     """What was listened to; the value is the row's name in tables and pictures."""
 
+    VOICE = "voice"
+    """No row of its own."""
     TRUTH = "true band"
     """Shows what the estimators of key and beats themselves get right."""
     CODEC = "true band through the codec"
@@ -34,6 +36,15 @@ class Summary:
     mean: float
     standard_error: float
     """Of the mean; 0 for one song."""
+
+
+def summary_of(values: Sequence[float | None]) -> Summary | None:
+    """Mean and standard error of the values that are there; None if none is."""
+    there = [value for value in values if value is not None]
+    if not there:
+        return None
+    error = float(np.std(there, ddof=1) / np.sqrt(len(there))) if len(there) > 1 else 0.0
+    return Summary(float(np.mean(there)), error)
 
 
 @dataclass(frozen=True)
@@ -62,22 +73,11 @@ class Row:
         """Mean over the songs that have a value, None if none has; of ``sound`` the one number."""
         if metric == "sound":
             return None if self.sound is None else Summary(self.sound, 0.0)
-        values = [value for value in self.values(metric) if value is not None]
-        if not values:
-            return None
-        error = float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
-        return Summary(float(np.mean(values)), error)
+        return summary_of(self.values(metric))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: what it is, means with their standard errors, and every song's value."""
-        case = None
-        if self.case is not None:
-            case = {
-                "sampler": self.case.sampler.value,
-                "guidance": self.case.guidance,
-                "steps": self.case.steps,
-                "seed": self.case.seed,
-            }
+        case = None if self.case is None else self.case.to_dict()
         metrics: dict[str, Any] = {}
         for metric in METRICS:
             summary = self.summary(metric.name)

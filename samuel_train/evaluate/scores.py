@@ -10,6 +10,7 @@ from samuel_train.evaluate.beats import beat_score, tempo_agrees
 from samuel_train.evaluate.features import Features
 from samuel_train.evaluate.harmony import chord_chroma, correlation, pooled, spans
 from samuel_train.evaluate.keys import key_score
+from samuel_train.evaluate.onsets import onset_agreement
 from samuel_train.evaluate.songs import key_name
 from samuel_train.synth.song import SongFacts
 
@@ -31,6 +32,7 @@ METRICS = (
     Metric("chords", "correlation of chroma with the true chords, per half bar; 0 is chance"),
     Metric("beat", "F-measure of the tracked beats against the true ones, within 70 ms; 1 is the best"),
     Metric("tempo", "share of songs whose tempo is within 4 % of the true one, its half or its double"),
+    Metric("onsets", "correlation of the band's onset strength with the voice's, no lag; 0 is chance"),
     Metric("level", "loudness against the true band's, dB; 0 is the best"),
     Metric("silence", "share of blocks of 50 ms below -60 dB of full scale"),
     Metric("clipping", "share of samples at full scale"),
@@ -46,16 +48,17 @@ Scores = dict[str, float]
 class Truth:
     """What a song really is: as written where it is, else as heard in its true band."""
 
-    def __init__(self, band: Features, facts: SongFacts | None, duration_s: float) -> None:
-        """Take the true band's features, the written facts if there are any, and the song's duration."""
+    def __init__(self, band: Features, facts: SongFacts | None, duration_s: float, voice_onsets: np.ndarray) -> None:
+        """Take the true band's features, the facts if any are written, the duration, and the voice's onset strength."""
         self.band = band
+        self._voice_onsets = voice_onsets
         beats_s = None if facts is None or not facts.beats_s else np.array(facts.beats_s)
         self._bounds_s = spans(duration_s, beats_s)
         self._harmony = pooled(band.chroma, self._bounds_s)
         self._chords = None if facts is None or not facts.chords else chord_chroma(facts.chords, self._bounds_s)
         self._key = band.key if facts is None else key_name(facts)
         self._beats_s = band.beats_s if beats_s is None else beats_s
-        self._tempo_bpm = band.tempo_bpm if facts is None else facts.tempo_bpm
+        self.tempo_bpm = band.tempo_bpm if facts is None else facts.tempo_bpm
 
     def judge(self, heard: Features) -> Scores:
         """The scores of a recording that should be this song's band."""
@@ -64,7 +67,8 @@ class Truth:
             "key": key_score(self._key, heard.key),
             "harmony": correlation(self._harmony, harmony),
             "beat": beat_score(self._beats_s, heard.beats_s),
-            "tempo": float(tempo_agrees(self._tempo_bpm, heard.tempo_bpm)),
+            "tempo": float(tempo_agrees(self.tempo_bpm, heard.tempo_bpm)),
+            "onsets": onset_agreement(self._voice_onsets, heard.onsets),
             "level": heard.level_db - self.band.level_db,
             "silence": heard.silence,
             "clipping": heard.clipping,

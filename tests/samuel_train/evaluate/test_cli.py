@@ -51,9 +51,32 @@ def test_guidance_is_the_bundles_if_none_is_asked_for(bundle: Path, stems: Path,
     assert json.loads((tmp_path / "r.json").read_text())["rows"][3]["case"]["guidance"] == 2.0
 
 
+def test_moved_voices_long_songs_and_a_page_are_made_on_request(bundle: Path, stems: Path, tmp_path: Path) -> None:
+    options = ["--steps", "1", "--threads", "1", "--transpose", stems / "a" / "vocals.wav", "--semitones", "-5,2"]
+    more = ["--transpose-seeds", "1", "--windows", "1.2", "--page", tmp_path / "r.html"]
+    facts = toy.FACTS | {"beats_s": [0.25 * beat for beat in range(24)]}  # bars of a second, to have some to loop
+    toy.write_song(tmp_path / "stems" / "a", toy.band(), toy.band(), facts)
+    toy.write_song(tmp_path / "stems" / "b", toy.band(), toy.band(5), None)
+    result = _run(bundle, tmp_path / "stems", "-o", tmp_path / "r.json", *options, *more)
+    assert result.exit_code == 0, result.output
+    written = json.loads((tmp_path / "r.json").read_text())
+    (moved,) = written["transposition"]
+    assert moved["voice"] == "vocals.wav" and [s["semitones"] for s in moved["band"]["spans"]["shifts"]] == [-5, 2]
+    assert moved["controls"]["voice"]["spans"]["right"] == 2
+    truth, band = written["windows"]
+    assert truth["case"] is None and band["case"]["steps"] == 1 and band["songs"] == ["a"]
+    assert "skipped b: shorter than 1.2 min" in result.stderr
+    page = (tmp_path / "r.html").read_text()
+    assert page.count("<audio") == 10 and "vocals.wav, unipc" in page
+    assert result.stdout.rstrip().endswith("MB)") and "key from, 1.2 min" in result.stdout
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        (["--semitones", "12"], "12 is not in the range"),
+        (["--windows", "0"], "0.0 is not in the range"),
+        (["--transpose-seeds", "0"], "0 is not in the range"),
         (["--steps", "4,none"], "'none' is not a valid integer range"),
         (["--steps", "4,0"], "0 is not in the range"),
         (["--samplers", "ddim,euler"], "'euler' is not one of"),
@@ -69,6 +92,18 @@ def test_wrong_options_are_named(tmp_path: Path, options: list[str], said: str) 
 def test_missing_songs_are_told_before_anything_is_loaded(tmp_path: Path) -> None:
     result = _run(tmp_path / "no-bundle", tmp_path / "no-stems")
     assert isinstance(result.exception, UserError) and "no-stems: no such folder" in str(result.exception)
+
+
+@pytest.mark.parametrize("page", ["page.txt", "nowhere/page.html"])
+def test_a_place_that_cannot_take_the_page_is_refused_before_the_work(tmp_path: Path, page: str) -> None:
+    result = _run(tmp_path / "no-bundle", tmp_path, "-o", tmp_path / "r.json", "--page", tmp_path / page)
+    assert isinstance(result.exception, UserError)
+    assert f"{page}: the page is an .html file in a folder that exists" in str(result.exception)
+
+
+def test_a_voice_that_is_missing_is_told_before_the_bundle_is_loaded(tmp_path: Path) -> None:
+    result = _run(tmp_path / "no-bundle", tmp_path, "-o", tmp_path / "r.json", "--transpose", tmp_path / "none.wav")
+    assert isinstance(result.exception, UserError) and "none.wav" in str(result.exception)
 
 
 @pytest.mark.parametrize("output", ["results.png", "nowhere/results.json"])

@@ -14,16 +14,16 @@ from samuel_runtime.choices import Sampler
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_train.evaluate.cases import Case, grid
-from samuel_train.evaluate.evaluation import evaluate, recordings
+from samuel_train.evaluate.evaluation import Heard, evaluate, recordings
 from samuel_train.evaluate.rows import Kind, Row
 from samuel_train.stems import find_songs
 from tests.samuel_train.evaluate import signals, toy
 
 
 def _evaluate(root: Path, echo: toy.Echo, cases: list[Case]) -> list[Row]:
-    heard: list[None] = []
+    heard: list[Heard] = []
     songs, _ = find_songs(root)
-    rows = list(evaluate(cast(Samuel, echo), songs, cases, lambda: heard.append(None)))
+    rows = list(evaluate(cast(Samuel, echo), songs, cases, heard.append))
     assert len(heard) == recordings(songs, cases)
     return rows
 
@@ -46,6 +46,7 @@ def test_a_voice_that_is_the_band_reaches_the_truth_and_another_voice_does_not(t
     for row in (truth, ceiling, generated):
         assert _mean(row, "harmony") == pytest.approx(1, abs=1e-6)
         assert _mean(row, "beat") == 1
+        assert _mean(row, "onsets") == pytest.approx(1, abs=1e-3)
         assert _mean(row, "sound") == pytest.approx(0, abs=1e-3)
         assert _mean(row, "level") == pytest.approx(0, abs=1e-4)
     assert floor.sound is None and _mean(floor, "harmony") < 0.3
@@ -92,9 +93,6 @@ def test_the_grid_holds_every_combination_once() -> None:
 
 
 def test_evaluation_needs_no_torch() -> None:
-    code = (
-        "import sys, samuel_train.evaluate.evaluation, samuel_train.evaluate.report, samuel_train.evaluate.picture;"
-        "sys.exit('torch' in sys.modules)"
-    )
+    code = "import sys, samuel_train.evaluate.evaluation, samuel_train.evaluate.job;sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -20,7 +20,8 @@ def _scores(samples: np.ndarray, written: dict[str, Any] = toy.FACTS) -> Scores:
 
 
 def _judge(band: np.ndarray, facts: SongFacts | None, samples: np.ndarray) -> Scores:
-    truth = Truth(Features.of(band, signals.RATE_HZ), facts, len(band) / signals.RATE_HZ)
+    heard = Features.of(band, signals.RATE_HZ)
+    truth = Truth(heard, facts, len(band) / signals.RATE_HZ, heard.onsets)  # whose voice sings with the band
     return truth.judge(Features.of(samples, signals.RATE_HZ))
 
 
@@ -30,6 +31,7 @@ def test_the_true_band_is_right_in_everything() -> None:
     assert scores["key"] == scores["tempo"] == 1 and scores["level"] == 0
     assert scores["harmony"] == pytest.approx(1)
     assert scores["chords"] > 0.7 and scores["beat"] > 0.9
+    assert scores["onsets"] == pytest.approx(1)
 
 
 def test_what_is_written_counts_not_what_the_true_band_sounds_like() -> None:
@@ -62,11 +64,11 @@ def test_a_transposed_band_has_the_beat_without_the_harmony() -> None:
 def test_a_late_band_has_the_key_without_the_beat() -> None:
     late = np.roll(_BAND, round(0.25 * signals.RATE_HZ), axis=0)
     scores = _scores(late)
-    assert scores["key"] == 1 and scores["tempo"] == 1 and scores["beat"] < 0.3
+    assert scores["key"] == 1 and scores["tempo"] == 1 and scores["beat"] < 0.3 and scores["onsets"] < 0.1
 
 
 def test_a_quiet_or_silent_band_is_told_by_its_level() -> None:
     assert _scores(0.5 * _BAND)["level"] == pytest.approx(-6.02, abs=0.05)
     silent = _scores(signals.silence(6))
     assert silent["level"] < -40 and silent["silence"] == 1
-    assert silent["key"] == silent["harmony"] == silent["beat"] == silent["tempo"] == 0
+    assert silent["key"] == silent["harmony"] == silent["beat"] == silent["onsets"] == silent["tempo"] == 0

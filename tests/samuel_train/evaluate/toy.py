@@ -12,6 +12,7 @@ import numpy as np
 import soundfile
 
 from samuel_runtime.audio import Audio
+from samuel_runtime.manifest import GraphName
 from samuel_runtime.pipeline import Settings
 from samuel_runtime.statistics import Statistics
 from tests.samuel_train.evaluate import signals
@@ -46,7 +47,10 @@ def write_song(folder: Path, vocals: np.ndarray, accompaniment: np.ndarray, fact
 
 
 class Echo:
-    """Answers like a loaded bundle; its latents are the waveform, cut into frames, and its band is the voice."""
+    """Answers like a loaded bundle; its latents are the waveform, cut into frames, and its band is the voice.
+
+    Its windows last six seconds, of which neighbours share 46 ms.
+    """
 
     def __init__(self) -> None:
         channels = 16
@@ -54,9 +58,11 @@ class Echo:
         statistics = Statistics(0.1 * spread, spread, -0.2 * spread, 3 * spread, -5.0, 5.0)
         self.manifest = SimpleNamespace(
             codec=SimpleNamespace(sample_rate_hz=signals.RATE_HZ, channels=2, hop_samples=8),
-            model=SimpleNamespace(timesteps=800, guidance=2.0),
+            model=SimpleNamespace(timesteps=800, guidance=2.0, frames=33_080, frames_min=8, frames_multiple=8),
             statistics=statistics,
+            graphs={GraphName.STEP: SimpleNamespace(sha256="0" * 64)},
         )
+        self.way = "toy"
         self.codec = self
         self.asked: list[Settings] = []
 
@@ -74,8 +80,45 @@ class Echo:
         self.asked.append(settings)
         statistics = self.manifest.statistics
         heard = vocals * statistics.vocals_std[:, None] + statistics.vocals_mean[:, None]
-        return np.asarray(statistics.normalise_accompaniment(heard))
+        band = self.play(heard.T.reshape(-1, 2), settings.seed)  # (16, frames) -> (samples, 2)
+        return np.asarray(statistics.normalise_accompaniment(band.reshape(-1, 16).T))  # back to (16, frames)
+
+    def play(self, voice: np.ndarray, seed: int) -> np.ndarray:
+        """The band (samples, 2) for a voice (samples, 2)."""
+        return voice
 
     def decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
         waveform = self.manifest.statistics.denormalise_accompaniment(latents).T.reshape(-1, 2)
         yield from (waveform[:1000].astype(np.float32), waveform[1000:].astype(np.float32))
+
+
+class Deaf(Echo):
+    """Its band is the same for every voice; the seed transposes it."""
+
+    def play(self, voice: np.ndarray, seed: int) -> np.ndarray:
+        played = band(transposed=seed)
+        return np.tile(played, (len(voice) // len(played) + 1, 1))[: len(voice)]
+
+
+class Fading(Echo):
+    """Its band is the voice, three decibels quieter every six seconds."""
+
+    def play(self, voice: np.ndarray, seed: int) -> np.ndarray:
+        seconds = np.arange(len(voice)) / signals.RATE_HZ
+        return voice * 10 ** (-0.5 * seconds[:, None] / 20)
+
+
+class Climbing(Echo):
+    """Its band is the true one at first, and a semitone higher in every window of six seconds."""
+
+    def play(self, voice: np.ndarray, seed: int) -> np.ndarray:
+        count = -(-len(voice) // (6 * signals.RATE_HZ))
+        return np.concatenate([band(transposed=step) for step in range(count)])[: len(voice)]
+
+
+class Hurrying(Echo):
+    """Its band clicks at 120 beats a minute at first, and 5 % faster in every window of six seconds."""
+
+    def play(self, voice: np.ndarray, seed: int) -> np.ndarray:
+        count = -(-len(voice) // (6 * signals.RATE_HZ))
+        return np.concatenate([signals.clicks(120 * 1.05**step, 6)[0] for step in range(count)])[: len(voice)]
