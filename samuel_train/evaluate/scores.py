@@ -11,7 +11,7 @@ from samuel_train.evaluate.features import Features
 from samuel_train.evaluate.harmony import chord_chroma, correlation, pooled, spans
 from samuel_train.evaluate.keys import key_score
 from samuel_train.evaluate.songs import key_name
-from samuel_train.synth.song import SongFacts
+from samuel_train.synth.facts import SongFacts
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Truth:
         """Take the true band's features, the written facts if there are any, and the song's duration."""
         self.band = band
         beats_s = None if facts is None or not facts.beats_s else np.array(facts.beats_s)
-        self._bounds_s = spans(duration_s, beats_s)
+        half_bars_s = None if facts is None or not facts.beats_s else np.array(facts.half_bars_s)
+        self._bounds_s = spans(duration_s, half_bars_s)
         self._harmony = pooled(band.chroma, self._bounds_s)
         self._chords = None if facts is None or not facts.chords else chord_chroma(facts.chords, self._bounds_s)
         self._key = band.key if facts is None else key_name(facts)
