@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from samuel_train.synth.form import Bar, Plan
+from samuel_train.synth.levels import STROKE
 from samuel_train.synth.score import Hit
 from samuel_train.synth.styles import Drum, Groove, Section, Style
 
@@ -75,10 +76,10 @@ def _play_bar(plan: Plan, drummer: Drummer, index: int, before: Bar, following: 
         for step, mark in enumerate(line):
             if mark == "." or (fills and step >= fill_from and drum is not Drum.KICK):
                 continue
-            yield Hit(plan.step_s(index, step), _STROKE_S, drum.value, _LOUDNESS[mark] * loudness)
+            yield Hit(plan.step_s(index, step), _STROKE_S, drum.value, _LOUDNESS[mark] * STROKE.get(drum, 1.0) * loudness)
     if fills:
         for order, drum in enumerate(drummer.fill):
             step = fill_from + order
             yield Hit(plan.step_s(index, step), _STROKE_S, drum.value, loudness * (0.6 + 0.1 * order))
     if bar.section is Section.CHORUS and before.section is not bar.section and Drum.KICK in groove:
-        yield Hit(plan.step_s(index, 0), 1.0, Drum.CRASH.value, 0.85 * loudness)
+        yield Hit(plan.step_s(index, 0), 1.0, Drum.CRASH.value, STROKE[Drum.CRASH] * loudness)

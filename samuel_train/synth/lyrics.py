@@ -22,7 +22,5 @@ WORDS = {
 }  # fmt: skip
 """By language, as espeak-ng calls it."""
 
-VOCABLES = ("la", "na", "da", "doo", "oh", "ah", "hey", "yeah", "ooh", "lai", "no", "mm")
-"""Sung where there are no words; English letters. The last one is hummed."""
-
-HUMMED = "mm"
+VOCABLES = ("la", "na", "da", "doo", "oh", "ah", "hey", "yeah", "ooh", "lai", "no", "[[m:m:]]")
+"""Sung where there are no words. The last one, in espeak-ng's phonemes, is hummed."""

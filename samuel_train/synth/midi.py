@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from samuel_train.synth.levels import trim_db
 from samuel_train.synth.score import Hit, Track
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _BEAT_US = 500_000
 _TICKS_PER_S = _TICKS_PER_BEAT * 1_000_000 // _BEAT_US
 _DRUM_CHANNEL = 9
 _VOLUME, _PAN, _REVERB = 7, 10, 91
-_VOLUME_AT_0_DB = 90
+_VOLUME_AT_0_DB = 84
 _SHORTEST_S = 0.03
 
 
@@ -39,7 +40,7 @@ def _messages(track: Track, channel: int, duration_s: float) -> Iterator[tuple[i
     import mido
 
     # General MIDI: the amplitude is the square of the controller's share.
-    volume = _VOLUME_AT_0_DB * 10 ** (track.gain_db / 40)
+    volume = _VOLUME_AT_0_DB * 10 ** ((track.gain_db + trim_db(track.program, track.drums)) / 40)
     controls = ((_VOLUME, volume), (_PAN, 64 + 63 * track.place), (_REVERB, 127 * track.room))
     for control, value in controls:
         yield 0, mido.Message("control_change", channel=channel, control=control, value=_seven_bits(value))

@@ -24,7 +24,7 @@ _SYNCHRONOUS = 2
 _PHONEME_EVENTS = 1
 _EVENT_END_OF_LIST, _EVENT_PHONEME = 0, 7
 _RATE, _PITCH, _RANGE = 1, 3, 4
-_UTF8 = 1
+_UTF8, _BRACKETED_PHONEMES = 1, 0x100
 _WORDS_PER_MINUTE = 105
 _LONGEST_RUN_S = 60
 
@@ -113,7 +113,7 @@ def _speak_here(voice: str, texts: Sequence[str]) -> tuple[list[Utterance], int]
         audio.clear()
         phonemes.clear()
         encoded = text.encode()
-        library.espeak_Synth(encoded, len(encoded) + 1, 0, 0, 0, _UTF8, None, None)
+        library.espeak_Synth(encoded, len(encoded) + 1, 0, 0, 0, _UTF8 | _BRACKETED_PHONEMES, None, None)
         samples = np.frombuffer(b"".join(audio), dtype="<i2") / 32768
         utterances.append(Utterance(samples, tuple(phonemes)))
     return utterances, rate_hz

@@ -38,8 +38,7 @@ def split(phonemes: Sequence[tuple[float, str]], end_s: float) -> tuple[Syllable
     spans = [(start_s, until_s, name) for (start_s, until_s), (_, name) in zip(pairwise(bounds), spoken, strict=True)]
     nuclei = [index for index, (_, _, name) in enumerate(spans) if is_vowel(name)]
     if not nuclei:  # a hum
-        longest = max(spans, key=lambda span: span[1] - span[0], default=None)
-        return () if longest is None else (Syllable(longest[0], longest[0], longest[1], longest[1], hummed=True),)
+        return (Syllable(bounds[0], bounds[0], stop_s, stop_s, hummed=True),) if spans else ()
     syllables = []
     for order, nucleus in enumerate(nuclei):
         first = nuclei[order - 1] + 1 if order else 0

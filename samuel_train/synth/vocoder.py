@@ -20,10 +20,10 @@ _GAP_S = 0.08
 _DB = np.log(10) / 10
 # The long-term average of sung vowels, in dB; speech on one pitch is far duller.
 _SUNG_HZ = (100, 500, 1000, 2000, 3000, 4000, 6000, 8000, 9000)
-_SUNG_DB = (-7, 0, -7, -15, -16, -22, -33, -38, -41)
+_SUNG_DB = (-4, 0, -8, -17, -19, -26, -37, -43, -46)
 _MOST_DB, _LEAST_DB = 30.0, -6.0
 _HUM_FALL = 10.0  # dB an octave above 500 Hz, for a closed mouth
-_CONSONANT_DB = -4.0
+_CONSONANT_DB = -5.0
 
 
 class Layout:
@@ -152,7 +152,7 @@ def _tone(bank: PhoneBank, singer: Singer) -> np.ndarray:
         [np.arange(round(s.vowel_s / FRAME_S), round(s.coda_s / FRAME_S)) for word in bank.words for s in word]
     )
     vowels = vowels[vowels < len(bank.envelopes)]
-    spoken = bank.envelopes[vowels].mean(axis=0) / _DB
+    spoken = np.log(np.exp(bank.envelopes[vowels]).mean(axis=0)) / _DB
     sung = np.interp(np.log(np.maximum(ENVELOPE_HZ, 50)), np.log(_SUNG_HZ), _SUNG_DB)
     sung += singer.brightness_db * np.clip(np.log2(np.maximum(ENVELOPE_HZ, 50) / 1000) / np.log2(5), -0.3, 1.3)
     missing = smooth(sung - (spoken - spoken.max()), 21)
