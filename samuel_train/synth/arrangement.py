@@ -23,6 +23,7 @@ _SECTION_LOUDNESS = {
     Section.BREAK: 0.92,
 }
 _MOST_LAYERS = 3
+_CHORDS_DB = 3.0  # against drums and bass
 _LOWEST_BASS = 28  # E1
 _LATE_S = 0.004
 _DETACHED = 0.92  # share of its written length that a note is held
@@ -73,7 +74,7 @@ def arrange(rng: np.random.Generator, plan: Plan) -> tuple[Track, ...]:
                 name=f"chords-{order + 1}",
                 program=comping.program.value,
                 drums=False,
-                gain_db=comping.layer.gain_db + float(rng.uniform(-2, 2)),
+                gain_db=_CHORDS_DB + comping.layer.gain_db + float(rng.uniform(-2, 2)),
                 place=0.4 * place if comping.layer.voicing is Voicing.HIGH else place,
                 room=style.room * float(rng.uniform(0.7, 1.1)),
                 hits=_human(rng, list(_comp(plan, comping))),

@@ -51,10 +51,10 @@ _BOSSA = Style(
     name="bossa",
     tempo_bpm=(108, 146),
     grooves=(
-        {Drum.KICK: "x.....x.x.....x.", Drum.RIM: "x.....x.....x...", Drum.SHAKER: "x.o.x.o.x.o.x.o."},
-        {Drum.KICK: "x.....x.x.....x.", Drum.RIM: "..x...x...x..x..", Drum.CLOSED_HAT: "x.o.x.o.x.o.x.o."},
+        {Drum.KICK: "X.....o.X.....o.", Drum.RIM: "x.....x.....x...", Drum.SHAKER: "X.o.X.o.X.o.X.o."},
+        {Drum.KICK: "X.....o.X.....o.", Drum.RIM: "x...x.....x.x...", Drum.CLOSED_HAT: "X.o.X.o.X.o.X.o."},
     ),
-    lift={Drum.CONGA: "..o...xx..o...xx"},
+    lift={Drum.CONGA: "o...x...o...x.oo"},
     kits=(Kit.JAZZ, Kit.STANDARD),
     bass=("R.....5.5.....R.", "R.....R.5.....5."),
     basses=(Program.UPRIGHT_BASS,),
@@ -89,9 +89,9 @@ _ROCK = Style(
             Voicing.POWER,
         ),
         Layer(
-            (Program.OVERDRIVEN_GUITAR,), ("X.......X.......", "X..x..x.X..x..x."), Voicing.POWER, -3, 0.6, _CHORUSES
+            (Program.OVERDRIVEN_GUITAR,), ("X.......X.......", "X..x..x.X..x..x."), Voicing.POWER, -5, 0.6, _CHORUSES
         ),
-        Layer((Program.ROCK_ORGAN,), ("X...............",), Voicing.CLOSE, -8, 0.4),
+        Layer((Program.ROCK_ORGAN,), ("X.......x.......",), Voicing.CLOSE, -4),
     ),
     room=0.3,
     drum_gain_db=2,
@@ -100,17 +100,17 @@ _FUNK = Style(
     name="funk",
     tempo_bpm=(92, 116),
     grooves=(
-        {Drum.KICK: "X..x..x...x.....", Drum.SNARE: "....X..o.o..X...", Drum.CLOSED_HAT: "XoxoXoxoXoxoXoxo"},
-        {Drum.KICK: "X.x....x..x.....", Drum.SNARE: "....X.......X..o", Drum.CLOSED_HAT: "xoxoxoxoxoxoxox."},
+        {Drum.KICK: "X.....x.X..x....", Drum.SNARE: "....X..o.o..X...", Drum.CLOSED_HAT: "XoxoXoxoXoxoXoxo"},
+        {Drum.KICK: "X.x.....X.x.....", Drum.SNARE: "....X.......X..o", Drum.CLOSED_HAT: "XoxoXoxoXoxoXox."},
     ),
-    lift={Drum.OPEN_HAT: "..............x."},
+    lift={Drum.OPEN_HAT: "..............o."},
     kits=(Kit.STANDARD, Kit.ROOM),
     bass=("R--R-.8-R-.5-R.-", "R-R-..8-.R-.5-a-"),
     basses=(Program.SLAP_BASS, Program.FINGERED_BASS),
     layers=(
-        Layer((Program.MUTED_GUITAR, Program.CLEAN_GUITAR), ("x-ux-ux-x-ux-ux-", "..x-.ux-..x-.ux-"), Voicing.CLOSE),
+        Layer((Program.MUTED_GUITAR, Program.CLEAN_GUITAR), ("X-u-x-u-X-u-x-ux", "X-.ux-u-x-.ux-u-"), Voicing.CLOSE),
         Layer(
-            (Program.ELECTRIC_PIANO, Program.DRAWBAR_ORGAN), ("x-..x-.x-..x-...", "..x-..x-..xx-.x-"), Voicing.CLOSE, -2
+            (Program.ELECTRIC_PIANO, Program.DRAWBAR_ORGAN), ("X-..x-.x-..x-...", "X-....x-..x-x-.."), Voicing.CLOSE, -2
         ),
         Layer((Program.BRASS,), ("X-......x-X-....", "..........x-X-.."), Voicing.HIGH, -5, 0.6, _CHORUSES),
     ),
@@ -131,8 +131,8 @@ _REGGAE = Style(
     basses=(Program.FINGERED_BASS,),
     layers=(
         Layer((Program.MUTED_GUITAR, Program.CLEAN_GUITAR), ("....X-......X-..", "....X-u-....X-u-"), Voicing.CLOSE),
-        Layer((Program.DRAWBAR_ORGAN, Program.ROCK_ORGAN), ("..x-..x-..x-..x-", "--x-x-x---x-x-x-"), Voicing.CLOSE, -4),
-        Layer((Program.GRAND_PIANO,), ("....x-......x-..",), Voicing.CLOSE, -4, 0.5),
+        Layer((Program.DRAWBAR_ORGAN, Program.ROCK_ORGAN), ("..x-..x-..x-..x-", "--x-x-x---x-x-x-"), Voicing.CLOSE, -2),
+        Layer((Program.GRAND_PIANO,), ("....x-......x-..",), Voicing.CLOSE, -3, 0.5),
     ),
     swing=0.08,
 )
@@ -140,16 +140,16 @@ _FOLK = Style(
     name="folk",
     tempo_bpm=(84, 126),
     grooves=(
-        {Drum.SHAKER: "x.o.X.o.x.o.X.o.", Drum.KICK: "x.......x......."},
-        {Drum.TAMBOURINE: "....x.......x...", Drum.KICK: "X.......X......."},
+        {Drum.SHAKER: "X.o.x.o.X.o.x.o.", Drum.KICK: "X...x...X...x..."},
+        {Drum.TAMBOURINE: "....x.......x...", Drum.KICK: "X...x...X...x..."},
     ),
-    lift={Drum.TAMBOURINE: "....X.o.....X.o.", Drum.KICK: "X.......X......."},
+    lift={Drum.TAMBOURINE: "....X.......X...", Drum.KICK: "X...X...X...X..."},
     kits=(Kit.BRUSH, Kit.STANDARD),
     bass=("R.......5.......", "R.......5.....a."),
     basses=(Program.UPRIGHT_BASS,),
     layers=(
-        Layer((Program.STEEL_GUITAR,), ("0.2.1.3.0.2.1.3.", "X...x.u.X...x.u."), Voicing.STRUMMED, strum_s=0.012),
-        Layer((Program.NYLON_GUITAR,), ("X...x...x.u.x...",), Voicing.STRUMMED, -3, 0.5, strum_s=0.012),
+        Layer((Program.STEEL_GUITAR,), ("0.2.1.3.0.2.1.3.", "X...X.u.X...X.u."), Voicing.STRUMMED, strum_s=0.012),
+        Layer((Program.NYLON_GUITAR,), ("X...x...X...x.u.",), Voicing.STRUMMED, -3, 0.5, strum_s=0.012),
         Layer((Program.ACCORDION,), ("X...............",), Voicing.HIGH, -9, 0.35, _CHORUSES),
     ),
     drum_gain_db=-2,
@@ -158,17 +158,22 @@ _DANCE = Style(
     name="dance",
     tempo_bpm=(116, 132),
     grooves=(
-        {Drum.KICK: "X...X...X...X...", Drum.CLAP: "....X.......X...", Drum.OPEN_HAT: "..x...x...x...x."},
-        {Drum.KICK: "X...X...X...X...", Drum.SNARE: "....X.......X...", Drum.CLOSED_HAT: "o.X.o.X.o.X.o.Xo"},
+        {
+            Drum.KICK: "X...X...X...X...",
+            Drum.CLAP: "....X.......X...",
+            Drum.CLOSED_HAT: "x...x...x...x...",
+            Drum.OPEN_HAT: "..o...o...o...o.",
+        },
+        {Drum.KICK: "X...X...X...X...", Drum.SNARE: "....X.......X...", Drum.CLOSED_HAT: "X.x.X.x.X.x.X.xo"},
     ),
-    lift={Drum.TAMBOURINE: "x.x.x.x.x.x.x.x."},
+    lift={Drum.TAMBOURINE: "X.o.X.o.X.o.X.o."},
     kits=(Kit.ELECTRONIC, Kit.ANALOGUE),
-    bass=("-.R.-.R.-.R.-.R.", "R-8-R-8-R-8-R-8-"),
+    bass=("R.R.R.R.R.R.R.R.", "R-8-R-8-R-8-R-8-"),
     basses=(Program.SYNTH_BASS,),
     layers=(
-        Layer((Program.POLY_SYNTH, Program.SAW_LEAD), ("x-.x-.x-..x-.x-.", "X..-..X..-..X.-."), Voicing.CLOSE, -3),
-        Layer((Program.WARM_PAD, Program.STRINGS), ("X...............",), Voicing.HIGH, -4),
-        Layer((Program.BRIGHT_PIANO,), ("x..x..x...x..x..",), Voicing.HANDS, -2, 0.5, _CHORUSES),
+        Layer((Program.POLY_SYNTH, Program.SAW_LEAD), ("X-.x-.x-X-.x-.x-", "X..-..x..-..X.-."), Voicing.CLOSE),
+        Layer((Program.WARM_PAD, Program.STRINGS), ("X...............",), Voicing.HIGH, -1),
+        Layer((Program.BRIGHT_PIANO,), ("X...x..xX...x..x",), Voicing.HANDS, -2, 0.7, _CHORUSES),
     ),
     drum_gain_db=2,
 )
@@ -184,8 +189,8 @@ _SWING = Style(
     bass=("R...3...5...a...", "R...5...8...a...", "R...5...3...a..."),
     basses=(Program.UPRIGHT_BASS,),
     layers=(
-        Layer((Program.GRAND_PIANO,), ("x-....x-........", "......x-......x-", "x.....x-..x-...."), Voicing.CLOSE),
-        Layer((Program.JAZZ_GUITAR,), ("x.-.x.-.x.-.x.-.",), Voicing.CLOSE, -4, 0.7),
+        Layer((Program.GRAND_PIANO,), ("X.....x.........", "X.....-.x.....x.", "x.....x-..x....."), Voicing.CLOSE),
+        Layer((Program.JAZZ_GUITAR,), ("x..-x..-x..-x..-",), Voicing.CLOSE, -2),
         Layer((Program.VIBRAPHONE,), ("X.......x.......",), Voicing.HIGH, -6, 0.3),
     ),
     sevenths=True,
@@ -213,17 +218,17 @@ _WALTZ = Style(
 )
 _SOUL = Style(
     name="soul",
-    tempo_bpm=(60, 84),
+    tempo_bpm=(60, 92),
     grooves=(
-        {Drum.KICK: "X.........x.", Drum.SNARE: "......X.....", Drum.CLOSED_HAT: "X.x.x.X.x.x."},
-        {Drum.KICK: "X...x.......", Drum.SNARE: "......X.....", Drum.RIDE: "X.x.x.X.x.x."},
+        {Drum.KICK: "X.........x.", Drum.SNARE: "......X.....", Drum.CLOSED_HAT: "X.o.o.X.o.o."},
+        {Drum.KICK: "X...x.......", Drum.SNARE: "......X.....", Drum.RIDE: "X.o.o.X.o.o."},
     ),
     lift={Drum.TAMBOURINE: "......X....."},
     kits=(Kit.STANDARD, Kit.ROOM),
     bass=("R.........5.", "R.....5...a."),
     basses=(Program.FINGERED_BASS,),
     layers=(
-        Layer((Program.GRAND_PIANO, Program.ELECTRIC_PIANO), ("X.x.x.X.x.x.", "0.1.2.3.2.1."), Voicing.HANDS),
+        Layer((Program.GRAND_PIANO, Program.ELECTRIC_PIANO), ("X.u.u.X.u.u.", "X.....X...u."), Voicing.HANDS),
         Layer((Program.DRAWBAR_ORGAN,), ("X...........",), Voicing.CLOSE, -6),
         Layer((Program.CLEAN_GUITAR,), ("......X-....",), Voicing.CLOSE, -4, 0.6),
         Layer((Program.BRASS,), ("X.......x-x-",), Voicing.HIGH, -8, 0.5, _CHORUSES),
