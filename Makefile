@@ -45,8 +45,13 @@ gpu-check: .venv-dev/.installed
 	.venv-dev/bin/python -m pytest -m gpu -rs -s
 	.venv-dev/bin/python -m benchmarks.gpu_check
 
+# What songs are rendered with, beside `apt-get install fluidsynth fluid-soundfont-gm espeak-ng`.
+.venv-dev/.synth: .venv-dev/.installed
+	.venv-dev/bin/pip install --quiet --editable '.[synth]'
+	touch $@
+
 # From nothing to the bundle inside the package: songs, codec, latents, denoiser, export. Under two hours on two cores.
-preview-bundle: .venv-dev/.installed
+preview-bundle: .venv-dev/.synth
 	.venv-dev/bin/samuel-train synthesize --output $(PREVIEW)/stems --songs 300 --seed 0
 	.venv-dev/bin/samuel-train codec $(PREVIEW)/stems --out $(PREVIEW)/codec --minutes 30
 	.venv-dev/bin/samuel-train prepare $(PREVIEW)/stems --out $(PREVIEW)/latents --codec $(PREVIEW)/codec

@@ -10,23 +10,21 @@ import numpy as np
 from samuel_train.evaluate.spectra import FRAME_S
 from samuel_train.synth.theory import Chord
 
-_BEATS_PER_SPAN = 2
 _SPAN_S = 1.0
 _SILENT = 0.01
 """A span whose largest chroma is below this share of the loudest span's, 40 dB, is silent."""
 
 
-def spans(duration_s: float, beats_s: np.ndarray | None) -> np.ndarray:
-    """Where half bars begin, and the end of the last, (spans + 1,) seconds; whole seconds where no beats are known.
+def spans(duration_s: float, half_bars_s: np.ndarray | None) -> np.ndarray:
+    """Where half bars begin, and the end of the last, (spans + 1,) seconds; whole seconds where none are known.
 
     Args:
         duration_s: of the song; a span that it cuts short is left out.
-        beats_s: every beat, the first a downbeat, bars of four; None if unknown.
+        half_bars_s: where they begin; None if unknown.
     """
-    if beats_s is None:
+    if half_bars_s is None:
         return np.arange(0.0, duration_s + 1e-9, _SPAN_S)
-    bounds = beats_s[::_BEATS_PER_SPAN]
-    return bounds[bounds <= duration_s]
+    return half_bars_s[half_bars_s <= duration_s]
 
 
 def pooled(chroma: np.ndarray, bounds_s: np.ndarray) -> np.ndarray:

@@ -7,15 +7,14 @@ would drift as well; and because windows and loop differ in length, each window 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from samuel_train.evaluate.songs import Stems
-from samuel_train.synth.song import SongFacts
+from samuel_train.synth.facts import SongFacts
 
-_BEATS_PER_BAR = 4
-_BEATS_PER_HALF_BAR = 2
 _LEAST_BARS = 4
 _SEAM_S = 0.005
 
@@ -39,29 +38,35 @@ def lengthened(stems: Stems, facts: SongFacts | None, samples: int, sample_rate_
     if facts is None:
         return None
     duration_s = len(stems.vocals) / sample_rate_hz
-    downbeats_s = [beat_s for beat_s in facts.beats_s[::_BEATS_PER_BAR] if beat_s <= duration_s]
-    if len(downbeats_s) <= _LEAST_BARS:
+    bars_s = [bar_s for bar_s in facts.bars_s if bar_s <= duration_s]
+    if len(bars_s) <= _LEAST_BARS:
         return None
-    start, stop = (round(beat_s * sample_rate_hz) for beat_s in (downbeats_s[0], downbeats_s[-1]))
+    start, stop = (round(bar_s * sample_rate_hz) for bar_s in (bars_s[0], bars_s[-1]))
     loop_s = (stop - start) / sample_rate_hz
-    inside_s = np.array([beat_s for beat_s in facts.beats_s if beat_s < downbeats_s[-1]]) - downbeats_s[0]
     times = -(-samples // (stop - start))
-    beats_s = np.concatenate([inside_s + turn * loop_s for turn in range(times)])
-    beats_s = beats_s[beats_s < samples / sample_rate_hz]
+
+    def looped(times_s: Sequence[float]) -> tuple[float, ...]:
+        inside_s = np.array([one_s for one_s in times_s if bars_s[0] <= one_s < bars_s[-1]]) - bars_s[0]
+        everywhere_s = np.concatenate([inside_s + turn * loop_s for turn in range(times)])
+        return tuple(everywhere_s[everywhere_s < samples / sample_rate_hz])
+
+    known = replace(facts, beats_s=looped(facts.beats_s), downbeats_s=looped(bars_s), chords=(), melody=())
     vocals, band = (
         np.tile(_sealed(stem[start:stop], sample_rate_hz), (times, 1))[:samples]
         for stem in (stems.vocals, stems.accompaniment)
     )
-    return LongSong(Stems(vocals, band), replace(facts, beats_s=tuple(beats_s), chords=(), melody=()), loop_s)
+    return LongSong(Stems(vocals, band), known, loop_s)
 
 
 def facts_within(facts: SongFacts | None, start_s: float, stop_s: float) -> SongFacts | None:
-    """What is known of a part of a song, in the part's own time: its key, tempo, and beats from a half bar on."""
+    """What is known of a part of a song, in the part's own time: its key, tempo, beats and bars."""
     if facts is None:
         return None
-    first = next((i for i in range(0, len(facts.beats_s), _BEATS_PER_HALF_BAR) if facts.beats_s[i] >= start_s), None)
-    beats_s = () if first is None else tuple(beat - start_s for beat in facts.beats_s[first:] if beat < stop_s)
-    return replace(facts, beats_s=beats_s, chords=(), melody=())
+
+    def inside(times_s: Sequence[float]) -> tuple[float, ...]:
+        return tuple(one_s - start_s for one_s in times_s if start_s <= one_s < stop_s)
+
+    return replace(facts, beats_s=inside(facts.beats_s), downbeats_s=inside(facts.bars_s), chords=(), melody=())
 
 
 def _sealed(loop: np.ndarray, sample_rate_hz: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from samuel_train.evaluate.harmony import chord_chroma, correlation, pooled, spa
 from samuel_train.evaluate.keys import key_score
 from samuel_train.evaluate.onsets import onset_agreement
 from samuel_train.evaluate.songs import key_name
-from samuel_train.synth.song import SongFacts
+from samuel_train.synth.facts import SongFacts
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Truth:
         self.band = band
         self._voice_onsets = voice_onsets
         beats_s = None if facts is None or not facts.beats_s else np.array(facts.beats_s)
-        self._bounds_s = spans(duration_s, beats_s)
+        half_bars_s = None if facts is None or not facts.beats_s else np.array(facts.half_bars_s)
+        self._bounds_s = spans(duration_s, half_bars_s)
         self._harmony = pooled(band.chroma, self._bounds_s)
         self._chords = None if facts is None or not facts.chords else chord_chroma(facts.chords, self._bounds_s)
         self._key = band.key if facts is None else key_name(facts)

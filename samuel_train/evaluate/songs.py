@@ -12,7 +12,7 @@ import numpy as np
 
 from samuel_runtime.errors import UserError
 from samuel_train.stems import Skipped, Song, find_songs, read_song
-from samuel_train.synth.song import SongFacts
+from samuel_train.synth.facts import SongFacts
 from samuel_train.synth.theory import Chord
 
 FACTS_FILE = "song.json"

@@ -9,7 +9,7 @@ import click
 from tqdm import tqdm
 
 from samuel_train.synth.library import MOST_SONGS, synthesize
-from samuel_train.synth.song import DURATION_S, LONGEST_S
+from samuel_train.synth.song import LONGEST_S, SHORTEST_S
 
 
 @click.command("synthesize")
@@ -25,17 +25,17 @@ from samuel_train.synth.song import DURATION_S, LONGEST_S
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Other seeds, other songs.")
 @click.option(
     "--duration-s",
-    type=click.FloatRange(1.0, LONGEST_S),
-    default=DURATION_S,
-    show_default=True,
-    help="Length of a song in seconds.",
+    type=click.FloatRange(SHORTEST_S, LONGEST_S),
+    default=None,
+    help="Length of every song in seconds.  [default: drawn from 5 to 60]",
 )
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes.  [default: one a core]")
-def command(folder: Path, songs: int, seed: int, duration_s: float, workers: int | None) -> None:
+def command(folder: Path, songs: int, seed: int, duration_s: float | None, workers: int | None) -> None:
     """Compose and render procedural songs: a singing voice and its band.
 
-    Each song is a folder with vocals.wav, accompaniment.wav and song.json (key, tempo, beats, chords, melody). The
-    same options give the same bytes; finished songs are kept, so an interrupted run can be started again.
+    Each song is a folder with vocals.wav, accompaniment.wav and song.json (key, meter, tempo, beats, chords, melody
+    and more). The same options give the same bytes; finished songs are kept, so an interrupted run can be started
+    again. Needs samuel-deploy[synth], and the packages fluidsynth, fluid-soundfont-gm and espeak-ng of the system.
     """
     with tqdm(total=songs, unit="song", disable=not sys.stderr.isatty()) as bar:
 

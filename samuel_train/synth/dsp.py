@@ -7,29 +7,11 @@ import numpy as np
 SAMPLE_RATE_HZ = 44_100
 
 _CONVOLUTION_BLOCK = 1 << 17
-_MODE_BLOCK = 512
 
 
 def midi_to_hz(midi: float | np.ndarray) -> np.ndarray:
     """Equal temperament, A4 (69) at 440 Hz."""
     return 440.0 * 2.0 ** ((np.asarray(midi, dtype=np.float64) - 69.0) / 12.0)
-
-
-def damped_modes(
-    frequencies_hz: np.ndarray, amplitudes: np.ndarray, decays_per_s: np.ndarray, samples: int
-) -> np.ndarray:
-    """Sum of exponentially decaying sines, (samples,) float32; the arguments are (modes,) each.
-
-    A decaying sine is a geometric series, so time splits into blocks and the sum over modes is a product of two
-    small tables: exp(s (B i + j)) = exp(s B i) exp(s j).
-    """
-    exponents = (2j * np.pi * frequencies_hz - decays_per_s) / SAMPLE_RATE_HZ
-    blocks = -(-samples // _MODE_BLOCK)
-    coarse = amplitudes * np.exp(np.arange(blocks)[:, None] * _MODE_BLOCK * exponents)  # (blocks, modes)
-    fine = np.exp(np.arange(_MODE_BLOCK) * exponents[:, None])  # (modes, block)
-    left = np.concatenate([coarse.real, coarse.imag], axis=1).astype(np.float32)  # (blocks, 2 modes)
-    right = np.concatenate([fine.imag, fine.real]).astype(np.float32)  # (2 modes, block)
-    return (left @ right).reshape(-1)[:samples]  # (blocks, block) -> (samples,)
 
 
 def band_noise(rng: np.random.Generator, samples: int, centre_hz: float, octaves: float) -> np.ndarray:

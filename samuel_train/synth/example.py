@@ -1,4 +1,7 @@
-"""The example voice inside the package: ``python -m samuel_train.synth.example OUT.flac`` writes it again."""
+"""A voice like the packaged example: ``python -m samuel_train.synth.example OUT.flac`` writes it.
+
+The packaged ``example_voice.flac`` itself was sung by version 1 of the generator, in this repository's history.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ import numpy as np
 import soundfile
 
 from samuel_runtime.files import replacing
-from samuel_train.synth.dsp import from_db, rms
-from samuel_train.synth.song import render_song
+from samuel_train.synth.dsp import SAMPLE_RATE_HZ, from_db, rms
+from samuel_train.synth.song import compose, render_voice
+from samuel_train.synth.tools import require
 
-_SEED = 207  # a woman's voice in B flat major at 85 beats a minute that sings from the first beat
-_DURATION_S = 11.2  # four bars, up to the breath before the next line
+_SEED = 207
+_DURATION_S = 11.2
 _LEVEL_DBFS = -20.0
 
 
@@ -21,13 +25,14 @@ def example_voice(path: Path) -> None:
     """Write the example, a mono voice of 11 s at -20 dBFS, as 16 bit FLAC at 44.1 kHz.
 
     Raises:
-        UserError: if ``path`` cannot be written.
+        UserError: if ``path`` cannot be written, or a tool is missing.
     """
-    song = render_song(_SEED, _DURATION_S)
-    voice = song.vocals.mean(axis=1)  # (samples, 2) -> (samples,)
+    require()
+    composition = compose(_SEED, _DURATION_S)
+    voice = render_voice(composition).mean(axis=1)  # (samples, 2) -> (samples,)
     voice *= np.float32(from_db(_LEVEL_DBFS) / rms(voice))
     with replacing(path) as temporary:
-        soundfile.write(temporary, voice, song.sample_rate_hz, format="FLAC", subtype="PCM_16")
+        soundfile.write(temporary, voice, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
 
 
 if __name__ == "__main__":

@@ -16,11 +16,14 @@ import soundfile
 
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing_dir
-from samuel_train.synth.song import DURATION_S, render_song
+from samuel_train.synth.song import render_song
+from samuel_train.synth.tools import require
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Raised whenever the same seed gives other sound; songs of another version are rendered again."""
 MOST_SONGS = 100_000
+DURATIONS_S = (5.0, 60.0)
+"""Songs of no given length last this long, evenly drawn: as voices do that people bring."""
 
 Progress = Callable[[int, int], None]
 """Called with (songs done, songs in all)."""
@@ -30,20 +33,22 @@ def synthesize(
     folder: Path,
     songs: int,
     seed: int = 0,
-    duration_s: float = DURATION_S,
+    duration_s: float | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
     """Write ``songs`` songs under ``folder`` and return their folders, in order.
 
     Each is ``song_00000/`` with ``vocals.wav``, ``accompaniment.wav`` (16 bit, stereo, 44.1 kHz) and ``song.json``.
-    Song ``i`` depends on ``seed``, ``i`` and ``duration_s`` alone; one that is there already is kept.
+    Song ``i`` depends on ``seed``, ``i`` and ``duration_s`` alone; one that is there already is kept. Without
+    ``duration_s`` a song's length is drawn from ``DURATIONS_S``. The first songs that a speaker sings take seconds
+    longer, for the analysis of the speech.
     ``workers`` processes share the work (default: one a core); with more than one, a script that calls this needs
     the usual ``if __name__ == "__main__"`` guard.
 
     Raises:
         UserError: for a number out of range, a folder that cannot be written, or one of a song's name that holds
-            something else.
+            something else; FluidSynth, its sound font, espeak-ng or pyworld is missing.
     """
     folder = Path(folder)
     if not 1 <= songs <= MOST_SONGS:
@@ -57,6 +62,8 @@ def synthesize(
     missing = [(path, recipe) for path, recipe in zip(paths, recipes, strict=True) if not _finished(path, recipe)]
     for path, _ in missing:
         _refuse_strangers(path)
+    if missing:
+        require()
     done = songs - len(missing)
     if progress:
         progress(done, songs)
@@ -66,10 +73,13 @@ def synthesize(
     return paths
 
 
-def _recipe(seed: int, index: int, duration_s: float) -> dict[str, Any]:
+def _recipe(seed: int, index: int, duration_s: float | None) -> dict[str, Any]:
     """What decides a song's bytes."""
-    words = np.random.SeedSequence([seed, index]).generate_state(2)
+    words = np.random.SeedSequence([seed, index]).generate_state(3)
     song_seed = int(words[0]) << 32 | int(words[1])
+    if duration_s is None:
+        shortest_s, longest_s = DURATIONS_S
+        duration_s = round(shortest_s + (longest_s - shortest_s) * int(words[2]) / 2**32, 2)
     return {"generator_version": GENERATOR_VERSION, "song_seed": song_seed, "duration_s": float(duration_s)}
 
 

@@ -1,166 +1,160 @@
-"""Styles as data: one bar of every part, a character per sixteenth note.
+"""What a style is: the vocabulary in which :mod:`samuel_train.synth.style_book` writes bars.
 
-Drum lines: ``X`` accent, ``x`` stroke, ``o`` ghost stroke, ``.`` rest; ``O`` in the hat line opens the hat.
-Bass lines: ``R`` root, ``5`` fifth, ``8`` octave, ``a`` a step below the next root; ``.`` holds, ``-`` rests.
-Comping lines: ``X`` accented chord, ``x`` chord, digits single voices from the lowest up; ``.`` and ``-`` as above.
+Every line is one bar, a character per sixteenth note.
+Drum lines: ``X`` accent, ``x`` stroke, ``o`` ghost stroke, ``.`` rest.
+Bass lines: ``R`` root, ``3`` third, ``5`` fifth, ``8`` octave, ``a`` a step below the next root; ``.`` holds, ``-``
+rests.
+Comping lines: ``X`` accented chord, ``x`` chord, ``u`` chord struck from above, digits single voices from the lowest
+up; ``.`` and ``-`` as above.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-
-class Comping(str, Enum):
-    """The chord instruments."""
-
-    ELECTRIC_PIANO = "electric-piano"
-    PIANO = "piano"
-    NYLON_GUITAR = "nylon-guitar"
-    STEEL_GUITAR = "steel-guitar"
-    DRIVEN_GUITAR = "driven-guitar"
-    ORGAN = "organ"
+from samuel_train.synth.meter import COMMON, Meter
 
 
-class Backbeat(str, Enum):
-    """What plays the snare line."""
+class Section(str, Enum):
+    """Parts of a song; the voice sings in verses, choruses and bridges."""
 
-    SNARE = "snare"
-    RIM = "rim"
-    RIM_IN_VERSES = "rim-in-verses"
-    """The snare waits for the choruses."""
+    INTRO = "intro"
+    VERSE = "verse"
+    CHORUS = "chorus"
+    BRIDGE = "bridge"
+    BREAK = "break"
+
+    @property
+    def sung(self) -> bool:
+        """Whether the voice sings here."""
+        return self in (Section.VERSE, Section.CHORUS, Section.BRIDGE)
 
 
-class Timekeeper(str, Enum):
-    """What plays the hat line."""
+class Voicing(str, Enum):
+    """How an instrument lays out a chord."""
 
-    HAT = "hat"
-    SHAKER = "shaker"
+    CLOSE = "close"
+    """Four voices around middle C, moving little from chord to chord."""
+    HANDS = "hands"
+    """The same above a root in the left hand."""
+    STRUMMED = "strummed"
+    """Five or six strings of a guitar."""
+    POWER = "power"
+    """Root, fifth and octave, low."""
+    HIGH = "high"
+    """Three voices an octave above the others, for pads and strings."""
+
+
+class Program(int, Enum):
+    """General MIDI programs that are used here, counted from 0."""
+
+    GRAND_PIANO = 0
+    BRIGHT_PIANO = 1
+    ELECTRIC_PIANO = 4
+    FM_PIANO = 5
+    MUSIC_BOX = 10
+    VIBRAPHONE = 11
+    DRAWBAR_ORGAN = 16
+    ROCK_ORGAN = 18
+    ACCORDION = 21
+    NYLON_GUITAR = 24
+    STEEL_GUITAR = 25
+    JAZZ_GUITAR = 26
+    CLEAN_GUITAR = 27
+    MUTED_GUITAR = 28
+    OVERDRIVEN_GUITAR = 29
+    DISTORTION_GUITAR = 30
+    UPRIGHT_BASS = 32
+    FINGERED_BASS = 33
+    PICKED_BASS = 34
+    SLAP_BASS = 36
+    SYNTH_BASS = 38
+    STRINGS = 48
+    SLOW_STRINGS = 49
+    BRASS = 61
+    SAW_LEAD = 81
+    WARM_PAD = 89
+    POLY_SYNTH = 90
+
+
+class Kit(int, Enum):
+    """Drum kits, as programs of the drum channel."""
+
+    STANDARD = 0
+    ROOM = 8
+    POWER = 16
+    ELECTRONIC = 24
+    ANALOGUE = 25
+    JAZZ = 32
+    BRUSH = 40
+
+
+class Drum(int, Enum):
+    """What can be struck, as General MIDI notes."""
+
+    KICK = 36
+    RIM = 37
+    SNARE = 38
+    CLAP = 39
+    CLOSED_HAT = 42
+    LOW_TOM = 45
+    PEDAL_HAT = 44
+    OPEN_HAT = 46
+    MIDDLE_TOM = 47
+    CRASH = 49
+    HIGH_TOM = 50
+    RIDE = 51
+    TAMBOURINE = 54
+    CONGA = 63
+    SHAKER = 82
+
+
+Groove = Mapping[Drum, str]
+"""Drum lines that belong together."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A chord instrument of a style."""
+
+    programs: tuple[Program, ...]
+    """A song picks one."""
+    lines: tuple[str, ...]
+    """A song picks one for verses and one for choruses."""
+    voicing: Voicing = Voicing.CLOSE
+    gain_db: float = 0.0
+    chance: float = 1.0
+    """How often a song of the style has it."""
+    sections: frozenset[Section] = frozenset(Section)
+    """Where it plays."""
+    strum_s: float = 0.004
+    """Time from one voice of a chord to the next."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """One recognisable way for a band to play; every line is 16 characters."""
+    """One recognisable way for a band to play."""
 
     name: str
     tempo_bpm: tuple[float, float]
     """Slowest and fastest tempo."""
-    sevenths: bool
-    """Whether chords carry their sevenths."""
-    swing: float
-    """Delay of every second sixteenth, as a fraction of a sixteenth."""
-    kick: tuple[str, ...]
-    """Alternatives; a song picks one. So it is with the lines below."""
-    snare: tuple[str, ...]
-    hat: tuple[str, ...]
+    grooves: tuple[Groove, ...]
+    """A song picks one."""
+    lift: Groove
+    """Lines that replace those of the groove in choruses."""
+    kits: tuple[Kit, ...]
     bass: tuple[str, ...]
-    comping: tuple[str, ...]
-    instruments: tuple[Comping, ...]
-    """Chord instruments a song picks from."""
-    backbeat: Backbeat = Backbeat.SNARE
-    timekeeper: Timekeeper = Timekeeper.HAT
-
-
-STYLES = (
-    Style(
-        name="ballad",
-        tempo_bpm=(70, 88),
-        sevenths=False,
-        swing=0.0,
-        kick=("X.......x.......", "X.........x....."),
-        snare=("....X.......X...",),
-        hat=("x...o...x...o...", "x.o.x.o.x.o.x.o."),
-        bass=("R...........5...", "R.......R.....a."),
-        comping=("0.1.2.3.2.1.2.3.", "X.......x......."),
-        instruments=(Comping.PIANO, Comping.ELECTRIC_PIANO, Comping.NYLON_GUITAR),
-        backbeat=Backbeat.RIM_IN_VERSES,
-    ),
-    Style(
-        name="pop",
-        tempo_bpm=(92, 128),
-        sevenths=False,
-        swing=0.0,
-        kick=("X.....x.X.......", "X.......X.x.....", "X...X...X...X..."),
-        snare=("....X.......X...",),
-        hat=("x.o.x.o.x.o.x.o.", "..x...x...x...x."),
-        bass=("R..R..R.R..R..R.", "R.R.R.R.R.R.R.R.", "R...R...R...5.a."),
-        comping=("X...x...x...x...", "X..x..x.x..x..x.", "x-x.x-x.x-x.x-x."),
-        instruments=(Comping.PIANO, Comping.ELECTRIC_PIANO, Comping.STEEL_GUITAR),
-    ),
-    Style(
-        name="bossa",
-        tempo_bpm=(104, 140),
-        sevenths=True,
-        swing=0.0,
-        kick=("x.....x.x.....x.",),
-        snare=("x.....x.....x...", "x.....x...x....."),
-        hat=("xoxoxoxoxoxoxoxo", "x.o.x.o.x.o.x.o."),
-        bass=("R.....5.5.....R.", "R.....R.5.....5."),
-        comping=("x...x...-.x...x.", "x.....x...x.x..."),
-        instruments=(Comping.NYLON_GUITAR, Comping.ELECTRIC_PIANO),
-        backbeat=Backbeat.RIM,
-        timekeeper=Timekeeper.SHAKER,
-    ),
-    Style(
-        name="rock",
-        tempo_bpm=(108, 150),
-        sevenths=False,
-        swing=0.0,
-        kick=("X.......X.x.....", "X.....x.X......."),
-        snare=("....X.......X...",),
-        hat=("X.x.X.x.X.x.X.x.", "X...X...X...X..."),
-        bass=("R.R.R.R.R.R.R.R.", "R.R.R.R.R.R.5.a."),
-        comping=("X.x.x.x.X.x.x.x.", "X.....x.x......."),
-        instruments=(Comping.DRIVEN_GUITAR, Comping.STEEL_GUITAR, Comping.ORGAN),
-    ),
-    Style(
-        name="funk",
-        tempo_bpm=(92, 114),
-        sevenths=True,
-        swing=0.12,
-        kick=("X..x..x...x.....", "X.x....x..x....."),
-        snare=("....X..o.o..X...", "....X.......X..o"),
-        hat=("XoxoXoxoXoxoXoxo", "XoxoXoxoXoxoXoO."),
-        bass=("R--R-.8-R-.5-R.-", "R-R-..8-.R-.5-a-"),
-        comping=("x-..x-.x-..x-...", "..x-..x-..xx-.x-"),
-        instruments=(Comping.ELECTRIC_PIANO, Comping.STEEL_GUITAR, Comping.ORGAN),
-    ),
-    Style(
-        name="reggae",
-        tempo_bpm=(72, 92),
-        sevenths=False,
-        swing=0.1,
-        kick=("........X.......", "X.......X......."),
-        snare=("........X.......",),
-        hat=("x.o.x.o.x.o.x.o.", "x.oox.oox.oox.oo"),
-        bass=("R...R.5.-.8.5...", "R.....R.5...R.a."),
-        comping=("....X-......X-..", "..x-..x-..x-..x-"),
-        instruments=(Comping.ORGAN, Comping.STEEL_GUITAR, Comping.ELECTRIC_PIANO),
-        backbeat=Backbeat.RIM_IN_VERSES,
-    ),
-    Style(
-        name="folk",
-        tempo_bpm=(84, 120),
-        sevenths=False,
-        swing=0.0,
-        kick=("X.......X.......",),
-        snare=("....o.......o...",),
-        hat=("..x...x...x...x.", "x.o.x.o.x.o.x.o."),
-        bass=("R.......5.......", "R.......5.....a."),
-        comping=("0.2.1.3.0.2.1.3.", "X...x.x...x.x.x."),
-        instruments=(Comping.STEEL_GUITAR, Comping.NYLON_GUITAR),
-        timekeeper=Timekeeper.SHAKER,
-    ),
-    Style(
-        name="dance",
-        tempo_bpm=(112, 130),
-        sevenths=False,
-        swing=0.0,
-        kick=("X...X...X...X...",),
-        snare=("....X.......X...",),
-        hat=("..O...O...O...O.", "o.X.o.X.o.X.o.X."),
-        bass=("-.R.-.R.-.R.-.R.", "R-8-R-8-R-8-R-8-"),
-        comping=("x..x..x...x..x..", "X..-..X..-..X.-."),
-        instruments=(Comping.PIANO, Comping.ORGAN, Comping.ELECTRIC_PIANO),
-    ),
-)
+    basses: tuple[Program, ...]
+    layers: tuple[Layer, ...]
+    meter: Meter = COMMON
+    sevenths: bool = False
+    """Whether chords carry their sevenths."""
+    jazz: bool = False
+    """Whether harmony moves in fifths."""
+    swing: float = 0.0
+    """Delay of the middle of a beat, in beats."""
+    room: float = 0.4
+    """How much reverberation, 0 .. 1."""
+    drum_gain_db: float = 0.0

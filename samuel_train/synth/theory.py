@@ -1,4 +1,4 @@
-"""Keys, chords and four-bar progressions: the harmony that voice and band share."""
+"""Keys, chords and Roman numerals: the harmony that voice and band share."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ _SHARP_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _FLAT_NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 _FLAT_MAJOR_TONICS = frozenset({1, 3, 5, 8, 10})  # Db Eb F Ab Bb, and the minors relative to them
 _NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII")
-
-LEADING_TONE = 11
-"""Semitones from the tonic to the raised seventh, which a major dominant brings into a minor key."""
 
 
 class Mode(str, Enum):
@@ -32,6 +29,9 @@ class Quality(str, Enum):
     DOMINANT = "7"
     MAJOR_SEVENTH = "maj7"
     MINOR_SEVENTH = "m7"
+    DIMINISHED = "dim"
+    HALF_DIMINISHED = "m7b5"
+    SUSPENDED = "sus4"
 
 
 _INTERVALS = {
@@ -40,33 +40,10 @@ _INTERVALS = {
     Quality.DOMINANT: (0, 4, 7, 10),
     Quality.MAJOR_SEVENTH: (0, 4, 7, 11),
     Quality.MINOR_SEVENTH: (0, 3, 7, 10),
+    Quality.DIMINISHED: (0, 3, 6),
+    Quality.HALF_DIMINISHED: (0, 3, 6, 10),
+    Quality.SUSPENDED: (0, 5, 7),
 }
-
-PROGRESSIONS = {
-    Mode.MAJOR: (
-        "I V vi IV",
-        "vi IV I V",
-        "I vi IV V",
-        "I iii IV V",
-        "I IV vi V",
-        "I IV ii V",
-        "IV V iii vi",
-        "ii V I vi",
-        "I V IV IV",
-        "I ii IV I",
-    ),
-    Mode.MINOR: (
-        "i VI III VII",
-        "i VII VI V",
-        "i iv VII III",
-        "i VI iv V",
-        "i III VII iv",
-        "i iv i V",
-        "VI VII i i",
-        "i v VI VII",
-    ),
-}
-"""Common functional four-bar progressions, one chord a bar; capitals are major, small letters minor."""
 
 
 @dataclass(frozen=True)
@@ -126,29 +103,40 @@ class Chord:
 
 
 def chord_of(numeral: str, key: Key, sevenths: bool) -> Chord:
-    """The chord a Roman numeral stands for in a key, with its diatonic seventh if asked.
+    """The chord a Roman numeral stands for in a key, with its seventh if asked.
+
+    Capitals are major, small letters minor, ``o`` diminished, ``b`` in front a semitone lower. ``V/ii`` is the
+    secondary dominant of ii: a major chord a fifth above it, always with its minor seventh.
 
     Raises:
-        ValueError: for a numeral outside I .. VII.
+        ValueError: for anything else.
     """
-    degree = _NUMERALS.index(numeral.upper())
-    minor = numeral.islower()
+    if "/" in numeral:
+        dominant, target = numeral.split("/")
+        if dominant != "V":
+            raise ValueError(f"{numeral!r}: only V can be borrowed from another degree")
+        return Chord((chord_of(target, key, sevenths=False).root + 7) % 12, Quality.DOMINANT)
+    flat, letters = numeral.startswith("b"), numeral.removeprefix("b").removesuffix("o")
+    degree = _NUMERALS.index(letters.upper())
+    root = (key.scale[degree] - flat) % 12
+    if numeral.endswith("o"):
+        return Chord(root, Quality.HALF_DIMINISHED if sevenths else Quality.DIMINISHED)
+    minor = letters.islower()
     if not sevenths:
-        quality = Quality.MINOR if minor else Quality.MAJOR
-    elif minor:
-        quality = Quality.MINOR_SEVENTH
-    elif numeral == "V" or (numeral == "VII" and key.mode is Mode.MINOR):
-        quality = Quality.DOMINANT
-    else:
-        quality = Quality.MAJOR_SEVENTH
-    return Chord(key.scale[degree], quality)
+        return Chord(root, Quality.MINOR if minor else Quality.MAJOR)
+    if minor:
+        return Chord(root, Quality.MINOR_SEVENTH)
+    dominant_degree = letters == "V" or (letters == "VII" and (key.mode is Mode.MINOR or flat))
+    return Chord(root, Quality.DOMINANT if dominant_degree else Quality.MAJOR_SEVENTH)
 
 
 def melody_scale(key: Key, chord: Chord) -> frozenset[int]:
     """Pitch classes a melody may use over a chord: the key's scale, bent to the chord where they differ."""
-    leading = (key.tonic + LEADING_TONE) % 12
     scale = set(key.scale)
-    if leading in chord.pitch_classes and leading not in scale:
-        scale.remove((leading - 1) % 12)
-        scale.add(leading)
+    for tone in chord.pitch_classes:
+        if tone in scale:
+            continue
+        scale.add(tone)  # and the natural neighbour that it replaces goes: F# for F over D7 in C
+        near = [n for n in ((tone - 1) % 12, (tone + 1) % 12) if n in scale and n not in chord.pitch_classes]
+        scale -= set(near[:1])
     return frozenset(scale)

@@ -11,7 +11,7 @@ from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.drift import MEASURES, Drift, measured, settled
 from samuel_train.evaluate.features import Features
 from samuel_train.evaluate.scores import Scores, Truth
-from samuel_train.synth.song import SongFacts
+from samuel_train.synth.facts import SongFacts
 from tests.samuel_train.evaluate import signals, toy
 
 _SPANS = ((0.0, 40.0), (40.0, 80.0), (80.0, 120.0))  # centres at 1/3, 1 and 5/3 minutes

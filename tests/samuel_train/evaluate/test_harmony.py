@@ -78,6 +78,6 @@ def test_a_chord_lasts_until_the_next_and_nothing_sounds_before_the_first() -> N
 
 
 def test_spans_are_half_bars_within_the_song_or_seconds() -> None:
-    beats_s = 0.3 + 0.5 * np.arange(9)
-    np.testing.assert_allclose(spans(4.0, beats_s), [0.3, 1.3, 2.3, 3.3])
+    half_bars_s = 0.3 + np.arange(5)
+    np.testing.assert_allclose(spans(4.0, half_bars_s), [0.3, 1.3, 2.3, 3.3])
     np.testing.assert_allclose(spans(3.5, None), [0, 1, 2, 3])

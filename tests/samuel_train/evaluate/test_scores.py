@@ -9,7 +9,7 @@ import pytest
 
 from samuel_train.evaluate.features import Features
 from samuel_train.evaluate.scores import METRICS, Scores, Truth
-from samuel_train.synth.song import SongFacts
+from samuel_train.synth.facts import SongFacts
 from tests.samuel_train.evaluate import signals, toy
 
 _BAND = toy.band()

@@ -1,0 +1,110 @@
+"""The performance of a melody: human timing, a curve of F0 on the notes, vowels laid out along them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from samuel_train.synth.dsp import midi_to_hz
+from samuel_train.synth.phrasing import Performed, control_times_s, fundamental_hz, loudness_curve
+from samuel_train.synth.singer import Take, draw_singer
+from samuel_train.synth.song import Composition, compose
+from samuel_train.synth.syllables import Syllable, split
+from samuel_train.synth.vocoder import lay_out
+
+SEEDS = range(10)
+
+
+@pytest.fixture(params=SEEDS)
+def composition(request: pytest.FixtureRequest) -> Composition:
+    return compose(request.param, 30.0)
+
+
+def test_notes_begin_near_the_grid_but_not_on_it(composition: Composition) -> None:
+    written = np.array([start_s for start_s, _, _ in composition.facts.melody])
+    deviations = [np.min(np.abs(written - note.onset_s)) for note in composition.notes]
+    assert 0.002 < np.median(deviations) < 0.03
+    assert max(deviations) < 0.07
+
+
+def test_fundamental_stays_on_the_notes(composition: Composition) -> None:
+    notes = composition.notes
+    times_s = control_times_s(notes, 30.0)
+    f0_hz = fundamental_hz(np.random.default_rng(0), notes, composition.singer, times_s)
+    cents = []
+    for note in notes:
+        inside = (times_s > note.onset_s + 0.1) & (times_s < note.end_s - 0.03)
+        cents.append(1200 * np.log2(f0_hz[inside] / midi_to_hz(note.midi)))
+    assert np.median(np.abs(np.concatenate(cents))) < 15
+    assert np.abs(np.diff(np.log2(f0_hz))).max() < 0.25  # glides, not jumps, even from octave to octave
+
+
+def test_voice_falls_silent_between_phrases(composition: Composition) -> None:
+    times_s = control_times_s(composition.notes, 30.0)
+    loudness = loudness_curve(composition.notes, times_s)
+    assert loudness.max() <= 1
+    gaps = [
+        (before.end_s, after.onset_s)
+        for before, after in zip(composition.notes, composition.notes[1:], strict=False)
+        if after.onset_s - before.end_s > 0.2
+    ]
+    assert gaps
+    for start_s, stop_s in gaps:
+        assert loudness[np.searchsorted(times_s, (start_s + stop_s) / 2)] == 0
+
+
+def test_singers_differ() -> None:
+    singers = [draw_singer(np.random.default_rng(seed)) for seed in range(200)]
+    assert {singer.take for singer in singers} == set(Take)
+    assert len({singer.speaker for singer in singers}) >= 10
+    assert 60 < sum(singer.speaker.female for singer in singers) < 140
+
+
+def test_syllables_of_a_word() -> None:
+    phonemes = [(0.0, "s"), (0.1, "I"), (0.3, "l"), (0.35, "v"), (0.4, "3"), (0.6, "_:")]
+    assert split(phonemes, 0.7) == (Syllable(0.0, 0.1, 0.3, 0.3), Syllable(0.3, 0.4, 0.6, 0.6))
+
+
+def test_word_end_closes_the_last_syllable_and_a_hum_has_no_vowel() -> None:
+    (syllable,) = split([(0.0, "t"), (0.1, "aI"), (0.4, "m")], 0.5)
+    assert syllable == Syllable(0.0, 0.1, 0.4, 0.5)
+    (hum,) = split([(0.0, "m"), (0.3, "_")], 0.5)
+    assert hum == Syllable(0.0, 0.0, 0.3, 0.3, hummed=True)
+    assert split([], 0.5) == split([(0.0, "_:")], 0.5) == ()
+
+
+def note(onset_s: float, end_s: float, carries_on: bool = False) -> Performed:
+    return Performed(onset_s, end_s, 60, 1.0, False, False, carries_on)
+
+
+def test_vowels_fall_on_the_beat_and_last_as_long_as_the_note() -> None:
+    syllable = Syllable(1.0, 1.1, 1.3, 1.4)
+    times_s = np.arange(-100, 800) * 0.005
+    layout = lay_out([note(1.0, 3.0)], [syllable], times_s)
+    sounding_s = times_s[~np.isnan(layout.source)]
+    held_s = times_s[layout.held]
+    assert sounding_s[0] == pytest.approx(0.9, abs=0.01)
+    assert sounding_s[-1] == pytest.approx(3.0, abs=0.01)
+    assert held_s[0] == pytest.approx(1.0, abs=0.006)
+    assert held_s[-1] == pytest.approx(2.9, abs=0.01)
+    frames = layout.source[layout.held]
+    assert frames.min() >= 1.1 / 0.005 - 1e-6
+    assert frames.max() <= 1.3 / 0.005 + 1e-6
+    assert np.abs(np.diff(frames)).max() < 4  # it moves through the vowel without jumps
+
+
+def test_consonants_of_the_next_syllable_come_before_its_beat() -> None:
+    syllable = Syllable(1.0, 1.1, 1.3, 1.3)
+    times_s = np.arange(0, 800) * 0.005
+    layout = lay_out([note(1.0, 2.0), note(2.0, 3.0)], [syllable, syllable], times_s)
+    consonant_s = times_s[(layout.syllable == 1) & ~layout.held]
+    assert consonant_s[0] == pytest.approx(1.9, abs=0.01)
+    assert consonant_s[-1] < 2.0
+
+
+def test_carried_syllable_does_not_start_again() -> None:
+    syllable = Syllable(1.0, 1.1, 1.3, 1.4)
+    times_s = np.arange(0, 800) * 0.005
+    layout = lay_out([note(1.0, 2.0), note(2.0, 3.0, carries_on=True)], [syllable, syllable], times_s)
+    between = (times_s > 1.05) & (times_s < 2.8)
+    assert layout.held[between].all()

@@ -1,0 +1,85 @@
+"""Keys, chords and Roman numerals."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from samuel_train.synth.progressions import JAZZ_PROGRESSIONS, PROGRESSIONS
+from samuel_train.synth.theory import Chord, Key, Mode, Quality, chord_of, melody_scale
+
+keys = st.builds(Key, st.integers(0, 11), st.sampled_from(Mode))
+chords = st.builds(Chord, st.integers(0, 11), st.sampled_from(Quality))
+ALL = [
+    (mode, progression)
+    for book in (PROGRESSIONS, JAZZ_PROGRESSIONS)
+    for mode, progressions in book.items()
+    for progression in progressions
+]
+
+
+@given(chords, keys)
+def test_chord_names_read_back(chord: Chord, key: Key) -> None:
+    assert Chord.from_name(chord.name(key)) == chord
+
+
+@pytest.mark.parametrize("name", ["", "H", "Cmaj", "c", "C##"])
+def test_unknown_chord_names_are_refused(name: str) -> None:
+    with pytest.raises(ValueError):
+        Chord.from_name(name)
+
+
+def test_known_chords_have_their_tones() -> None:
+    assert set(Chord.from_name("Am").pitch_classes) == {9, 0, 4}
+    assert set(Chord.from_name("Bb7").pitch_classes) == {10, 2, 5, 8}
+    assert set(Chord.from_name("Bm7b5").pitch_classes) == {11, 2, 5, 9}
+    assert Key(10, Mode.MAJOR).tonic_name == "Bb"
+    assert Key(7, Mode.MINOR).spell(10) == "Bb"
+    assert Key(6, Mode.MINOR).tonic_name == "F#"
+
+
+@pytest.mark.parametrize(
+    ("numeral", "mode", "sevenths", "name"),
+    [
+        ("ii", Mode.MAJOR, True, "Dm7"),
+        ("V", Mode.MAJOR, True, "G7"),
+        ("V", Mode.MINOR, False, "G"),
+        ("IV", Mode.MAJOR, True, "Fmaj7"),
+        ("V/ii", Mode.MAJOR, False, "A7"),
+        ("V/V", Mode.MAJOR, False, "D7"),
+        ("bVII", Mode.MAJOR, False, "A#"),
+        ("iio", Mode.MINOR, True, "Dm7b5"),
+        ("iio", Mode.MINOR, False, "Ddim"),
+        ("VII", Mode.MINOR, True, "Bb7"),
+    ],
+)
+def test_numerals_in_c(numeral: str, mode: Mode, sevenths: bool, name: str) -> None:
+    key = Key(0, mode)
+    assert chord_of(numeral, key, sevenths).name(key) == name
+
+
+@pytest.mark.parametrize("numeral", ["", "VIII", "X", "IV/V", "V/"])
+def test_unknown_numerals_are_refused(numeral: str) -> None:
+    with pytest.raises(ValueError):
+        chord_of(numeral, Key(0, Mode.MAJOR), sevenths=False)
+
+
+@pytest.mark.parametrize(("mode", "progression"), ALL)
+@pytest.mark.parametrize("sevenths", [False, True])
+def test_progressions_are_four_bars_near_their_key(mode: Mode, progression: str, sevenths: bool) -> None:
+    key = Key(0, mode)
+    bars = progression.split()
+    assert len(bars) == 4
+    for numeral in chain.from_iterable(bar.split(":") for bar in bars):
+        chord = chord_of(numeral, key, sevenths)
+        scale = melody_scale(key, chord)
+        assert set(chord.pitch_classes) <= scale
+        assert len(set(key.scale) & scale) >= 5
+        assert len(set(chord.pitch_classes) - set(key.scale)) <= 2
+
+
+def test_melody_bends_to_a_secondary_dominant() -> None:
+    assert melody_scale(Key(0, Mode.MAJOR), Chord.from_name("D7")) == {0, 2, 4, 6, 7, 9, 11}
