@@ -76,9 +76,8 @@ def _play_bar(plan: Plan, drummer: Drummer, index: int, before: Bar, following: 
         for step, mark in enumerate(line):
             if mark == "." or (fills and step >= fill_from and drum is not Drum.KICK):
                 continue
-            yield Hit(
-                plan.step_s(index, step), _STROKE_S, drum.value, _LOUDNESS[mark] * STROKE.get(drum, 1.0) * loudness
-            )
+            struck = _LOUDNESS[mark] * STROKE.get(drum, 1.0) * loudness
+            yield Hit(plan.step_s(index, step), _STROKE_S, drum.value, struck)
     if fills:
         for order, drum in enumerate(drummer.fill):
             step = fill_from + order

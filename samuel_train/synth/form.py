@@ -14,7 +14,7 @@ from samuel_train.synth.styles import Section, Style
 from samuel_train.synth.theory import Chord, Key, Mode, chord_of
 
 BARS_PER_PROGRESSION = 4
-LEAST_SUNG = 0.4
+LEAST_SUNG = 0.55
 """Share of an excerpt that lies in sung sections, if the song has such a place."""
 _TRIES = 24
 _MAJOR_SHARE = 0.55

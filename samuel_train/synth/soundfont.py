@@ -30,7 +30,13 @@ def play_midi(path: Path, raw: Path) -> np.ndarray:
     options = [text for name, value in settings.items() for text in ("-o", f"{name}={value}")]
     command = ["fluidsynth", "-n", "-i", "-q", "-f", "/dev/null", "-r", str(SAMPLE_RATE_HZ), "-g", "0.5", *options]
     command += ["-T", "raw", "-O", "float", "-E", "little", "-F", str(raw), str(SOUND_FONT), str(path)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_RUN_S, check=False)
+    try:
+        # In a session of its own, so that Ctrl-C in a terminal leaves the song at hand whole.
+        result = subprocess.run(
+            command, capture_output=True, errors="replace", timeout=_LONGEST_RUN_S, check=False, start_new_session=True
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"fluidsynth hangs; run: {' '.join(command)}") from error
     if result.returncode or not raw.is_file():
         raise UserError(f"fluidsynth failed with {result.returncode}: {result.stderr[-300:]}")
     return np.fromfile(raw, dtype="<f4").reshape(-1, 2)

@@ -68,7 +68,9 @@ def speak(voice: str, texts: Sequence[str]) -> tuple[list[Utterance], int]:
     command = [sys.executable, "-m", "samuel_train.synth.speech", voice]
     try:
         told = json.dumps(list(texts)).encode()
-        result = subprocess.run(command, input=told, capture_output=True, timeout=_LONGEST_RUN_S, check=False)
+        result = subprocess.run(
+            command, input=told, capture_output=True, timeout=_LONGEST_RUN_S, check=False, start_new_session=True
+        )
     except subprocess.TimeoutExpired as error:
         raise UserError(f"espeak-ng hangs in voice {voice!r}; run: apt-get install --reinstall espeak-ng") from error
     if result.returncode:

@@ -133,6 +133,28 @@ def test_band_plays_the_chords_of_the_facts(index: int) -> None:
     assert scores[0] > 1.2 * np.sort(scores)[-2]
 
 
+@pytest.mark.parametrize("stem", ["accompaniment", "vocals"])
+def test_more_begins_on_the_beats_than_between(stem: str) -> None:
+    ratios = []
+    for index in SEEDS:
+        song = song_of(index)
+        frames = np.lib.stride_tricks.sliding_window_view(getattr(song, stem).mean(axis=1), 1024)[::512]
+        spectra = np.log1p(1000 * np.abs(np.fft.rfft(frames * np.hanning(1024))))
+        rise = np.maximum(np.diff(spectra, axis=0), 0).mean(axis=1)
+        times_s = (np.arange(len(rise)) * 512 + 1024) / SAMPLE_RATE_HZ
+        beats_s = np.array(song.facts.beats_s[1:-1])
+
+        def strength(
+            offset: float, rise: np.ndarray = rise, times_s: np.ndarray = times_s, beats_s: np.ndarray = beats_s
+        ) -> float:
+            places_s = beats_s + offset * (beats_s[1] - beats_s[0])
+            return float(np.mean([rise[np.abs(times_s - place_s) < 0.04].max() for place_s in places_s]))
+
+        ratios.append(strength(0.0) / strength(0.25))
+    assert min(ratios) > 1.0
+    assert np.median(ratios) > 1.2
+
+
 def test_voice_reaches_16_khz_and_falls_as_voices_do() -> None:
     voice = song_of(0).vocals.mean(axis=1)
     power = np.abs(np.fft.rfft(voice)) ** 2

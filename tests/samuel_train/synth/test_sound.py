@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samuel_train.synth.dsp import SAMPLE_RATE_HZ, convolve, from_db, rms, smooth
+from samuel_train.synth.dsp import SAMPLE_RATE_HZ, convolve, from_db, midi_to_hz, rms, smooth
 from samuel_train.synth.envelopes import (
     APERIODICITY_HZ,
     ENVELOPE_HZ,
@@ -33,6 +33,11 @@ def test_convolution_in_blocks_equals_convolution(samples: int) -> None:
 def test_smoothing_keeps_length_and_constants(width: int, points: int) -> None:
     assert np.allclose(smooth(np.full(points, 3.5), width), 3.5)
     assert smooth(np.ones((points, 2)), width).shape == (points, 2)
+
+
+def test_concert_pitch() -> None:
+    assert midi_to_hz(69) == 440
+    assert midi_to_hz(60.0) == pytest.approx(261.626, abs=0.001)
 
 
 def test_interpolation_is_numpys() -> None:
