@@ -18,6 +18,7 @@ from samuel_train.evaluate.excerpt import loudest_start
 from samuel_train.evaluate.harmony import pooled, spans
 from samuel_train.evaluate.rendering import as_band, encode_voice, render
 from samuel_train.evaluate.transposition import Followed, Shift, Transposition
+from samuel_train.stems import VOCALS
 
 _LEAST_S = 2.0
 
@@ -31,8 +32,9 @@ class Plan:
     semitones: tuple[int, ...]
     """How far each is moved."""
     seeds: int
-    """Bands per shift; their chroma is averaged, so that what the noise alone draws, which is the same for every shift
-    and speaks for no turn at all, weighs less."""
+    """Bands per shift; their chroma is averaged, so that what the noise alone draws, the same for every shift, weighs
+    less. On two procedural voices the packaged bundle got 2.0 of 6 right with one seed, 3.3 with four, 3.5 with eight:
+    compare numbers of as many seeds only."""
 
     @classmethod
     def of(cls, voices: Sequence[Path], semitones: Sequence[int], seeds: int) -> Plan:
@@ -118,7 +120,7 @@ def _asked(
     )
     for case in cases:
         bands = [band(one, case) for one in latents]
-        yield Transposition(file.path.name, case, plan.seeds, _followed("band", shifts, bands), controls)
+        yield Transposition(_name(file.path), case, plan.seeds, _followed("band", shifts, bands), controls)
 
 
 def _followed(name: str, shifts: Sequence[int], chromas: Sequence[np.ndarray]) -> Followed:
@@ -130,6 +132,11 @@ def _levelled(chroma: np.ndarray) -> np.ndarray:
     """Chroma whose sum is one, so that every seed's band counts alike; silence stays zero."""
     total = chroma.sum()
     return chroma / total if total > 0 else chroma
+
+
+def _name(path: Path) -> str:
+    """The file's name, and the song's where it is a stem, which all have the same."""
+    return f"{path.parent.name}/{path.name}" if path.stem.lower() == VOCALS else path.name
 
 
 def _read(samuel: Samuel, file: AudioFile) -> np.ndarray:

@@ -31,11 +31,15 @@ def transposition_table(results: Sequence[Transposition]) -> str:
 
 def transposition_legend() -> str:
     """What the transposition tables mean."""
-    return (
-        "The voice moved by so many semitones; below, how far the band of the same seeds moved, by chroma per second "
-        "(and of the\nwhole): * is right. A band that hears nothing of the voice gets 0 of 6 if it stays where it is, "
-        "0.5 of 6 if it moves at\nrandom. margin: correlation at the right turn less the mean of the wrong ones. "
-        "shuffled: how many would be right had each\nband been given another shift."
+    return "\n".join(
+        (
+            "The voice moved by so many semitones; then how far the band of the same seeds moved, by chroma per second",
+            "(and of the whole): * is right. A band that hears nothing of the voice gets 0 of 6 if it stays as it is,",
+            "0.5 of 6 if it moves at random. Where the voice through the codec gets few right, the codec keeps too",
+            "little of the pitch for a band to follow. margin: correlation at the right turn less the mean of the",
+            "wrong ones; it grows with the seeds. shuffled: how many would be right had each band been given another",
+            "shift.",
+        )
     )
 
 

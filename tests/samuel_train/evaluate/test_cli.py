@@ -61,13 +61,13 @@ def test_moved_voices_long_songs_and_a_page_are_made_on_request(bundle: Path, st
     assert result.exit_code == 0, result.output
     written = json.loads((tmp_path / "r.json").read_text())
     (moved,) = written["transposition"]
-    assert moved["voice"] == "vocals.wav" and [s["semitones"] for s in moved["band"]["spans"]["shifts"]] == [-5, 2]
+    assert moved["voice"] == "a/vocals.wav" and [s["semitones"] for s in moved["band"]["spans"]["shifts"]] == [-5, 2]
     assert moved["controls"]["voice"]["spans"]["right"] == 2
     truth, band = written["windows"]
     assert truth["case"] is None and band["case"]["steps"] == 1 and band["songs"] == ["a"]
     assert "skipped b: shorter than 1.2 min" in result.stderr
     page = (tmp_path / "r.html").read_text()
-    assert page.count("<audio") == 10 and "vocals.wav, unipc" in page
+    assert page.count("<audio") == 10 and "a/vocals.wav, unipc" in page
     assert result.stdout.rstrip().endswith("MB)") and "key from, 1.2 min" in result.stdout
 
 

@@ -39,8 +39,8 @@ def test_all_parts_of_a_song_are_kept_and_one_case_alone() -> None:
         (Kind.VOICE, None, _tone(60, 3)),
         (Kind.TRUTH, None, _tone(64, 3)),
         (Kind.CODEC, None, _tone(67, 3)),
-        (Kind.CASE, _OTHER, signals.silence(3)),
         (Kind.CASE, _CASE, _tone(66, 3, amplitude=0.2)),
+        (Kind.CASE, _OTHER, signals.silence(3)),
     ):
         clips(Heard(kind, case, 0, samples))
     (parts,) = clips.songs

@@ -92,5 +92,5 @@ def test_the_numbers_beside_a_song_are_its_own_under_the_case_that_plays(tmp_pat
 
 def test_everything_that_was_measured_is_said(tmp_path: Path) -> None:
     read = _page(tmp_path / "page.html", Case(Sampler.DDIM, 2.0, 8, 7))
-    for said in ("true band through the codec", "semitones; below", "key from, 2 min", "2 of 2 songs"):
+    for said in ("true band through the codec", "semitones; then", "key from, 2 min", "2 of 2 songs"):
         assert said in read.text
