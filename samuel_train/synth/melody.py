@@ -72,7 +72,7 @@ def write_melody(rng: np.random.Generator, plan: Plan, lowest: int, highest: int
     A section's rhythm is drawn once and comes back; its pitches come in two versions that take turns.
     """
     eighth_s = plan.beat_s * 2 / plan.meter.steps_per_beat
-    manner = "calm" if eighth_s < 0.25 or rng.random() < 0.3 else "moving"
+    manner = "calm" if eighth_s < 0.2 or rng.random() < 0.2 else "moving"
     rhythms = {section: _draw_rhythm(rng, plan.meter, manner) for section in Section if section.sung}
     versions: dict[tuple[Section, int], list[SungNote]] = {}
     melody: list[SungNote] = []
