@@ -122,14 +122,20 @@ def chosen_ways(
     if remembered in asked:
         asked.remove(remembered)
         asked.insert(0, remembered)
-    missing_of = {way: why_missing(way, manifest) for way in asked}
-    if found := [way for way in asked if not missing_of[way]]:
+    found, reasons = [], []
+    for way in asked:
+        if missing := why_missing(way, manifest):
+            reasons.append(f"{way}: {missing}")
+            continue
+        found.append(way)
+        if way.provider is Provider.CPU:  # nothing is tried after it, and to look at the others takes importing them
+            break
+    if found:
         return found
     wanted = "" if precision is None else f"--precision {precision.value}: "
     if not asked:
         own = manifest.precision.value
         raise UserError(f"{wanted}the bundle computes in {own}; use --precision {own}, or export another")
-    reasons = [f"{way}: {missing}" for way, missing in missing_of.items()]
     raise UserError(f"{wanted}nothing here can run the bundle; {'; '.join(reasons[:2])}")
 
 
