@@ -18,6 +18,7 @@ from samuel_runtime.diffusion import Schedule, x0_from_output
 from samuel_train.attention import GlobalAttention, LocalAttention
 from samuel_train.config import Alignment
 from samuel_train.embedding import frequencies
+from samuel_train.lean import exchanged
 from samuel_train.model import Denoiser
 
 
@@ -62,17 +63,9 @@ def published(model: Denoiser) -> Denoiser:
     """A copy of the model, in evaluation mode, that computes its attentions as the published code does."""
     changed = copy.deepcopy(model).eval()
     for align in (changed.align, changed.unet.mid_attn.attn):
-        _exchange(align, "local", PublishedLocalAttention)
-        _exchange(align, "global_", PublishedGlobalAttention)
+        align.local = exchanged(align.local, PublishedLocalAttention)
+        align.global_ = exchanged(align.global_, PublishedGlobalAttention)
     return changed
-
-
-def _exchange(align: nn.Module, name: str, kind: type[nn.Module]) -> None:
-    """The same weights and attributes, another forward."""
-    old = getattr(align, name)
-    new = kind.__new__(kind)
-    new.__dict__.update(old.__dict__)
-    setattr(align, name, new)
 
 
 @torch.no_grad()

@@ -37,14 +37,17 @@ class Encoded(NamedTuple):
 
 
 @torch.inference_mode()
-def encode_song(song: Song, codec: Codec, context_frames: int) -> Encoded:
+def encode_song(song: Song, codec: Codec, context_frames: int, semitones: int = 0) -> Encoded:
     """Encode vocals and accompaniment; every frame equals that of the whole song encoded in one piece.
+
+    ``semitones`` plays the song faster or slower, as tape is: pitch and tempo move together, by 2^(semitones / 12).
 
     Raises:
         UserError: if the song cannot be used.
     """
     facts = codec.facts
-    samples, blocks = read_song(song, facts.sample_rate_hz, facts.channels)
+    # What is resampled to a lower rate, and then taken for the codec's, is played faster.
+    samples, blocks = read_song(song, round(facts.sample_rate_hz / 2 ** (semitones / 12)), facts.channels)
     valid = valid_frames(samples, facts.hop_samples)
     frames = len(valid) * ENTRY_FRAMES
     hop, reader = facts.hop_samples, SlidingReader(blocks, (2, facts.channels))

@@ -25,6 +25,7 @@ from samuel_train.checkpoint import Checkpoint, save_checkpoint
 from samuel_train.data import Latents, Split, latent_statistics, read_latents, split_songs
 from samuel_train.devices import choose_device
 from samuel_train.ema import Ema
+from samuel_train.lean import lean
 from samuel_train.metrics import append_metrics, rewind_metrics
 from samuel_train.model import Denoiser
 from samuel_train.objective import Objective
@@ -101,7 +102,7 @@ class _Run:
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.network = Denoiser(config.model)
+            self.network = lean(Denoiser(config.model))
         self.network.to(accelerator.device)
         self.ema = Ema(self.network, config.ema_decay)
         optimizer = torch.optim.AdamW(

@@ -1,15 +1,16 @@
 """Stems to latents in the published format, song by song, so that a run can be killed and continued.
 
 OUT/latent_vocal.npy, OUT/latent_accomp.npy   (entries, 64, 1024) float32
-OUT/latents.json                              entry -> song, start frame, valid frames; the codec
+OUT/latents.json                              entry -> song, semitones, start frame, valid frames; the codec
 OUT/skipped.json                              songs left out, with the reason
-OUT/.parts/                                   one file per encoded song, reused by the next run
+OUT/.parts/                                   one file per encoded song and speed, reused by the next run
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from samuel_train.encode import ENTRY_FRAMES, Encoded, encode_song
 from samuel_train.stems import Skipped, Song, find_songs
 
 SKIPPED_FILE = "skipped.json"
+MOST_SEMITONES = 12
 _PARTS = ".parts"
 _VERSION = 1
 
@@ -44,15 +46,31 @@ class Prepared:
     """Songs left out."""
 
 
-def prepare(stems: Path, out: Path, codec: Codec, codec_location: str) -> Prepared:
+@dataclass(frozen=True)
+class _Part:
+    """A song at one speed, encoded."""
+
+    song: Song
+    semitones: int
+    path: Path
+
+
+def prepare(stems: Path, out: Path, codec: Codec, codec_location: str, varispeed: Sequence[int] = ()) -> Prepared:
     """Encode every song below ``stems`` and write the latents to ``out``.
+
+    Each song is encoded once more for each of the ``varispeed`` semitones, played faster or slower by as much: other
+    keys and tempos, at no more than the time of encoding. All are entries of the same song, so that none is trained
+    on while another is held out.
 
     Songs that an earlier run encoded with the same codec from the same files are taken from there.
     ``codec_location`` is recorded, so that a checkpoint can say which codec it belongs to.
 
     Raises:
-        UserError: if there is no usable song, or ``out`` cannot be written.
+        UserError: if there is no usable song, a speed is out of range, or ``out`` cannot be written.
     """
+    speeds = list(dict.fromkeys((0, *varispeed)))
+    if max(map(abs, speeds)) > MOST_SEMITONES:
+        raise UserError(f"varispeed can be at most {MOST_SEMITONES} semitones up or down, not {max(speeds, key=abs)}")
     songs, skipped = find_songs(stems)
     parts = out / _PARTS
     _make_folder(parts)
@@ -60,32 +78,33 @@ def prepare(stems: Path, out: Path, codec: Codec, codec_location: str) -> Prepar
         leftover.unlink()
     digest = _encoder_digest(codec)
     context_frames = max(encoder_context_frames(codec))
-    done: list[tuple[Song, Path]] = []
+    done: list[_Part] = []
     for song in tqdm(songs, desc="encoding", unit="song", disable=None):
-        part = parts / f"{_key(song, digest)}.npz"
-        if not part.exists():
-            try:
-                encoded = encode_song(song, codec, context_frames)
-            except UserError as error:
-                skipped.append(Skipped(song.name, str(error)))
-                continue
-            with replacing(part) as temporary:
-                np.savez(temporary, **encoded._asdict())
-        done.append((song, part))
+        for semitones in speeds:
+            part = _Part(song, semitones, parts / f"{_key(song, digest, semitones)}.npz")
+            if not part.path.exists():
+                try:
+                    encoded = encode_song(song, codec, context_frames, semitones)
+                except UserError as error:
+                    skipped.append(Skipped(song.name, str(error)))
+                    break
+                with replacing(part.path) as temporary:
+                    np.savez(temporary, **encoded._asdict())
+            done.append(part)
     skipped.sort(key=lambda skip: skip.song)
     _write_json(out / SKIPPED_FILE, [asdict(skip) for skip in skipped])
     if not done:
         reasons = "; ".join(f"{skip.song}: {skip.reason}" for skip in skipped[:3])
         raise UserError(f"{stems}: none of the {len(skipped)} songs can be used ({reasons})")
     index = _index(done, codec, codec_location, digest)
-    _assemble(out, [part for _, part in done], index, codec.facts.latent_channels)
-    _remove_others(parts, keep={part for _, part in done})
-    return Prepared(out, len(done), len(index["entries"]), tuple(skipped))
+    _assemble(out, [part.path for part in done], index, codec.facts.latent_channels)
+    _remove_others(parts, keep={part.path for part in done})
+    return Prepared(out, len({part.song.name for part in done}), len(index["entries"]), tuple(skipped))
 
 
-def _key(song: Song, digest: str) -> str:
-    """Changes with the song's name, any of its files, and the encoder."""
-    facts = [song.name, digest]
+def _key(song: Song, digest: str, semitones: int) -> str:
+    """Changes with the song's name, any of its files, the encoder and the speed."""
+    facts = [song.name, digest, str(semitones)]
     for path in song.files:
         status = path.stat()
         facts += [path.name, str(status.st_size), str(status.st_mtime_ns)]
@@ -101,14 +120,19 @@ def _encoder_digest(codec: Codec) -> str:
     return digest.hexdigest()
 
 
-def _index(done: list[tuple[Song, Path]], codec: Codec, codec_location: str, digest: str) -> dict[str, Any]:
+def _index(done: list[_Part], codec: Codec, codec_location: str, digest: str) -> dict[str, Any]:
     return {
         "version": _VERSION,
         "codec": {"location": codec_location, "encoder_sha256": digest, **asdict(codec.facts)},
         "entries": [
-            {"song": song.name, "start_frame": number * ENTRY_FRAMES, "valid_frames": frames}
-            for song, part in done
-            for number, frames in enumerate(_load(part).valid_frames.tolist())
+            {
+                "song": part.song.name,
+                "semitones": part.semitones,
+                "start_frame": number * ENTRY_FRAMES,
+                "valid_frames": frames,
+            }
+            for part in done
+            for number, frames in enumerate(_load(part.path).valid_frames.tolist())
         ],
     }
 

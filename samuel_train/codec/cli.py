@@ -14,18 +14,36 @@ _DEFAULT_MINUTES = 30.0
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for the codec.")
 @click.option("--minutes", type=float, help="Wall time to train for.  [default: 30]")
 @click.option("--steps", type=int, help="Steps to train for, instead of minutes.")
+@click.option(
+    "--adversarial-share",
+    type=float,
+    default=0.3,
+    show_default=True,
+    help="Share of the budget, at its end, in which the decoder alone is trained against discriminators.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of weights, crops and noise.")
 @click.option("--resume", is_flag=True, help="Continue the run in the folder.")
-def command(stems: Path, out: Path, minutes: float | None, steps: int | None, seed: int, resume: bool) -> None:
+def command(
+    stems: Path,
+    out: Path,
+    minutes: float | None,
+    steps: int | None,
+    adversarial_share: float,
+    device: str,
+    seed: int,
+    resume: bool,
+) -> None:
     """Train Samuel's small codec on STEMS: song folders with vocals.wav and accompaniment.wav."""
     from samuel_train.allocator import keep_freed_memory
-    from samuel_train.codec.fit import FitSettings, fit_codec
+    from samuel_train.codec.fit import fit_codec
+    from samuel_train.codec.fit_settings import FitSettings
 
     if minutes is None and steps is None:
         minutes = _DEFAULT_MINUTES
     keep_freed_memory()
-    settings = FitSettings(minutes=minutes, steps=steps, seed=seed)
-    report = fit_codec(stems, out, settings, resume=resume, say=lambda line: click.echo(line, err=True))
+    settings = FitSettings(minutes, steps, adversarial_share, seed)
+    report = fit_codec(stems, out, settings, device=device, resume=resume, say=lambda line: click.echo(line, err=True))
     click.echo(str(report))
 
 

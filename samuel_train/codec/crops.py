@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
+import soxr
+import torch
+from torch.utils.data import Dataset
 
 from samuel_runtime.errors import UserError
+from samuel_train.synth.mastering import equalise
 
 _KINDS = ("vocals", "accompaniment", "mix")
 _KIND_SHARES = (0.35, 0.4, 0.25)
 _GAIN_DB = (-12.0, 3.0)
 _VOICE_OVER_BAND_DB = (-6.0, 6.0)
 _LOUDEST = 0.99
+_MOVED_SHARE = 0.5  # of crops that are played faster or slower, which moves pitch and formants
+_MOVED_SEMITONES = 4.0
+_TONED_SHARE = 0.5  # of crops whose tone is changed: microphones and rooms differ more than generated songs do
+_TONE_HZ = (60.0, 300.0, 1200.0, 5000.0, 15_000.0)
+_TONE_DB = 5.0
 _CHANNELS = 2
 
 
@@ -76,33 +86,46 @@ def held_out(songs: list[Song], share: float = 0.05) -> tuple[list[Song], list[S
     return songs[:-count], songs[-count:]
 
 
-class CropReader:
-    """Random crops, a pure function of the seed and the batch's number."""
+class Crops(Dataset[torch.Tensor]):
+    """Batches of random crops, each a pure function of the seed and the batch's number."""
 
-    def __init__(self, songs: list[Song], crop_samples: int, seed: int) -> None:
+    def __init__(self, songs: list[Song], crop_samples: int, batch: int, seed: int) -> None:
         self.songs = songs
         self.crop_samples = crop_samples
+        self.batch = batch
         self.seed = seed
 
-    def batch(self, number: int, size: int) -> np.ndarray:
-        """(size, 2, crop_samples) float32, peaks below 1."""
+    def __getitem__(self, number: int) -> torch.Tensor:
+        """(batch, 2, crop_samples) float32, peaks below 1."""
         rng = np.random.default_rng([self.seed, number])
-        return np.stack([self._crop(rng) for _ in range(size)])
+        return torch.from_numpy(np.stack([self._crop(rng) for _ in range(self.batch)]))
 
     def _crop(self, rng: np.random.Generator) -> np.ndarray:
         song = self.songs[rng.integers(len(self.songs))]
-        start = int(rng.integers(song.samples - self.crop_samples + 1))
+        speed = 2 ** (rng.uniform(-_MOVED_SEMITONES, _MOVED_SEMITONES) / 12) if rng.random() < _MOVED_SHARE else 1.0
+        samples = min(math.ceil(speed * self.crop_samples), song.samples)
+        start = int(rng.integers(song.samples - samples + 1))
         kind = rng.choice(_KINDS, p=_KIND_SHARES)
         if kind == "mix":
-            vocals, accompaniment = (song.read(stem, start, self.crop_samples) for stem in _KINDS[:2])
+            vocals, accompaniment = (song.read(stem, start, samples) for stem in _KINDS[:2])
             crop = vocals * _from_db(rng.uniform(*_VOICE_OVER_BAND_DB)) + accompaniment
         else:
-            crop = song.read(kind, start, self.crop_samples)
+            crop = song.read(kind, start, samples)
+        crop = _played(crop, speed, self.crop_samples)
+        if rng.random() < _TONED_SHARE:
+            crop = equalise(crop.T, [(hz, float(rng.uniform(-_TONE_DB, _TONE_DB))) for hz in _TONE_HZ]).T
         crop = crop * _from_db(rng.uniform(*_GAIN_DB))
         if rng.random() < 0.5:
             crop = crop[::-1]  # left for right
         peak = np.abs(crop).max()
         return (crop * (_LOUDEST / peak) if peak > _LOUDEST else crop).astype(np.float32)
+
+
+def _played(crop: np.ndarray, speed: float, samples: int) -> np.ndarray:
+    """(2, any) played ``speed`` times as fast, as tape is: (2, samples), with silence for what is missing."""
+    if speed != 1.0:
+        crop = soxr.resample(np.ascontiguousarray(crop.T), speed, 1.0).T
+    return np.pad(crop[:, :samples], ((0, 0), (0, max(0, samples - crop.shape[1]))))
 
 
 def _from_db(decibels: float) -> float:

@@ -59,8 +59,8 @@ def evaluate_codec(codec: Codec, songs: list[Song], latent_noise: float = 0.0) -
         noise = latent_noise * spread * torch.randn(latents.shape, generator=generator)
         decoded = codec.decoder(latents + noise)
         for mel, results in ((full, distances), (low, low_distances)):
-            _, bands = mel(decoded.flatten(0, 1))
-            _, reference = mel(audio.flatten(0, 1))
+            bands = mel(decoded)
+            reference = mel(audio)
             results.append(log_mel_distance(bands, reference).item())
     return CodecReport(
         log_mel=float(np.mean(distances)),

@@ -30,7 +30,7 @@ _LIMITS = {
 
 @dataclass(frozen=True)
 class SmallCodecConfig:
-    """The defaults give 3.0 million parameters."""
+    """The defaults give 3.3 million parameters."""
 
     sample_rate_hz: int = 44100
     """Rate of the waveform it was trained on."""
@@ -48,7 +48,7 @@ class SmallCodecConfig:
     """Channels of the decoder at 21.5 Hz."""
     decoder_latent_blocks: int = 3
     """Blocks of the decoder at 21.5 Hz."""
-    decoder_width: int = 192
+    decoder_width: int = 224
     """Channels of the decoder at 86 Hz."""
     decoder_blocks: int = 4
     """Blocks of the decoder at 86 Hz."""

@@ -14,8 +14,9 @@ from click.testing import CliRunner
 
 from samuel_runtime.errors import UserError
 from samuel_train.codec import cli, load_codec
-from samuel_train.codec.crops import CropReader, find_songs, held_out
-from samuel_train.codec.fit import FitSettings, fit_codec
+from samuel_train.codec.crops import Crops, _played, find_songs, held_out
+from samuel_train.codec.fit import fit_codec
+from samuel_train.codec.fit_settings import FitSettings
 from samuel_train.codec.losses import effective_rank
 from samuel_train.codec.pca import start_from_pca
 from samuel_train.codec.small import SmallCodec
@@ -62,20 +63,38 @@ def test_training_brings_the_output_nearer(stems: Path, tmp_path: Path) -> None:
 
 def test_a_resumed_run_ends_with_the_weights_of_one_never_stopped(stems: Path, tmp_path: Path) -> None:
     whole, halves = tmp_path / "whole", tmp_path / "halves"
-    fit_codec(stems, whole, SETTINGS, TINY)
+    settings = replace(SETTINGS, adversarial_share=0.5, discriminator_width=2)
+    fit_codec(stems, whole, settings, TINY)
 
-    def stop_at_half(line: str) -> None:
+    def stop_before_the_last(line: str) -> None:
         if line.startswith(" 75%"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_codec(stems, halves, replace(SETTINGS, save_every_s=0.0), TINY, say=stop_at_half)
+        fit_codec(stems, halves, replace(settings, save_every_s=0.0), TINY, say=stop_before_the_last)
     assert len(metrics(halves)) == 3
-    fit_codec(stems, halves, SETTINGS, TINY, resume=True)
+    fit_codec(stems, halves, settings, TINY, resume=True)
     assert [line["step"] for line in metrics(halves)] == [1, 2, 3, 4]
     expected = load_codec(whole).state_dict()
     for name, tensor in load_codec(halves).state_dict().items():
         assert torch.equal(tensor, expected[name]), name
+
+
+def test_the_adversarial_stage_leaves_the_encoder_as_it_is(stems: Path, tmp_path: Path) -> None:
+    """Latents that were made before it must stay good."""
+    settings = replace(SETTINGS, adversarial_share=0.5, discriminator_width=2, save_every_s=0.0)
+    before: list[dict[str, torch.Tensor]] = []
+
+    def remember(line: str) -> None:
+        if line.startswith("100%"):  # the third step's weights are on disk by then
+            before.append(load_codec(tmp_path / "codec").state_dict())
+
+    fit_codec(stems, tmp_path / "codec", settings, TINY, say=remember)
+    assert ["told_apart" in line for line in metrics(tmp_path / "codec")] == [False, False, True, True]
+    after = load_codec(tmp_path / "codec").state_dict()
+    changed = {name for name, tensor in after.items() if not torch.equal(tensor, before[0][name])}
+    assert changed
+    assert all(name.startswith("decoder.") for name in changed)
 
 
 def test_another_seed_gives_other_weights(stems: Path, tmp_path: Path) -> None:
@@ -99,6 +118,11 @@ def test_a_state_that_does_not_fit_is_refused(stems: Path, tmp_path: Path) -> No
         fit_codec(stems, tmp_path / "codec", SETTINGS, TINY, resume=True)
 
 
+def test_an_adversarial_share_leaves_something_to_the_first_stage() -> None:
+    with pytest.raises(UserError, match="--adversarial-share"):
+        FitSettings(steps=1, adversarial_share=1.0)
+
+
 @pytest.mark.parametrize("budget", [{}, {"minutes": 1.0, "steps": 1}, {"steps": 0}, {"minutes": -1.0}])
 def test_a_budget_is_minutes_or_steps(budget: dict[str, float]) -> None:
     with pytest.raises(UserError, match="--minutes"):
@@ -108,8 +132,8 @@ def test_a_budget_is_minutes_or_steps(budget: dict[str, float]) -> None:
 def test_pca_starts_with_uncorrelated_latents(stems: Path) -> None:
     torch.manual_seed(0)
     encoder = SmallCodec(TINY).encoder
-    reader = CropReader(find_songs(stems, RATE_HZ, 16384), 16384, seed=0)
-    batches = [torch.from_numpy(reader.batch(number, 8)) for number in range(4)]
+    crops = Crops(find_songs(stems, RATE_HZ, 16384), 16384, batch=8, seed=0)
+    batches = [crops[number] for number in range(4)]
     start_from_pca(encoder, batches)
     with torch.no_grad():
         levels, _ = encoder.features(torch.cat(batches))
@@ -121,12 +145,22 @@ def test_pca_starts_with_uncorrelated_latents(stems: Path) -> None:
 
 def test_crops_depend_on_seed_and_number_alone(stems: Path) -> None:
     songs = find_songs(stems, RATE_HZ, 4096)
-    first, again, other = (CropReader(songs, 4096, seed) for seed in (0, 0, 1))
-    assert first.batch(3, 4).shape == (4, 2, 4096)
-    np.testing.assert_array_equal(first.batch(3, 4), again.batch(3, 4))
-    assert not np.array_equal(first.batch(3, 4), first.batch(4, 4))
-    assert not np.array_equal(first.batch(3, 4), other.batch(3, 4))
-    assert np.abs(first.batch(0, 64)).max() < 1
+    first, again, other = (Crops(songs, 4096, 4, seed) for seed in (0, 0, 1))
+    assert first[3].shape == (4, 2, 4096)
+    assert torch.equal(first[3], again[3])
+    assert not torch.equal(first[3], first[4])
+    assert not torch.equal(first[3], other[3])
+    assert Crops(songs, 4096, 64, 0)[0].abs().max() < 1
+
+
+def test_a_crop_that_is_played_faster_has_its_length_and_a_higher_pitch() -> None:
+    tone = np.sin(2 * np.pi * 440 * np.arange(60_000) / RATE_HZ)
+    moved = _played(np.stack([tone, tone]), 1.25, 44_100)
+    assert moved.shape == (2, 44_100)
+    spectrum = np.abs(np.fft.rfft(moved[0]))
+    assert abs(int(spectrum.argmax()) - 550) <= 1
+    silent = _played(np.stack([tone, tone]), 2.0, 44_100)[:, 30_000:]
+    assert np.abs(silent).max() == 0
 
 
 def test_a_song_is_read_where_it_is_asked_for(stems: Path) -> None:
@@ -162,13 +196,20 @@ def test_the_command_hands_its_options_on(stems: Path, tmp_path: Path, monkeypat
     seen: dict[str, object] = {}
 
     def remember(stems: Path, out_dir: Path, settings: FitSettings, **others: object) -> str:
-        seen.update(stems=stems, out_dir=out_dir, settings=settings, resume=others["resume"])
+        seen.update(stems=stems, out_dir=out_dir, settings=settings, resume=others["resume"], device=others["device"])
         return "a report"
 
     monkeypatch.setattr("samuel_train.codec.fit.fit_codec", remember)
-    arguments = [str(stems), "-o", str(tmp_path / "out"), "--steps", "7", "--seed", "3", "--resume"]
+    arguments = [str(stems), "-o", str(tmp_path / "out"), "--steps", "7", "--seed", "3", "--resume", "--device", "cpu"]
+    arguments += ["--adversarial-share", "0.25"]
     result = CliRunner().invoke(cli.command, arguments)
     assert result.exit_code == 0, result.output
     assert result.output == "a report\n"
-    settings = FitSettings(steps=7, seed=3)
-    assert seen == {"stems": stems, "out_dir": tmp_path / "out", "settings": settings, "resume": True}
+    settings = FitSettings(steps=7, seed=3, adversarial_share=0.25)
+    assert seen == {
+        "stems": stems,
+        "out_dir": tmp_path / "out",
+        "settings": settings,
+        "resume": True,
+        "device": "cpu",
+    }

@@ -44,7 +44,8 @@ def test_mel_gradient_equals_finite_differences() -> None:
     audio.requires_grad_()
 
     def parts(x: torch.Tensor) -> torch.Tensor:
-        spectrum, bands = mel(x)
+        spectrum = mel.spectrum(x)
+        bands = mel.bands(spectrum)
         return torch.cat([torch.view_as_real(spectrum).flatten(), bands.flatten()])
 
     assert torch.autograd.gradcheck(parts, (audio,))
@@ -71,9 +72,29 @@ def test_the_phase_term_hears_a_shift_that_log_mel_does_not() -> None:
     assert terms["phase"].item() > 1e-2
 
 
+def test_the_level_term_hears_a_median_in_place_of_a_mean() -> None:
+    """Noise whose every bin has the median magnitude is 1.6 dB quieter, which the log-mel term alone rewards."""
+    generator = torch.Generator().manual_seed(0)
+    noise = 0.1 * torch.randn(1, 2, 65536, generator=generator)
+    other = 0.1 * torch.randn(1, 2, 65536, generator=generator)
+    loss = SpectralLoss(RATE_HZ, phase_weight=0.0, level_weight=1.0)
+    quieter = loss(other * 10 ** (-1.6 / 20), noise)["level"]
+    assert quieter > 2 * loss(other, noise)["level"]
+    assert loss(noise, noise)["level"] == 0
+
+
+def test_a_narrowed_stereo_image_is_heard_where_left_and_right_hardly_change() -> None:
+    generator = torch.Generator().manual_seed(0)
+    mid, side = torch.randn(2, 1, 1, 32768, generator=generator)
+    wide, narrow = (torch.cat([mid + width * side, mid - width * side], dim=1) / 10 for width in (0.05, 0.005))
+    loss = SpectralLoss(RATE_HZ, phase_weight=0.0)
+    # A twentieth of the amplitude leaves left and right as they are, but the side is a tenth of what it was.
+    assert loss(narrow, wide)["log_mel"] > 0.15
+
+
 def test_silence_has_a_finite_gradient() -> None:
     audio = torch.zeros(1, 2, 16384, requires_grad=True)
-    sum(SpectralLoss(RATE_HZ, phase_weight=1.0)(audio, tone(440)).values()).backward()
+    sum(SpectralLoss(RATE_HZ, phase_weight=1.0, level_weight=1.0)(audio, tone(440)).values()).backward()
     assert audio.grad is not None and audio.grad.isfinite().all()
 
 

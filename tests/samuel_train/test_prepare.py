@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 from samuel_runtime.errors import UserError
 from samuel_train import prepare as prepare_module
 from samuel_train.data import read_latents
-from samuel_train.encode import valid_frames
+from samuel_train.encode import encode_song, valid_frames
 from samuel_train.prepare import prepare
+from samuel_train.stems import find_songs
 from tests.samuel_train.toy import ToyCodec, write_song
 
 _FRAME_S = 16 / 8000
@@ -75,6 +77,42 @@ def test_index_names_songs_starts_and_codec(tmp_path: Path) -> None:
     assert (prepared.songs, prepared.entries) == (2, 3)
 
 
+def test_varispeed_gives_entries_that_are_shorter_by_the_interval(tmp_path: Path) -> None:
+    write_song(tmp_path / "stems" / "a", {"vocals": 0.3, "accompaniment": 0.3}, duration_s=1000 * _FRAME_S)
+    prepared = prepare(tmp_path / "stems", tmp_path / "latents", ToyCodec(), "toy", varispeed=[12, -12, 12])
+    index = json.loads((tmp_path / "latents" / "latents.json").read_text())
+    assert [(entry["song"], entry["semitones"], entry["valid_frames"]) for entry in index["entries"]] == [
+        ("a", 0, 1000), ("a", 12, 500), ("a", -12, 1024), ("a", -12, 976),
+    ]  # fmt: skip
+    assert (prepared.songs, prepared.entries) == (1, 4)
+    assert read_latents(tmp_path / "latents").songs == ("a",) * 4
+
+
+def test_a_tone_played_faster_by_an_octave_sounds_an_octave_higher(tmp_path: Path) -> None:
+    folder = tmp_path / "stems" / "a"
+    folder.mkdir(parents=True)
+    tone = 0.3 * np.sin(2 * np.pi * 400 * np.arange(16_000) / 8000).astype(np.float32)
+    for stem in ("vocals", "accompaniment"):
+        soundfile.write(folder / f"{stem}.wav", np.stack([tone, tone], axis=1), 8000)
+    (song,), _ = find_songs(tmp_path / "stems")
+    heard: list[np.ndarray] = []
+
+    class Listening(ToyCodec):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder.register_forward_hook(lambda _module, inputs, _outputs: heard.append(inputs[0].numpy()))
+
+    encode_song(song, Listening(), 0, semitones=12)
+    spectrum = np.abs(np.fft.rfft(heard[0][0, 0, :4000]))
+    assert spectrum.argmax() * 8000 / 4000 == pytest.approx(800, abs=3)
+
+
+@pytest.mark.parametrize("semitones", [13, -13])
+def test_varispeed_beyond_an_octave_is_refused(tmp_path: Path, semitones: int) -> None:
+    with pytest.raises(UserError, match="at most 12 semitones"):
+        prepare(tmp_path, tmp_path / "latents", ToyCodec(), "toy", varispeed=[2, semitones])
+
+
 def test_unusable_songs_are_listed_and_the_others_encoded(tmp_path: Path) -> None:
     write_song(tmp_path / "stems" / "good", {"vocals": 0.3, "accompaniment": 0.3})
     write_song(tmp_path / "stems" / "broken", {"vocals": 0.3, "accompaniment": 0.3})
@@ -97,11 +135,11 @@ def _encoded_songs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     encode = prepare_module.encode_song
 
-    def spy(song, codec, context):  # type: ignore[no-untyped-def]
+    def spy(song, codec, context, semitones):  # type: ignore[no-untyped-def]
         if song.name == "kill":
             raise KeyboardInterrupt
         names.append(song.name)
-        return encode(song, codec, context)
+        return encode(song, codec, context, semitones)
 
     monkeypatch.setattr(prepare_module, "encode_song", spy)
     return names

@@ -1,0 +1,169 @@
+"""The two stages of the codec's training, each a step and what a resumed run continues from.
+
+The first trains encoder and decoder to rebuild what they hear. Spectral losses are least at blurred spectra where the
+latents leave doubt, so the second goes on with the decoder alone, against discriminators that hear the blur. The
+encoder stays as it is: latents that were made after the first stage remain good.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from samuel_train.codec.discriminator import Discriminators, Heard, discriminator_loss, generator_losses
+from samuel_train.codec.fit_settings import FitSettings
+from samuel_train.codec.losses import LatentLoss, SpectralLoss, effective_rank
+from samuel_train.codec.small import SmallCodec
+
+_NOISE_KEY = 1_000_003
+
+
+class Reconstruction:
+    """Encoder and decoder, towards the recording and towards latents that are easy to model."""
+
+    def __init__(self, codec: SmallCodec, settings: FitSettings, device: torch.device) -> None:
+        self.codec, self.settings = codec, settings
+        self.spectral_loss = _spectral_loss(codec, settings).to(device)
+        self.latent_loss = LatentLoss(codec.facts.latent_channels).to(device)
+        self.optimiser = torch.optim.AdamW(
+            codec.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
+        )
+
+    def step(self, audio: Tensor, number: int, share: float) -> dict[str, float]:
+        """One step on crops (batch, 2, samples), ``share`` of the stage being done; returns what to log."""
+        settings = self.settings
+        _set_rate(self.optimiser, settings.learning_rate * one_cycle(share, settings.warmup))
+        latents = _encode(self.codec, audio)
+        strength = settings.noise * min(1.0, share / settings.noise_ramp)
+        decoded = _decode(self.codec, latents + _noise(latents, settings.seed, number, strength))
+        terms = self.spectral_loss(decoded, audio)
+        about_latents = self.latent_loss(latents)
+        loss = (
+            _sum(terms.values())
+            + settings.centre_weight * about_latents["centre"]
+            + settings.covariance_weight * about_latents["covariance"]
+        )
+        norm = _descend(loss, self.optimiser, self.codec, settings.clip)
+        named = {"loss": loss, **terms, **about_latents, "gradient": norm}
+        return _numbers(named) | {"rank": effective_rank(latents)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What :meth:`load_state_dict` takes, besides the codec's weights."""
+        return {"latent_loss": self.latent_loss.state_dict(), "optimiser": self.optimiser.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from there."""
+        self.latent_loss.load_state_dict(state["latent_loss"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+class Adversarial:
+    """The decoder alone, towards the recording and against discriminators that are trained beside it."""
+
+    def __init__(self, codec: SmallCodec, settings: FitSettings, device: torch.device) -> None:
+        self.codec, self.settings = codec, settings
+        self.spectral_loss = _spectral_loss(codec, settings).to(device)
+        self.discriminators = Discriminators(settings.discriminator_width).to(device)
+        rate = settings.adversarial_learning_rate
+        self.optimiser = torch.optim.AdamW(codec.decoder.parameters(), lr=rate, betas=(0.8, 0.99), weight_decay=0.01)
+        self.adversary = torch.optim.AdamW(self.discriminators.parameters(), lr=rate, betas=(0.8, 0.99))
+
+    def step(self, audio: Tensor, number: int, share: float) -> dict[str, float]:
+        """One step on crops (batch, 2, samples), ``share`` of the stage being done; returns what to log."""
+        settings = self.settings
+        for optimiser in (self.optimiser, self.adversary):
+            _set_rate(optimiser, settings.adversarial_learning_rate * one_cycle(share, settings.warmup))
+        with torch.no_grad():
+            latents = _encode(self.codec, audio)
+        decoded = _decode(self.codec, latents + _noise(latents, settings.seed, number, settings.noise))
+
+        recordings, made = (crops[: settings.discriminated_crops] for crops in (audio, decoded))
+        told_apart = discriminator_loss(self._heard(recordings), self._heard(made.detach()))
+        _descend(told_apart, self.adversary, self.discriminators, settings.clip)
+
+        terms = self.spectral_loss(decoded, audio)
+        self.discriminators.requires_grad_(False)
+        adversarial, features = generator_losses(self._heard(recordings), self._heard(made))
+        loss = _sum(terms.values()) + settings.adversarial_weight * adversarial + settings.feature_weight * features
+        norm = _descend(loss, self.optimiser, self.codec.decoder, settings.clip)
+        self.discriminators.requires_grad_(True)
+        named = {"loss": loss, **terms, "told_apart": told_apart, "features": features, "gradient": norm}
+        return _numbers(named)
+
+    def _heard(self, audio: Tensor) -> list[Heard]:
+        with torch.autocast(audio.device.type, torch.bfloat16):
+            return self.discriminators(audio)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What :meth:`load_state_dict` takes, besides the codec's weights."""
+        return {
+            "discriminators": self.discriminators.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "adversary": self.adversary.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from there."""
+        self.discriminators.load_state_dict(state["discriminators"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.adversary.load_state_dict(state["adversary"])
+
+
+def one_cycle(share: float, warmup: float) -> float:
+    """Linear rise, then half a cosine down to zero."""
+    if share < warmup:
+        return max(share / warmup, 0.01)
+    return (1 + math.cos(math.pi * (share - warmup) / (1 - warmup))) / 2
+
+
+def _spectral_loss(codec: SmallCodec, settings: FitSettings) -> SpectralLoss:
+    return SpectralLoss(codec.config.sample_rate_hz, settings.phase_weight, settings.level_weight)
+
+
+def _encode(codec: SmallCodec, audio: Tensor) -> Tensor:
+    """The encoder's way with its learned layers in bfloat16."""
+    encoder = codec.encoder
+    levels, phased = encoder.features(audio)
+    with torch.autocast(audio.device.type, torch.bfloat16):
+        learned = encoder.learned(torch.cat([levels, phased], dim=-1))
+    return (encoder.skip(encoder.skip_features(levels)) + learned.float()).transpose(1, 2)
+
+
+def _decode(codec: SmallCodec, latents: Tensor) -> Tensor:
+    with torch.autocast(latents.device.type, torch.bfloat16):
+        values = codec.decoder.learned(latents)
+    return codec.decoder.waveform(values.float())
+
+
+def _noise(latents: Tensor, seed: int, number: int, most: float) -> Tensor:
+    """Noise of a random strength a crop, from a generator that a resumed run finds again."""
+    generator = torch.Generator().manual_seed(seed * _NOISE_KEY + number)
+    strength = most * torch.rand(len(latents), 1, 1, generator=generator)
+    return (strength * torch.randn(latents.shape, generator=generator)).to(latents.device)
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+
+
+def _descend(loss: Tensor, optimiser: torch.optim.Optimizer, module: nn.Module, clip: float) -> Tensor:
+    """One step down the gradient of ``loss``; the norm that the gradient had."""
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    norm = nn.utils.clip_grad_norm_(module.parameters(), clip)
+    if norm.isfinite():  # a step that overflowed teaches nothing
+        optimiser.step()
+    return norm
+
+
+def _sum(terms: Iterable[Tensor]) -> Tensor:
+    return torch.stack(list(terms)).sum()
+
+
+def _numbers(named: dict[str, Tensor]) -> dict[str, float]:
+    return {name: value.item() for name, value in named.items()}
