@@ -12,6 +12,10 @@ _COMMANDS = {
     "synthesize": ("samuel_train.synth.cli:command", "Write procedural songs: a voice and a band for each."),
     "prepare": ("samuel_train.prepare_cli:command", "Encode folders of stems into latents."),
     "codec": ("samuel_train.codec.cli:command", "Train the small codec on stems."),
+    "evaluate-codec": (
+        "samuel_train.codec.evaluate_cli:command",
+        "Compare recordings with a codec's output.",
+    ),
     "fit": ("samuel_train.fit_cli:command", "Train a denoiser on latents."),
     "evaluate": ("samuel_train.evaluate.cli:command", "Compare generated bands with the true ones."),
     "import-published": ("samuel_train.published:command", "Convert a checkpoint of the published code."),

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing
 from samuel_train.codec.crops import Crops, Song, find_songs, held_out
-from samuel_train.codec.evaluate import CodecReport, evaluate_codec
+from samuel_train.codec.evaluate import CodecReport, evaluate_codec, excerpts_of
 from samuel_train.codec.files import save_small_codec
 from samuel_train.codec.fit_settings import FitSettings
 from samuel_train.codec.pca import start_from_pca
@@ -70,9 +70,8 @@ def fit_codec(
         run.start()
     say(f"{len(run.training_songs)} songs to learn from, {len(run.held_out_songs)} held out")
     run.loop(say)
-    report = evaluate_codec(run.codec.cpu(), run.held_out_songs)
-    say(str(report))
-    return report
+    excerpts = excerpts_of(run.held_out_songs, run.codec.facts.hop_samples)
+    return evaluate_codec(run.codec.cpu(), excerpts)
 
 
 class _Run:
