@@ -17,6 +17,7 @@ from samuel_runtime.errors import UserError
 from samuel_train.codec.base import Codec
 from samuel_train.codec.crops import Song
 from samuel_train.codec.losses import HEARD, MelSpectrum, effective_rank, log_mel_distance
+from samuel_train.evaluate.excerpt import loudest_start
 
 LATENT_NOISE = 0.2
 """Standard deviation of the noise that ``noise_cost`` is measured with, in units of each channel's own."""
@@ -85,11 +86,11 @@ class CodecReport:
 
 
 def excerpts_of(songs: Sequence[Song], hop_samples: int) -> list[Excerpt]:
-    """Voice, band and mix from the middle of every song; at most 24 songs are heard."""
+    """Voice, band and mix of every song, where the voice is loudest; at most 24 songs are heard."""
     excerpts = []
     for song in songs[:_SONGS_MOST]:
         samples = min(_EXCERPT_FRAMES, song.samples // hop_samples) * hop_samples
-        start = (song.samples - samples) // 2
+        start = loudest_start(song.read("vocals", 0, song.samples).T, samples)
         voice, band = (song.read(stem, start, samples) for stem in ("vocals", "accompaniment"))
         for kind, audio in (("voice", voice), ("band", band), ("mix", (voice + band) / 2)):
             excerpts.append(Excerpt(kind, torch.from_numpy(audio)))

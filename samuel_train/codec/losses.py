@@ -81,10 +81,7 @@ def log_mel_distance(bands: Tensor, reference: Tensor) -> Tensor:
 
 
 class SpectralLoss(nn.Module):
-    """Distance of two stereo waveforms, as the ear would: log-mel at several resolutions, level, and a little phase.
-
-    Left and right are compared at every resolution; middle and side, whose difference makes the width, at the one
-    that stands for hearing. Phase is compared in middle and side, below ``phase_highest_hz``.
+    """Distance of two waveforms, as the ear would: log-mel at several resolutions, level, and a little phase.
 
     The least absolute error of logarithms lies at the median, which for noise is 1.6 dB below the mean power; and
     overlapping transforms whose phases disagree take more away. So the power of each band, averaged over
@@ -101,15 +98,17 @@ class SpectralLoss(nn.Module):
         self.phase_bins = [round(phase_highest_hz * each.window_samples / sample_rate_hz) for each in RESOLUTIONS]
 
     def forward(self, audio: Tensor, reference: Tensor) -> dict[str, Tensor]:
-        """Two of (batch, 2, samples) to named terms; their sum is the loss."""
+        """Two of (batch, channels, samples) to named terms; their sum is the loss."""
         log_mel, phase, level = (audio.new_zeros(()) for _ in range(3))
         for mel, resolution, phase_bins in zip(self.mels, RESOLUTIONS, self.phase_bins, strict=True):
-            judged = resolution == HEARD
-            spectrum, bands = _bands(mel, audio, judged)
+            assert isinstance(mel, MelSpectrum)  # mypy: what a ModuleList holds
+            spectrum = mel.spectrum(audio)
+            bands = mel.bands(spectrum)
             with torch.no_grad():
-                reference_spectrum, reference_bands = _bands(mel, reference, judged)
+                reference_spectrum = mel.spectrum(reference)
+                reference_bands = mel.bands(reference_spectrum)
             log_mel = log_mel + log_mel_distance(bands, reference_bands)
-            if judged:
+            if resolution == HEARD:
                 level = log_mel_distance(_mean_level(bands), _mean_level(reference_bands))
             scale = resolution.window_samples / 4
             compressed = _compressed(spectrum[..., :phase_bins] / scale)
@@ -123,21 +122,18 @@ class SpectralLoss(nn.Module):
         }
 
 
-def _bands(mel: nn.Module, audio: Tensor, with_mid_side: bool) -> tuple[Tensor, Tensor]:
-    """Spectrum of mid and side (batch, 2, frames, bins); bands of left, right and, if asked, mid and side,
-    (batch, 2 or 4, frames, bands)."""
-    assert isinstance(mel, MelSpectrum)  # mypy: what a ModuleList holds
-    left, right = audio[:, 0], audio[:, 1]
-    mid, side = mel.spectrum(torch.stack([left + right, left - right], dim=1) / 2).unbind(dim=1)
-    views = [mid + side, mid - side, *((mid, side) if with_mid_side else ())]
-    return torch.stack([mid, side], dim=1), mel.bands(torch.stack(views, dim=1))
+def mid_side(audio: Tensor) -> Tensor:
+    """(batch, 2, samples) of left and right to middle and side, whose difference in level makes the width."""
+    left, right = audio[:, :1], audio[:, 1:]
+    return torch.cat([left + right, left - right], dim=1) / 2
 
 
 def _mean_level(bands: Tensor) -> Tensor:
     """Root of the mean power of stretches of frames, (batch, channels, stretches, bands)."""
-    whole = bands.shape[2] // _LEVEL_FRAMES * _LEVEL_FRAMES or bands.shape[2]
-    stretches = bands[:, :, :whole].square().unflatten(2, (-1, min(_LEVEL_FRAMES, whole)))
-    return (stretches.mean(dim=3) + _QUIET**2).sqrt()
+    stretch = min(_LEVEL_FRAMES, bands.shape[2])
+    whole = bands.shape[2] // stretch * stretch
+    power = bands[:, :, :whole].square().unflatten(2, (-1, stretch)).mean(dim=3)
+    return (power + _QUIET**2).sqrt()
 
 
 class LatentLoss(nn.Module):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from samuel_train.codec.discriminator import Discriminators, Heard, discriminator_loss, generator_losses
 from samuel_train.codec.fit_settings import FitSettings
-from samuel_train.codec.losses import LatentLoss, SpectralLoss, effective_rank
+from samuel_train.codec.losses import LatentLoss, SpectralLoss, effective_rank, mid_side
 from samuel_train.codec.small import SmallCodec
 
 _NOISE_KEY = 1_000_003
@@ -40,7 +40,7 @@ class Reconstruction:
         latents = _encode(self.codec, audio)
         strength = settings.noise * min(1.0, share / settings.noise_ramp)
         decoded = _decode(self.codec, latents + _noise(latents, settings.seed, number, strength))
-        terms = self.spectral_loss(decoded, audio)
+        terms = _distance(self.spectral_loss, decoded, audio, number)
         about_latents = self.latent_loss(latents)
         loss = (
             _sum(terms.values())
@@ -85,7 +85,7 @@ class Adversarial:
         told_apart = discriminator_loss(self._heard(recordings), self._heard(made.detach()))
         _descend(told_apart, self.adversary, self.discriminators, settings.clip)
 
-        terms = self.spectral_loss(decoded, audio)
+        terms = _distance(self.spectral_loss, decoded, audio, number)
         self.discriminators.requires_grad_(False)
         adversarial, features = generator_losses(self._heard(recordings), self._heard(made))
         loss = _sum(terms.values()) + settings.adversarial_weight * adversarial + settings.feature_weight * features
@@ -122,6 +122,11 @@ def one_cycle(share: float, warmup: float) -> float:
 
 def _spectral_loss(codec: SmallCodec, settings: FitSettings) -> SpectralLoss:
     return SpectralLoss(codec.config.sample_rate_hz, settings.phase_weight, settings.level_weight)
+
+
+def _distance(loss: SpectralLoss, decoded: Tensor, audio: Tensor, number: int) -> dict[str, Tensor]:
+    """In turn of left and right, which are heard, and of middle and side, which make the width."""
+    return loss(mid_side(decoded), mid_side(audio)) if number % 2 else loss(decoded, audio)
 
 
 def _encode(codec: SmallCodec, audio: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from samuel_train.codec.losses import (
     effective_rank,
     log_mel_distance,
     mel_filters,
+    mid_side,
 )
 
 RATE_HZ = 44100
@@ -83,13 +84,14 @@ def test_the_level_term_hears_a_median_in_place_of_a_mean() -> None:
     assert loss(noise, noise)["level"] == 0
 
 
-def test_a_narrowed_stereo_image_is_heard_where_left_and_right_hardly_change() -> None:
+def test_a_narrowed_stereo_image_is_heard_in_middle_and_side() -> None:
     generator = torch.Generator().manual_seed(0)
     mid, side = torch.randn(2, 1, 1, 32768, generator=generator)
     wide, narrow = (torch.cat([mid + width * side, mid - width * side], dim=1) / 10 for width in (0.05, 0.005))
     loss = SpectralLoss(RATE_HZ, phase_weight=0.0)
-    # A twentieth of the amplitude leaves left and right as they are, but the side is a tenth of what it was.
-    assert loss(narrow, wide)["log_mel"] > 0.15
+    heard = loss(narrow, wide)["log_mel"]
+    assert heard < 0.05
+    assert loss(mid_side(narrow), mid_side(wide))["log_mel"] > 10 * heard
 
 
 def test_silence_has_a_finite_gradient() -> None:
