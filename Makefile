@@ -1,8 +1,11 @@
 PYTHON ?= python3
-PREVIEW ?= preview
+MODEL ?= model
+SONGS ?= 340
+CODEC_MINUTES ?= 42
+FIT_MINUTES ?= 60
 JOBS ?= 2
 
-.PHONY: demo test test-slow check bench gpu-check preview-bundle clean
+.PHONY: demo test test-slow check bench gpu-check default-model clean
 
 # The runtime alone, as a musician has it: no PyTorch, no ONNX tools.
 .venv/.installed: pyproject.toml
@@ -50,14 +53,19 @@ gpu-check: .venv-dev/.installed
 	.venv-dev/bin/pip install --quiet --editable '.[synth]'
 	touch $@
 
-# From nothing to the bundle inside the package: songs, codec, latents, denoiser, export. Under two hours on two cores.
-preview-bundle: .venv-dev/.synth
-	.venv-dev/bin/samuel-train synthesize --output $(PREVIEW)/stems --songs 300 --seed 0
-	.venv-dev/bin/samuel-train codec $(PREVIEW)/stems --out $(PREVIEW)/codec --minutes 30
-	.venv-dev/bin/samuel-train prepare $(PREVIEW)/stems --out $(PREVIEW)/latents --codec $(PREVIEW)/codec
-	.venv-dev/bin/samuel-train fit $(PREVIEW)/latents --out $(PREVIEW)/run --config samuel_train/preview.toml --max-minutes 40
-	.venv-dev/bin/samuel-export $(PREVIEW)/run/checkpoint.safetensors --output samuel_runtime/assets/bundle \
-		--codec $(PREVIEW)/codec --weights fp16 --guidance 2 --licence MIT
+# From nothing to the bundle inside the package: songs, codec, latents, denoiser, export. The README says what it costs.
+# What was stopped goes on when it is called again; more minutes than before train longer.
+default-model: .venv-dev/.synth
+	.venv-dev/bin/samuel-train synthesize --output $(MODEL)/stems --songs $(SONGS) --seed 0 --duration-s 47.55
+	.venv-dev/bin/samuel-train codec $(MODEL)/stems --out $(MODEL)/codec --minutes $(CODEC_MINUTES) \
+		$(if $(wildcard $(MODEL)/codec/training.pt),--resume)
+	.venv-dev/bin/samuel-train prepare $(MODEL)/stems --out $(MODEL)/latents --codec $(MODEL)/codec --varispeed -3,3
+	.venv-dev/bin/samuel-train fit $(MODEL)/latents --out $(MODEL)/run --max-minutes $(FIT_MINUTES) \
+		$(if $(wildcard $(MODEL)/run/last/state.pt),--resume,--config samuel_train/default.toml)
+	.venv-dev/bin/samuel-export $(MODEL)/run/checkpoint.safetensors --output samuel_runtime/assets/bundle \
+		--codec $(MODEL)/codec --weights fp16 --guidance 2 --licence MIT
+	cp $(MODEL)/codec/losses.png .github/codec_losses.png
+	cp $(MODEL)/run/losses.png .github/denoiser_losses.png
 
 clean:
-	rm -rf .venv .venv-dev demo $(PREVIEW) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-dev demo $(MODEL) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -32,6 +32,7 @@ from samuel_export.alignment_graph import (
 from samuel_export.builder import Axis, GraphBuilder
 from samuel_train.attention import mixing_weights
 from samuel_train.config import ModelConfig
+from samuel_train.listener import Listener
 from samuel_train.model import Denoiser
 from samuel_train.unet import Downsample, ResidualBlock
 
@@ -47,7 +48,10 @@ def conditioning_graph(model: Denoiser) -> onnx.ModelProto:
     memory = write_memory(g, context, keys_values, frames)
     silence = g.op("Expand", g.weight(rewrite.array(model.cond_encoder.bias)[:, None, None]), g.op("Shape", context))
     null_keys, null_values = write_local_memory(g, silence, keys_values, frames)
-    for name, value in {**vars(memory), "null_keys": null_keys, "null_values": null_values}.items():
+    values = {**vars(memory), "null_keys": null_keys, "null_values": null_values}
+    if model.listener is not None:
+        values["heard"] = g.op("Squeeze", _heard(g, vocals, model.listener), g.ints(2))
+    for name, value in values.items():
         g.output(name, value, _memory_shapes(config)[name])
     return g.build()
 
@@ -83,6 +87,7 @@ def step_graph(model: Denoiser) -> onnx.ModelProto:
     x = g.input("x", ["batch", config.latent_channels, "frames"])
     scales = g.input("scales", ["branches"])
     film = g.input("film", ["batch", sum(f.time_proj.out_features for f in films)])
+    heard = g.input("heard", _memory_shapes(config)["heard"]) if model.listener is not None else None
     weights, biases = [], []
     for name, width in (("align", base), ("bottom", bottom_width)):
         weights.append(g.input(f"{name}_weights", ["batch", 2 * width]))
@@ -99,7 +104,7 @@ def step_graph(model: Denoiser) -> onnx.ModelProto:
     near = local_attention(g, _tiled(g, near_queries, branches, 3), memory, frames)
     wide = _with_null(g, global_attention(g, wide_queries, memory, frames), near, rewrite.null_values(model))
     context = write_mixed(g, near, wide, align_weights, align.output, align_bias)
-    h = _tiled(g, h, branches, 4)  # (rows, C, 1, frames)
+    h = _tiled(g, h, branches, 4) if heard is None else _with_heard(g, h, heard, branches)  # (rows, C, 1, frames)
     mean = _frame_mean(g, context)
     h = _film(g, h, next(terms), g.op("MatMul", mean, _context_weight(g, rewrite.film_context(films[0]))))
 
@@ -131,16 +136,18 @@ def step_graph(model: Denoiser) -> onnx.ModelProto:
 
 
 def _memory_shapes(config: ModelConfig) -> dict[str, list[Axis]]:
-    """Axes of what the conditioning graph hands to the step: the first alignment's memory, and silence's local one."""
+    """Axes of what the conditioning graph hands to the step: the first alignment's memory, silence's local one, and
+    what a listener heard."""
     wide: list[Axis] = ["batch", "frames", config.base_channels]
     near: list[Axis] = ["batch_blocks", 2 * config.window, config.base_channels]
     return {"global_keys": wide, "global_values": wide,
-            "local_keys": near, "local_values": near, "null_keys": near, "null_values": near}  # fmt: skip
+            "local_keys": near, "local_values": near, "null_keys": near, "null_values": near,
+            "heard": ["batch", config.base_channels, "frames"]}  # fmt: skip
 
 
 def _memory_of_branches(g: GraphBuilder, config: ModelConfig, branches: str) -> Memory:
     """The step's inputs, local memory of the null branches appended where there are any."""
-    given = {name: g.input(name, shape) for name, shape in _memory_shapes(config).items()}
+    given = {name: g.input(name, shape) for name, shape in _memory_shapes(config).items() if name != "heard"}
     nulls = g.op("Sub", branches, g.ints(1))
     for local, null in (("local_keys", "null_keys"), ("local_values", "null_values")):
         silence = _tiled(g, given.pop(null), nulls, 3)
@@ -152,6 +159,20 @@ def _with_null(g: GraphBuilder, wide: str, like: str, null: np.ndarray) -> str:
     """Append the null branches' constant to (batch, frames, n), up to the rows of ``like``."""
     missing = g.op("Sub", g.op("Shape", like), g.op("Mul", g.op("Shape", wide), g.ints(1, 0, 0)))
     return g.op("Concat", wide, g.op("Expand", g.weight(null[None, None]), missing), axis=0)
+
+
+def _heard(g: GraphBuilder, vocals: str, listener: Listener) -> str:
+    """What the listener makes of vocals (batch, latent channels, 1, frames), (batch, C, 1, frames)."""
+    x = _conv(g, vocals, listener.enter)
+    for layer in listener.layers:
+        x = g.op("Add", x, _conv(g, g.op("Gelu", x), layer))
+    return _conv(g, g.op("Gelu", x), listener.leave)
+
+
+def _with_heard(g: GraphBuilder, h: str, heard: str, branches: str) -> str:
+    """(batch, C, 1, frames) with what was heard added for the conditional branch, and as it is for the others."""
+    conditional = g.op("Add", h, _wide(g, heard))
+    return g.op("Concat", conditional, _tiled(g, h, g.op("Sub", branches, g.ints(1)), 4), axis=0)
 
 
 def _wide(g: GraphBuilder, x: str) -> str:
@@ -172,11 +193,13 @@ def _guided(g: GraphBuilder, h: str, scales: str, branches: str, x: str) -> str:
     return g.op("Reshape", total, g.op("Shape", x))
 
 
-def _conv(g: GraphBuilder, x: str, module: nn.Module, **attributes: object) -> str:
+def _conv(g: GraphBuilder, x: str, module: nn.Module) -> str:
     assert isinstance(module, nn.Conv1d)
-    weight, bias = rewrite.array(module.weight)[:, :, None], rewrite.array(module.bias)  # (out, in, 1, k)
-    pad = module.padding[0]
-    return g.op("Conv", x, g.weight(weight), g.weight(bias), pads=[0, pad, 0, pad], strides=[1, module.stride[0]])
+    weights = [g.weight(rewrite.array(module.weight)[:, :, None])]  # (out, in, 1, k)
+    if module.bias is not None:
+        weights.append(g.weight(rewrite.array(module.bias)))
+    pad, stride, dilation = (int(value[0]) for value in (module.padding, module.stride, module.dilation))
+    return g.op("Conv", x, *weights, pads=[0, pad, 0, pad], strides=[1, stride], dilations=[1, dilation])
 
 
 def _conv_transpose(g: GraphBuilder, x: str, module: nn.Module) -> str:

@@ -42,6 +42,8 @@ class ModelConfig:
     """Variant of soft alignment attention."""
     prediction: Prediction = Prediction.V
     """What the output means to a sampler."""
+    listener_width: int = 0
+    """Channels of the listener, a path from the voice that the paper's network does not have; 0 leaves it out."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "alignment", Alignment(self.alignment))
@@ -50,6 +52,10 @@ class ModelConfig:
             value = getattr(self, name)
             if type(value) is not int or not 0 < value <= 65536:
                 raise UserError(f"model config: {name} must be an integer between 1 and 65536, not {value!r}")
+        if type(self.listener_width) is not int or not 0 <= self.listener_width <= 65536:
+            raise UserError(
+                f"model config: listener_width must be an integer between 0 and 65536, not {self.listener_width!r}"
+            )
         if self.base_channels % (2 * self.heads):
             raise UserError(
                 f"model config: base_channels ({self.base_channels}) must be a multiple of "

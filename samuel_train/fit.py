@@ -132,14 +132,13 @@ class _Run:
                 if progress >= 1 or state.stale >= config.patience:
                     break
                 rate = learning_rate(config, progress)
-                loss, norm = self._step(batch.to(self.accelerator.device), rate)
+                loss, guess, norm = self._step(batch.to(self.accelerator.device), rate)
                 state.step += 1
                 state.losses.append(loss)
                 progress = self._progress()
                 if state.step % config.log_every_steps == 0:
-                    self._log(
-                        {"loss": sum(state.losses) / len(state.losses), "learning_rate": rate, "gradient_norm": norm}
-                    )
+                    mean = sum(state.losses) / len(state.losses)
+                    self._log({"loss": mean, "guess": guess, "learning_rate": rate, "gradient_norm": norm})
                     state.losses.clear()
                 if state.step % self.validate_every == 0 or progress >= 1:
                     self._validate()
@@ -151,12 +150,13 @@ class _Run:
         self.accelerator.wait_for_everyone()
         return Fitted(self.out / CHECKPOINT_FILE, state.step, state.best)
 
-    def _step(self, batch: Batch, rate: float) -> tuple[float, float]:
-        """One optimiser step; the loss over all processes and the norm of the gradient."""
+    def _step(self, batch: Batch, rate: float) -> tuple[float, float, float]:
+        """One optimiser step; the loss over all processes, the listener's, and the norm of the gradient."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         loss = self.objective(self.model, batch.accompaniment, batch.vocals, batch.timesteps, batch.noise)
-        self.accelerator.backward(loss)
+        guess = self._guess_loss(batch)
+        self.accelerator.backward(loss + self.config.guess_weight * guess)
         norm = self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.gradient_norm_max)
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -168,7 +168,18 @@ class _Run:
                 f"{self.out}: loss {mean} and gradient norm {float(norm)} at step {self.state.step + 1}; lower "
                 "learning_rate, or set mixed_precision to bf16 or no, and start again"
             )
-        return mean, float(norm)
+        return mean, float(guess.detach()), float(norm)
+
+    def _guess_loss(self, batch: Batch) -> torch.Tensor:
+        """Mean squared error of what the listener guesses of the band, over examples that have a voice."""
+        listener = self.network.listener
+        if listener is None:
+            return batch.noise.new_zeros(())
+        with self.accelerator.autocast():
+            guessed = listener.guessed(batch.vocals).float()
+        voiced = batch.vocals.abs().amax(dim=(1, 2)) > 0
+        errors = (guessed - batch.accompaniment).square().mean(dim=(1, 2))  # (batch,)
+        return (errors * voiced).sum() / voiced.sum().clamp(min=1)
 
     def _validate(self) -> None:
         """Measure the running average, and keep it if it is the best so far."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from samuel_train.attention import SoftAlignment, mixing_weights
 from samuel_train.config import FRAMES_MULTIPLE, ModelConfig
 from samuel_train.embedding import timestep_embedding
+from samuel_train.listener import Listener
 from samuel_train.unet import FiLM, UNet
 
 _FILM_SCALE = 0.02  # how far a fresh FiLM may stray from the identity
@@ -37,6 +38,8 @@ class Denoiser(nn.Module):
 
         x' = Conv3(x);  c' = Conv3(vocals);  context = Align(x', c', t)
         h  = FiLM(x', context, m(t));  output = Conv1(UNet(h, context, e(t), t))
+
+    With a listener, which the paper does not have, its result for the vocals is added to x' in the last line.
     """
 
     mixing: Tensor
@@ -49,6 +52,7 @@ class Denoiser(nn.Module):
         self.x_encoder = nn.Conv1d(config.latent_channels, base, 3, padding=1)
         self.cond_encoder = nn.Conv1d(config.latent_channels, base, 3, padding=1)
         self.align = SoftAlignment(base, config)
+        self.listener = Listener(config.latent_channels, config.listener_width, base) if config.listener_width else None
         self.initial_film = FiLM(base, width)
         self.unet = UNet(config)
         self.output_conv = nn.Conv1d(base, config.latent_channels, 1)
@@ -80,6 +84,8 @@ class Denoiser(nn.Module):
         time = self.time_features(t, x.dtype)
         h = self.x_encoder(x)
         context = self.align(h, self.cond_encoder(vocals), time.mixing)
+        if self.listener is not None:
+            h = h + self.listener(vocals)
         h = self.initial_film(h, context, time.hidden)
         h = self.unet(h, context, time.embedding, time.mixing)
         return self.output_conv(h)

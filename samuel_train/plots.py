@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -12,6 +13,9 @@ from matplotlib.figure import Figure
 from samuel_runtime.files import replacing
 from samuel_train.metrics import Line, read_metrics
 from samuel_train.validation import BUCKETS, CONDITIONS
+
+_STRETCHES = 200
+"""Points of a curve; what lies between is averaged, for losses of a step differ much by its crops."""
 
 
 def draw_plots(folder: Path) -> None:
@@ -22,6 +26,23 @@ def draw_plots(folder: Path) -> None:
     _save(folder / "losses.png", lambda axes: _losses(axes, training, validation))
     _save(folder / "buckets.png", lambda axes: _buckets(axes, validation))
     _save(folder / "sampling.png", lambda axes: _sampling(axes, validation))
+
+
+def draw_codec_plot(folder: Path) -> None:
+    """Write losses.png in the folder of a codec that was trained."""
+    lines = read_metrics(folder / "metrics.jsonl")
+    if lines:
+        _save(folder / "losses.png", lambda axes: _codec_losses(axes, lines))
+
+
+def _codec_losses(axes: Axes, lines: list[Line]) -> None:
+    """The log-mel distance and, in the adversarial stage, what the discriminators hear."""
+    for key, label in (("log_mel", "log-mel distance"), ("told_apart", "discriminators"), ("features", "features")):
+        points = np.array([(line["step"], line[key]) for line in lines if key in line])
+        if len(points):
+            stretches = np.array_split(points, min(len(points), _STRETCHES))
+            axes.plot(*np.array([stretch.mean(axis=0) for stretch in stretches]).T, label=label)
+    axes.set(xlabel="step", ylabel="training loss", yscale="log")
 
 
 def _losses(axes: Axes, training: list[Line], validation: list[Line]) -> None:

@@ -58,6 +58,8 @@ class FitConfig:
     """Decay of the running average of the weights, which is what gets saved."""
     condition_dropout: float = 0.1
     """Probability that an example is trained without its vocals, for classifier-free guidance."""
+    guess_weight: float = 0.5
+    """Weight of a listener's guess of the band in the loss; of no effect without a listener."""
     validation_fraction: float = 0.2
     """Share of the songs that is held out."""
     validation_examples: int = 32
@@ -128,6 +130,7 @@ _RANGES: dict[str, tuple[type, float, float, bool]] = {
     "gradient_norm_max": (float, 1e-6, 1e6, False),
     "ema_decay": (float, 0, 0.999999, False),
     "condition_dropout": (float, 0, 1, False),
+    "guess_weight": (float, 0, 1000, False),
     "validation_fraction": (float, 0.001, 0.9, False),
     "validation_examples": (int, 1, 65536, False),
     "validate_every_steps": (int, 1, 10**9, True),

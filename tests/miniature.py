@@ -26,9 +26,12 @@ CODEC_CONFIG = SmallCodecConfig(
 )  # fmt: skip
 
 
-def miniature_model(alignment: Alignment = Alignment.DOCUMENTED, prediction: Prediction = Prediction.V) -> Denoiser:
+def miniature_model(
+    alignment: Alignment = Alignment.DOCUMENTED, prediction: Prediction = Prediction.V, listener_width: int = 0
+) -> Denoiser:
     """A seeded denoiser in which every weight matters: what starts at zero or one is moved off it."""
-    config = ModelConfig(**{**CONFIG.to_dict(), "alignment": alignment, "prediction": prediction})
+    chosen = {"alignment": alignment, "prediction": prediction, "listener_width": listener_width}
+    config = ModelConfig(**{**CONFIG.to_dict(), **chosen})
     torch.manual_seed(1)
     model = Denoiser(config).eval()
     with torch.no_grad():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +24,8 @@ from samuel_train.codec.small import SmallCodec
 from samuel_train.codec.small_config import SmallCodecConfig
 from samuel_train.codec.stages import Adversarial, Reconstruction
 from samuel_train.devices import choose_device
+from samuel_train.metrics import append_metrics, rewind_metrics
+from samuel_train.plots import draw_codec_plot
 
 STATE_NAME = "training.pt"
 METRICS_NAME = "metrics.jsonl"
@@ -53,7 +54,7 @@ def fit_codec(
 
     Args:
         stems: folder of song folders with ``vocals.wav`` and ``accompaniment.wav``.
-        out_dir: receives ``config.json``, ``model.safetensors``, ``training.pt`` and ``metrics.jsonl``.
+        out_dir: receives ``config.json``, ``model.safetensors``, ``training.pt``, ``metrics.jsonl`` and ``losses.png``.
         settings: budget and hyperparameters.
         config: sizes of the codec.
         device: auto, cpu, cuda or mps.
@@ -114,14 +115,7 @@ class _Run:
             raise UserError(
                 f"{path}: damaged or of a codec of other sizes; leave out --resume to begin anew"
             ) from error
-        self._forget_later_metrics()
-
-    def _forget_later_metrics(self) -> None:
-        """Drop the lines written between the last saving and the interruption; those steps come again."""
-        path = self.out_dir / METRICS_NAME
-        lines = path.read_text().splitlines(keepends=True) if path.is_file() else []
-        with replacing(path) as temporary:
-            temporary.write_text("".join(x for x in lines if json.loads(x)["step"] <= self.progress.step))
+        rewind_metrics(self.out_dir / METRICS_NAME, self.progress.step)
 
     def loop(self, say: Callable[[str], None]) -> None:
         """Train until the budget is spent, saving now and then."""
@@ -142,6 +136,7 @@ class _Run:
                 self._save()
         self.codec.eval()
         self._save()
+        draw_codec_plot(self.out_dir)
 
     def _spent(self) -> float:
         return self.settings.spent(self.progress.step, self.progress.elapsed_s)
@@ -160,8 +155,7 @@ class _Run:
 
     def _log(self, metrics: dict[str, float]) -> None:
         line = {**asdict(self.progress), **{name: round(value, 5) for name, value in metrics.items()}}
-        with (self.out_dir / METRICS_NAME).open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        append_metrics(self.out_dir / METRICS_NAME, line)
 
     def _save(self) -> None:
         self.codec.provenance = (

@@ -64,6 +64,20 @@ def test_songs_of_a_batch_do_not_touch(variant: Alignment) -> None:
         assert relative_l2(together[i : i + 1], alone) <= TORCH_BOUND
 
 
+@pytest.mark.parametrize("scales", [[1.0], [3.0, -2.0]])
+@pytest.mark.parametrize(("frames", "t"), [(8, [799]), (72, [250, 3]), (1024, [401])])
+def test_a_listener_is_added_for_the_voice_alone(scales: list[float], frames: int, t: list[int]) -> None:
+    model = miniature_model(listener_width=16)
+    graphs = Sessions(DenoiserGraphs.of(model))
+    x, vocals = normal(1, len(t), 64, frames), normal(2, len(t), 64, frames)
+    silent = np.zeros_like(x)
+    expected = sum(scale * predict(model, x, voice, t) for scale, voice in zip(scales, (vocals, silent), strict=False))
+    memory = graphs.memory(vocals)
+    assert relative_l2(graphs.step(x, t, scales, memory), expected) <= TORCH_BOUND
+    memory["heard"] = np.zeros_like(memory["heard"])
+    assert relative_l2(graphs.step(x, t, scales, memory), expected) > 1e-2
+
+
 def test_the_variants_differ() -> None:
     x, vocals, t = normal(1, 1, 64, 72), normal(2, 1, 64, 72), [300]
     a, b = (miniature(variant)[2] for variant in Alignment)

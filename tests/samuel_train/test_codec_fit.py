@@ -55,6 +55,7 @@ def test_training_brings_the_output_nearer(stems: Path, tmp_path: Path) -> None:
     assert [line["step"] for line in lines] == list(range(1, 61))
     losses = [line["log_mel"] for line in lines]
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+    assert (tmp_path / "codec" / "losses.png").read_bytes().startswith(b"\x89PNG")
     assert set(report.kinds) == {"voice", "band", "mix"}
     assert 0 < report.kinds["band"].log_mel < 3
     codec = load_codec(tmp_path / "codec")

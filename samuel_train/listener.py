@@ -1,0 +1,51 @@
+"""A path from the voice to the input that the paper's network does not have: what is heard over many seconds, in time.
+
+In the paper's network the voice reaches the signal through attention that knows no positions while the signal is
+noisy (local attention has none, global attention has no weight), and through means over all frames. So when rhythm is
+decided nothing tells where a beat is; and the convolutions on that way hear about a second of the voice, while a beat
+takes several to find. The listener is the smallest change that mends both: a stack of dilated convolutions whose result
+is added to the input, frame by frame. It depends on the voice alone, so it is computed once per song.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+DILATIONS = (1, 2, 4, 8, 16, 32, 64, 128)
+"""Of kernels of 3: 255 frames, 11.8 s, to either side."""
+_KERNEL = 3
+
+
+class Listener(nn.Module):
+    """x_0 = Conv1(vocals);  x_i = x_(i-1) + Conv3_dilated(GELU(x_(i-1)));  heard = Conv1(GELU(x_n)).
+
+    Nothing has a bias, so no voice, which is zero latents, is heard as zero.
+    """
+
+    def __init__(self, latent_channels: int, width: int, channels: int) -> None:
+        super().__init__()
+        self.enter = nn.Conv1d(latent_channels, width, 1, bias=False)
+        self.layers = nn.ModuleList(
+            nn.Conv1d(width, width, _KERNEL, dilation=dilation, padding=dilation, bias=False) for dilation in DILATIONS
+        )
+        self.leave = nn.Conv1d(width, channels, 1, bias=False)
+        self.guess = nn.Conv1d(width, latent_channels, 1, bias=False)
+
+    def forward(self, vocals: Tensor) -> Tensor:
+        """Vocals (batch, latent_channels, frames) to what is added to the input, (batch, channels, frames)."""
+        return self.leave(self.features(vocals))
+
+    def guessed(self, vocals: Tensor) -> Tensor:
+        """The band's latents as far as the voice alone tells them, (batch, latent_channels, frames).
+
+        For training only: a loss on it teaches the listener at every step, whatever the noise.
+        """
+        return self.guess(self.features(vocals))
+
+    def features(self, vocals: Tensor) -> Tensor:
+        """(batch, latent_channels, frames) to (batch, width, frames)."""
+        x = self.enter(vocals)
+        for layer in self.layers:
+            x = x + layer(F.gelu(x))
+        return F.gelu(x)
