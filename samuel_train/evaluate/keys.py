@@ -33,6 +33,11 @@ def key_score(reference: str, estimated: str) -> float:
     return float(mir_eval.key.weighted_score(reference, estimated))
 
 
+def signature_agrees(reference: str, estimated: str) -> bool:
+    """Whether both have the same tones: the same key, or the relative one."""
+    return key_score(reference, estimated) in (1.0, 0.3)
+
+
 def _standardised(values: np.ndarray) -> np.ndarray:
     """Zero mean and unit length; zeros stay zeros if there is no difference between them."""
     centred = values - values.mean()

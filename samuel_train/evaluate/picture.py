@@ -17,6 +17,7 @@ from samuel_train.evaluate.rows import Kind, Row
 
 _PANELS = {
     "key": "key",
+    "tones": "tones: share in the key or its relative",
     "harmony": "harmony: correlation with the band",
     "chords": "harmony: correlation with the chords",
     "beat": "beat: F-measure",
@@ -27,7 +28,7 @@ _PANELS = {
     "width": "stereo width: side's share of power",
 }
 _CONTROLS = {Kind.CODEC: ("tab:green", "--"), Kind.OTHER: ("tab:red", ":")}
-_COLUMNS = 5
+_COLUMNS = 6
 _PANEL_INCHES = (3.6, 3.8)
 _DOTS_PER_INCH = 100
 

@@ -17,7 +17,7 @@ from samuel_train.evaluate.transposition import Transposition
 from samuel_train.stems import Song
 
 _VERSION = 2
-COLUMNS = (*METRICS[:6], SOUND, *METRICS[6:])
+COLUMNS = (*METRICS[:7], SOUND, *METRICS[7:])
 """Of the table, in their order."""
 _WIDTH = 9
 

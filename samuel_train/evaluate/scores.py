@@ -9,7 +9,7 @@ import numpy as np
 from samuel_train.evaluate.beats import beat_score, tempo_agrees
 from samuel_train.evaluate.features import Features
 from samuel_train.evaluate.harmony import chord_chroma, correlation, pooled, spans
-from samuel_train.evaluate.keys import key_score
+from samuel_train.evaluate.keys import key_score, signature_agrees
 from samuel_train.evaluate.onsets import onset_agreement
 from samuel_train.evaluate.songs import key_name
 from samuel_train.synth.facts import SongFacts
@@ -28,6 +28,7 @@ class Metric:
 SOUND = Metric("sound", "Fréchet distance of log-mel patches to the true bands', over all songs; 0 is the best")
 METRICS = (
     Metric("key", "key against the true key: 1 same, 0.5 a fifth above, 0.3 relative, 0.2 parallel, else 0"),
+    Metric("tones", "share of songs in the true key or its relative, which have the same tones"),
     Metric("harmony", "correlation of chroma with the true band's, per half bar; 1 is the best, 0 is chance"),
     Metric("chords", "correlation of chroma with the true chords, per half bar; 0 is chance"),
     Metric("beat", "F-measure of the tracked beats against the true ones, within 70 ms; 1 is the best"),
@@ -66,6 +67,7 @@ class Truth:
         harmony = pooled(heard.chroma, self._bounds_s)
         scores = {
             "key": key_score(self._key, heard.key),
+            "tones": float(signature_agrees(self._key, heard.key)),
             "harmony": correlation(self._harmony, harmony),
             "beat": beat_score(self._beats_s, heard.beats_s),
             "tempo": float(tempo_agrees(self.tempo_bpm, heard.tempo_bpm)),

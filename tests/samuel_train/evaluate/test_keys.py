@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from samuel_train.evaluate.keys import NO_KEY, estimate_key, key_score
+from samuel_train.evaluate.keys import NO_KEY, estimate_key, key_score, signature_agrees
 from samuel_train.evaluate.spectra import analysed, chroma
 from tests.samuel_train.evaluate import signals
 
@@ -41,3 +41,11 @@ def test_silence_has_no_key_and_scores_nothing() -> None:
 )
 def test_near_keys_score_a_part(estimated: str, score: float) -> None:
     assert key_score("D major", estimated) == score
+
+
+@pytest.mark.parametrize(
+    ("estimated", "agrees"),
+    [("D major", True), ("B minor", True), ("A major", False), ("D minor", False), (NO_KEY, False)],
+)
+def test_the_relative_key_has_the_same_tones(estimated: str, agrees: bool) -> None:
+    assert signature_agrees("D major", estimated) == agrees

@@ -22,7 +22,7 @@ def _lines(panel: Axes) -> dict[str, list[float]]:
 
 def test_every_panel_shows_the_cases_between_the_controls() -> None:
     panels = page(Results(_ROWS)).axes
-    assert len(panels) == 9
+    assert len(panels) == 10
     for panel in panels:
         lines = _lines(panel)
         (bars,) = panel.containers
@@ -48,7 +48,7 @@ def test_guidance_is_the_axis_where_it_is_what_varies() -> None:
 def test_moved_voices_have_a_panel_that_peaks_at_the_right_turn() -> None:
     moved = [results.transposition(-5, 2), results.transposition(-5, 2, voice="w.wav")]
     panels = page(Results(_ROWS, moved)).axes
-    assert len(panels) == 10
+    assert len(panels) == 11
     lines = _lines(panels[-1])
     assert int(np.argmax(lines["band: ddim, guidance 2, 4 steps, 4 of 4"])) == 5  # of -5 .. 6 semitones
     assert int(np.argmax(lines["voice, 4 of 4"])) == 5
@@ -57,8 +57,8 @@ def test_moved_voices_have_a_panel_that_peaks_at_the_right_turn() -> None:
 def test_long_songs_have_a_panel_per_measure() -> None:
     drifts = [results.drift(minutes, generated) for minutes in (2, 4) for generated in (False, True)]
     panels = page(Results(_ROWS, [results.transposition(0, 0)], drifts)).axes
-    assert len(panels) == 15
-    key, tempo = panels[10], panels[13]
+    assert len(panels) == 16
+    key, tempo = panels[11], panels[14]
     assert [bars.get_label() for bars in key.containers] == [drift.name for drift in drifts]
     assert key.containers[1][0].get_xdata().tolist() == pytest.approx([1 / 3, 1, 5 / 3])
     assert key.containers[1][0].get_ydata().tolist() == [1.5, 2.5, 3.5]
@@ -69,4 +69,4 @@ def test_a_picture_is_written_and_its_bytes_are_returned(tmp_path: Path) -> None
     drawn = draw(tmp_path / "one.png", Results(_ROWS, [results.transposition(0, 0)], [results.drift(2, True)]))
     assert (tmp_path / "one.png").read_bytes() == drawn
     picture = image.imread(tmp_path / "one.png")
-    assert picture.shape == (1140, 1800, 4) and np.ptp(picture) == 1
+    assert picture.shape == (1140, 2160, 4) and np.ptp(picture) == 1

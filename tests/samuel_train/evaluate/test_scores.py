@@ -28,7 +28,7 @@ def _judge(band: np.ndarray, facts: SongFacts | None, samples: np.ndarray) -> Sc
 def test_the_true_band_is_right_in_everything() -> None:
     scores = _scores(_BAND)
     assert set(scores) == {metric.name for metric in METRICS}
-    assert scores["key"] == scores["tempo"] == 1 and scores["level"] == 0
+    assert scores["key"] == scores["tones"] == scores["tempo"] == 1 and scores["level"] == 0
     assert scores["harmony"] == pytest.approx(1)
     assert scores["chords"] > 0.7 and scores["beat"] > 0.9
     assert scores["onsets"] == pytest.approx(1)
@@ -58,7 +58,7 @@ def test_without_written_facts_the_true_band_is_the_truth() -> None:
 def test_a_transposed_band_has_the_beat_without_the_harmony() -> None:
     scores = _scores(toy.band(transposed=6))
     assert scores["beat"] > 0.9 and scores["tempo"] == 1
-    assert scores["key"] == 0 and scores["harmony"] < 0.3 and scores["chords"] < 0.3
+    assert scores["key"] == scores["tones"] == 0 and scores["harmony"] < 0.3 and scores["chords"] < 0.3
 
 
 def test_a_late_band_has_the_key_without_the_beat() -> None:

@@ -200,6 +200,6 @@ def test_example_is_a_mono_voice_of_11_seconds(tmp_path: Path) -> None:
     example_voice(tmp_path / "voice.flac")
     voice, rate_hz = soundfile.read(tmp_path / "voice.flac")
     assert rate_hz == SAMPLE_RATE_HZ
-    assert voice.shape == (round(11.2 * SAMPLE_RATE_HZ),)
+    assert voice.shape == (round(24.0 * SAMPLE_RATE_HZ),)
     assert from_db(-20.5) < rms(voice) < from_db(-19.5)
     assert np.abs(voice).max() < 1
