@@ -39,6 +39,8 @@ class Batch(NamedTuple):
     """(batch,) int64."""
     noise: Tensor
     """(batch, channels, frames) float32, standard normal."""
+    music: Tensor
+    """(batch, 26, frames) float32, see music.py; (batch, 0, frames) where it is not written."""
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
@@ -85,6 +87,8 @@ class Batches(Dataset[Batch]):
         accompaniment = np.empty((count, channels, frames), np.float32)
         vocals = np.empty_like(accompaniment)
         noise = np.empty_like(accompaniment)
+        written = self._latents.music
+        music = np.empty((count, 0 if written is None else written.shape[1], frames), np.float32)
         timesteps = np.empty(count, np.int64)
         for i, place in enumerate(self._share):
             number = step * config.batch + place
@@ -93,6 +97,8 @@ class Batches(Dataset[Batch]):
             crop = slice(start := self._start(draw, entry, frames), start + frames)
             accompaniment[i] = self._latents.accompaniment[entry, :, crop]
             vocals[i] = self._latents.vocals[entry, :, crop]
+            if written is not None:
+                music[i] = written[entry, :, crop]
             timesteps[i] = draw.integers(config.model.timesteps)
             if draw.random() < config.condition_dropout:
                 # The mean of the vocals, which is zero once normalised.
@@ -103,6 +109,7 @@ class Batches(Dataset[Batch]):
             torch.from_numpy(self._statistics.normalise_vocals(vocals)),
             torch.from_numpy(timesteps),
             torch.from_numpy(noise),
+            torch.from_numpy(music),
         )
 
     def _entry(self, number: int) -> int:

@@ -15,9 +15,11 @@ import numpy as np
 
 from samuel_runtime.errors import UserError
 from samuel_runtime.statistics import Statistics
+from samuel_train.music import CHANNELS as MUSIC_CHANNELS
 
 VOCALS_FILE = "latent_vocal.npy"
 ACCOMPANIMENT_FILE = "latent_accomp.npy"
+MUSIC_FILE = "latent_music.npy"
 INDEX_FILE = "latents.json"
 
 CHANNELS = 64
@@ -44,6 +46,8 @@ class Latents:
     """(entries,) int64, frames before the silence that fills an entry."""
     codec: str
     """Where the codec that made them was found, empty if nobody wrote it down."""
+    music: np.ndarray | None = None
+    """(entries, 26, 1024) float16, a memory map, see music.py; None where it is not written for every song."""
 
     def __len__(self) -> int:
         return len(self.vocals)
@@ -79,7 +83,7 @@ def read_latents(folder: Path) -> Latents:
             if not np.isfinite(array[start : start + _CHUNK_ENTRIES]).all():
                 raise UserError(f"{folder / name}: holds NaN or infinity; prepare the folder again")
     songs, valid_frames, codec = _read_index(folder / INDEX_FILE, len(vocals))
-    return Latents(folder, vocals, accompaniment, songs, valid_frames, codec)
+    return Latents(folder, vocals, accompaniment, songs, valid_frames, codec, _open_music(folder, len(vocals)))
 
 
 def split_songs(latents: Latents, validation_fraction: float, seed: int) -> Split:
@@ -140,6 +144,21 @@ def _open(path: Path) -> np.ndarray:
         )
     if not len(array):
         raise UserError(f"{path}: has no entries; prepare it again from stems that are not empty")
+    return array
+
+
+def _open_music(folder: Path, entries: int) -> np.ndarray | None:
+    """Memory map of (entries, 26, 1024) float16, if the file is there."""
+    path = folder / MUSIC_FILE
+    if not path.exists():
+        return None
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise UserError(f"{path}: not a readable .npy array ({error}); prepare it again") from error
+    expected = (entries, MUSIC_CHANNELS, FRAMES)
+    if not isinstance(array, np.ndarray) or array.shape != expected or array.dtype != np.float16:
+        raise UserError(f"{path}: not float16 {expected}, so it does not fit the latents; prepare the folder again")
     return array
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
+from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -43,6 +44,7 @@ from samuel_train.state import RunState, load_state, save_state
 from samuel_train.validation import Validation, report
 
 _CUDA_WORKERS = 4
+_RARE = 3.0  # how much more what is there weighs than what is not: beats and roots are rare
 _VALIDATION_STEPS_MIN = 100
 
 
@@ -116,6 +118,11 @@ class _Run:
             accelerator.scaler.load_state_dict(self.state.scaler)
 
         steps_per_epoch = math.ceil(len(self.split.training) / config.batch)
+        if config.listening_steps and (self.network.listener is None or data.music is None):
+            raise UserError(
+                f"{out}: listening_steps needs a listener_width, and songs with song.json that `samuel-train prepare` "
+                "writes beside the latents; set it to 0"
+            )
         self.steps = config.max_steps or config.epochs * steps_per_epoch
         self.validate_every = config.validate_every_steps or max(steps_per_epoch, _VALIDATION_STEPS_MIN)
         self._started_s = time.monotonic() - self.state.elapsed_s
@@ -131,7 +138,7 @@ class _Run:
             for batch in self._loader():
                 if progress >= 1 or state.stale >= config.patience:
                     break
-                rate = learning_rate(config, progress)
+                rate = config.listening_learning_rate if self._listening() else learning_rate(config, progress)
                 loss, guess, norm = self._step(batch.to(self.accelerator.device), rate)
                 state.step += 1
                 state.losses.append(loss)
@@ -140,7 +147,7 @@ class _Run:
                     mean = sum(state.losses) / len(state.losses)
                     self._log({"loss": mean, "guess": guess, "learning_rate": rate, "gradient_norm": norm})
                     state.losses.clear()
-                if state.step % self.validate_every == 0 or progress >= 1:
+                if not self._listening() and (state.step % self.validate_every == 0 or progress >= 1):
                     self._validate()
                 bar.update()
                 bar.set_postfix(loss=f"{loss:.4f}", best=f"{state.best:.4f}", refresh=False)
@@ -154,8 +161,10 @@ class _Run:
         """One optimiser step; the loss over all processes, the listener's, and the norm of the gradient."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = self.objective(self.model, batch.accompaniment, batch.vocals, batch.timesteps, batch.noise)
         guess = self._guess_loss(batch)
+        loss = guess.new_zeros(())
+        if not self._listening():
+            loss = self.objective(self.model, batch.accompaniment, batch.vocals, batch.timesteps, batch.noise)
         self.accelerator.backward(loss + self.config.guess_weight * guess)
         norm = self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.gradient_norm_max)
         self.optimizer.step()
@@ -170,16 +179,21 @@ class _Run:
             )
         return mean, float(guess.detach()), float(norm)
 
+    def _listening(self) -> bool:
+        """Whether only the listener learns yet."""
+        return self.network.listener is not None and self.state.step < self.config.listening_steps
+
     def _guess_loss(self, batch: Batch) -> torch.Tensor:
-        """Mean squared error of what the listener guesses of the band, over examples that have a voice."""
+        """Cross entropy of what the listener guesses of beats and chords, over examples that have a voice."""
         listener = self.network.listener
-        if listener is None:
+        if listener is None or not batch.music.shape[1]:
             return batch.noise.new_zeros(())
         with self.accelerator.autocast():
-            guessed = listener.guessed(batch.vocals).float()
+            logits = listener.guessed(batch.vocals).float()
+        weight = torch.tensor(_RARE, device=logits.device)
+        errors = binary_cross_entropy_with_logits(logits, batch.music, pos_weight=weight, reduction="none")
         voiced = batch.vocals.abs().amax(dim=(1, 2)) > 0
-        errors = (guessed - batch.accompaniment).square().mean(dim=(1, 2))  # (batch,)
-        return (errors * voiced).sum() / voiced.sum().clamp(min=1)
+        return (errors.mean(dim=(1, 2)) * voiced).sum() / voiced.sum().clamp(min=1)
 
     def _validate(self) -> None:
         """Measure the running average, and keep it if it is the best so far."""

@@ -12,6 +12,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from samuel_train.music import CHANNELS as MUSIC_CHANNELS
+
 DILATIONS = (1, 2, 4, 8, 16, 32, 64, 128)
 """Of kernels of 3: 255 frames, 11.8 s, to either side."""
 _KERNEL = 3
@@ -20,7 +22,7 @@ _KERNEL = 3
 class Listener(nn.Module):
     """x_0 = Conv1(vocals);  x_i = x_(i-1) + Conv3_dilated(GELU(x_(i-1)));  heard = Conv1(GELU(x_n)).
 
-    Nothing has a bias, so no voice, which is zero latents, is heard as zero.
+    Nothing of that has a bias, so no voice, which is zero latents, is heard as zero.
     """
 
     def __init__(self, latent_channels: int, width: int, channels: int) -> None:
@@ -30,16 +32,17 @@ class Listener(nn.Module):
             nn.Conv1d(width, width, _KERNEL, dilation=dilation, padding=dilation, bias=False) for dilation in DILATIONS
         )
         self.leave = nn.Conv1d(width, channels, 1, bias=False)
-        self.guess = nn.Conv1d(width, latent_channels, 1, bias=False)
+        self.guess = nn.Conv1d(width, MUSIC_CHANNELS, 1)
 
     def forward(self, vocals: Tensor) -> Tensor:
         """Vocals (batch, latent_channels, frames) to what is added to the input, (batch, channels, frames)."""
         return self.leave(self.features(vocals))
 
     def guessed(self, vocals: Tensor) -> Tensor:
-        """The band's latents as far as the voice alone tells them, (batch, latent_channels, frames).
+        """Logits of beats, chords and roots as far as the voice tells them (music.py), (batch, 26, frames).
 
-        For training only: a loss on it teaches the listener at every step, whatever the noise.
+        For training only: of a band's latents a voice tells a few per cent, so a denoiser's loss hardly teaches to
+        listen, while what is written about a song says it plainly.
         """
         return self.guess(self.features(vocals))
 

@@ -1,6 +1,7 @@
 """Stems to latents in the published format, song by song, so that a run can be killed and continued.
 
 OUT/latent_vocal.npy, OUT/latent_accomp.npy   (entries, 64, 1024) float32
+OUT/latent_music.npy                          (entries, 26, 1024) float16, if beats and chords are written for all songs
 OUT/latents.json                              entry -> song, semitones, start frame, valid frames; the codec
 OUT/skipped.json                              songs left out, with the reason
 OUT/.parts/                                   one file per encoded song and speed, reused by the next run
@@ -22,8 +23,9 @@ from tqdm import tqdm
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing
 from samuel_train.codec.base import Codec, encoder_context_frames
-from samuel_train.data import ACCOMPANIMENT_FILE, INDEX_FILE, VOCALS_FILE
+from samuel_train.data import ACCOMPANIMENT_FILE, INDEX_FILE, MUSIC_FILE, VOCALS_FILE
 from samuel_train.encode import ENTRY_FRAMES, Encoded, encode_song
+from samuel_train.music import music_frames, written_music
 from samuel_train.stems import Skipped, Song, find_songs
 
 SKIPPED_FILE = "skipped.json"
@@ -97,6 +99,7 @@ def prepare(stems: Path, out: Path, codec: Codec, codec_location: str, varispeed
         reasons = "; ".join(f"{skip.song}: {skip.reason}" for skip in skipped[:3])
         raise UserError(f"{stems}: none of the {len(skipped)} songs can be used ({reasons})")
     index = _index(done, codec, codec_location, digest)
+    _write_music(out, done, codec.facts.hop_samples / codec.facts.sample_rate_hz)
     _assemble(out, [part.path for part in done], index, codec.facts.latent_channels)
     _remove_others(parts, keep={part.path for part in done})
     return Prepared(out, len({part.song.name for part in done}), len(index["entries"]), tuple(skipped))
@@ -144,6 +147,21 @@ def _assemble(out: Path, parts: list[Path], index: dict[str, Any], channels: int
     _concatenate(out / VOCALS_FILE, parts, 0, shape)
     _write_json(out / INDEX_FILE, index)
     _concatenate(out / ACCOMPANIMENT_FILE, parts, 1, shape)
+
+
+def _write_music(out: Path, done: list[_Part], frame_s: float) -> None:
+    """What is written about the songs, where it is for every one of them."""
+    (out / MUSIC_FILE).unlink(missing_ok=True)
+    facts = {part.song.name: written_music(part.song) for part in done}
+    rows = []
+    for part in done:
+        if (written := facts[part.song.name]) is None:
+            return
+        entries = len(_load(part.path).valid_frames)
+        music = music_frames(written, entries * ENTRY_FRAMES, frame_s, part.semitones)
+        rows.append(music.reshape(len(music), entries, ENTRY_FRAMES).transpose(1, 0, 2))  # (entries, channels, 1024)
+    with replacing(out / MUSIC_FILE) as temporary:
+        np.save(temporary, np.concatenate(rows))
 
 
 def _concatenate(path: Path, parts: list[Path], role: int, shape: tuple[int, int, int]) -> None:

@@ -58,8 +58,12 @@ class FitConfig:
     """Decay of the running average of the weights, which is what gets saved."""
     condition_dropout: float = 0.1
     """Probability that an example is trained without its vocals, for classifier-free guidance."""
-    guess_weight: float = 0.5
-    """Weight of a listener's guess of the band in the loss; of no effect without a listener."""
+    guess_weight: float = 1.0
+    """Weight of a listener's guess of beats and chords in the loss, where those are written beside the latents."""
+    listening_steps: int = 0
+    """Steps at the start in which only a listener learns; they are short."""
+    listening_learning_rate: float = 2e-3
+    """Learning rate of those steps."""
     validation_fraction: float = 0.2
     """Share of the songs that is held out."""
     validation_examples: int = 32
@@ -131,6 +135,8 @@ _RANGES: dict[str, tuple[type, float, float, bool]] = {
     "ema_decay": (float, 0, 0.999999, False),
     "condition_dropout": (float, 0, 1, False),
     "guess_weight": (float, 0, 1000, False),
+    "listening_steps": (int, 0, 10**9, False),
+    "listening_learning_rate": (float, 0, 1, False),
     "validation_fraction": (float, 0.001, 0.9, False),
     "validation_examples": (int, 1, 65536, False),
     "validate_every_steps": (int, 1, 10**9, True),

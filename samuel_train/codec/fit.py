@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing
+from samuel_train.codec.calibration import calibrate
 from samuel_train.codec.crops import Crops, Song, find_songs, held_out
 from samuel_train.codec.evaluate import CodecReport, evaluate_codec, excerpts_of
 from samuel_train.codec.files import save_small_codec
@@ -29,7 +30,8 @@ from samuel_train.plots import draw_codec_plot
 
 STATE_NAME = "training.pt"
 METRICS_NAME = "metrics.jsonl"
-_PCA_FIRST_BATCH, _PCA_BATCHES = 1_000_000_000, 40  # numbers that no training step reaches
+# Numbers of batches that no training step reaches.
+_PCA_FIRST_BATCH, _CALIBRATION_FIRST_BATCH, _OTHER_BATCHES = 1_000_000_000, 1_100_000_000, 40
 _CUDA_WORKERS = 8
 
 
@@ -71,6 +73,7 @@ def fit_codec(
         run.start()
     say(f"{len(run.training_songs)} songs to learn from, {len(run.held_out_songs)} held out")
     run.loop(say)
+    run.calibrate()
     excerpts = excerpts_of(run.held_out_songs, run.codec.facts.hop_samples)
     return evaluate_codec(run.codec.cpu(), excerpts)
 
@@ -98,7 +101,7 @@ class _Run:
         """Begin anew: the linear skip from a principal component analysis, the rest from chance."""
         self.out_dir.mkdir(parents=True, exist_ok=True)
         (self.out_dir / METRICS_NAME).unlink(missing_ok=True)
-        start_from_pca(self.codec.encoder, self._batches(range(_PCA_FIRST_BATCH, _PCA_FIRST_BATCH + _PCA_BATCHES)))
+        start_from_pca(self.codec.encoder, self._batches(range(_PCA_FIRST_BATCH, _PCA_FIRST_BATCH + _OTHER_BATCHES)))
 
     def restore(self) -> None:
         """Continue where ``training.pt`` stopped."""
@@ -138,6 +141,11 @@ class _Run:
         self._save()
         draw_codec_plot(self.out_dir)
 
+    def calibrate(self) -> None:
+        """Give the bands their level; the state to resume from stays as it was trained."""
+        calibrate(self.codec, self._batches(range(_CALIBRATION_FIRST_BATCH, _CALIBRATION_FIRST_BATCH + _OTHER_BATCHES)))
+        self._save_codec()
+
     def _spent(self) -> float:
         return self.settings.spent(self.progress.step, self.progress.elapsed_s)
 
@@ -157,12 +165,15 @@ class _Run:
         line = {**asdict(self.progress), **{name: round(value, 5) for name, value in metrics.items()}}
         append_metrics(self.out_dir / METRICS_NAME, line)
 
-    def _save(self) -> None:
+    def _save_codec(self) -> None:
         self.codec.provenance = (
             f"samuel-train codec: {self.progress.step} steps of {self.settings.batch} crops "
             f"from {len(self.training_songs)} songs, seed {self.settings.seed}"
         )
         save_small_codec(self.out_dir, self.codec)
+
+    def _save(self) -> None:
+        self._save_codec()
         state = {
             "codec": self.codec.state_dict(),
             "reconstruction": self.reconstruction.state_dict(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,10 @@ import mir_eval
 import numpy as np
 
 from samuel_runtime.errors import UserError
+from samuel_train.music import FACTS_FILE, written_music
 from samuel_train.stems import Skipped, Song, find_songs, read_song
 from samuel_train.synth.facts import SongFacts
-from samuel_train.synth.theory import Chord
 
-FACTS_FILE = "song.json"
-"""As ``samuel-train synthesize`` writes it; a song without it is judged by what is heard in its true band."""
 _LEAST_S = 2.0
 
 
@@ -60,21 +57,20 @@ def read_stems(song: Song, sample_rate_hz: int, channels: int) -> Stems:
 
 
 def read_facts(song: Song) -> SongFacts | None:
-    """What is written about a song, or None if nothing is.
+    """What is written about a song, or None if nothing is: then it is judged by what is heard in its true band.
 
     Raises:
         UserError: the file cannot be read or does not hold facts as ``samuel-train synthesize`` writes them.
     """
-    path = song.vocals.parent / FACTS_FILE
-    if not path.exists():
+    facts = written_music(song)
+    if facts is None:
         return None
     try:
-        facts = SongFacts.from_dict(json.loads(path.read_text(encoding="utf-8"))["facts"])
         for problem in _problems(facts):
             raise ValueError(problem)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError) as error:
+    except (ValueError, TypeError) as error:
         raise UserError(
-            f"{path}: not the facts of a song ({type(error).__name__}: {error}); "
+            f"{song.vocals.parent / FACTS_FILE}: not the facts of a song ({type(error).__name__}: {error}); "
             "remove it, or render the song again with `samuel-train synthesize`"
         ) from error
     return facts
@@ -89,11 +85,9 @@ def _problems(facts: SongFacts) -> Iterator[str]:
     """What of the facts the metrics cannot use.
 
     Raises:
-        ValueError: in mir_eval's and the chords' own words.
+        ValueError: in mir_eval's own words.
     """
     mir_eval.key.validate_key(key_name(facts))
-    for _, name in facts.chords:
-        Chord.from_name(name)
     if not facts.tempo_bpm > 0:
         yield "tempo_bpm must be positive"
     for name, times in (("beats_s", facts.beats_s), ("chords", [start_s for start_s, _ in facts.chords])):

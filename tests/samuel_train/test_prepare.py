@@ -17,8 +17,11 @@ from samuel_runtime.errors import UserError
 from samuel_train import prepare as prepare_module
 from samuel_train.data import read_latents
 from samuel_train.encode import encode_song, valid_frames
+from samuel_train.music import music_frames
 from samuel_train.prepare import prepare
 from samuel_train.stems import find_songs
+from samuel_train.synth.facts import SongFacts
+from tests.samuel_train.test_music import FACTS
 from tests.samuel_train.toy import ToyCodec, write_song
 
 _FRAME_S = 16 / 8000
@@ -86,6 +89,21 @@ def test_varispeed_gives_entries_that_are_shorter_by_the_interval(tmp_path: Path
     ]  # fmt: skip
     assert (prepared.songs, prepared.entries) == (1, 4)
     assert read_latents(tmp_path / "latents").songs == ("a",) * 4
+
+
+def test_what_is_written_about_the_songs_goes_along(tmp_path: Path) -> None:
+    for name in "ab":
+        write_song(tmp_path / "stems" / name, {"vocals": 0.3, "accompaniment": 0.3}, duration_s=1000 * _FRAME_S)
+        (tmp_path / "stems" / name / "song.json").write_text(json.dumps({"facts": FACTS}))
+    prepare(tmp_path / "stems", tmp_path / "latents", ToyCodec(), "toy", varispeed=[-12])
+    music = read_latents(tmp_path / "latents").music
+    assert music is not None and music.shape == (6, 26, 1024)  # of each song one entry, and two at half the speed
+    np.testing.assert_array_equal(music[0], music_frames(SongFacts.from_dict(FACTS), 1024, _FRAME_S))
+    slow = music_frames(SongFacts.from_dict(FACTS), 2048, _FRAME_S, -12)
+    np.testing.assert_array_equal(np.concatenate([music[1], music[2]], axis=1), slow)
+    (tmp_path / "stems" / "b" / "song.json").unlink()
+    prepare(tmp_path / "stems", tmp_path / "latents", ToyCodec(), "toy")
+    assert read_latents(tmp_path / "latents").music is None
 
 
 def test_a_tone_played_faster_by_an_octave_sounds_an_octave_higher(tmp_path: Path) -> None:
