@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from samuel_runtime.errors import UserError
 from samuel_train.evaluate.beats import beat_score, tempo_agrees, tempo_bpm, track_beats
 from samuel_train.evaluate.songs import read_facts, read_stems
 from samuel_train.evaluate.spectra import ANALYSIS_RATE_HZ, FRAME_S, HOP_SAMPLES, analysed, magnitude, onset_strength
@@ -26,9 +27,10 @@ from samuel_train.stems import find_songs
 
 RATE_HZ = 44_100
 BANDS, WIDTH, KERNEL = 40, 48, 5
-REACHES = {"2.4 s": (1, 2, 4, 8, 10), "24 s": (1, 2, 4, 8, 16, 32, 64, 128)}
-"""Dilations; a frame is 23 ms, and a layer reaches twice its dilation to either side."""
+REACHES = {"1.2 s": (1, 2, 4, 8, 10), "12 s": (1, 2, 4, 8, 16, 32, 64, 128)}
+"""To either side, and the dilations: a frame is 23 ms, and a layer reaches twice its dilation."""
 CROP_FRAMES, BATCH = 512, 16
+_MEL_WINDOW, _MEL_FLOOR = 1024, 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +41,6 @@ class Voice:
     """(bands, frames), log magnitudes."""
     beats_s: np.ndarray
     """True beats in seconds."""
-    voice_onsets: np.ndarray
-    """(frames,) onset strength of the voice."""
-    band_onsets: np.ndarray
-    """(frames,) onset strength of the true band."""
 
     @property
     def target(self) -> Tensor:
@@ -74,9 +72,27 @@ class Listener(nn.Module):
         return self.leave(functional.gelu(x))[:, 0]
 
 
-def read_voices(folder: Path) -> list[Voice]:
-    """All songs of a folder that ``samuel-train synthesize`` wrote."""
-    return [_voice(song) for song in find_songs(folder)[0]]
+def read_voices(folder: Path, most: int) -> list[Voice]:
+    """The first songs of a folder that ``samuel-train synthesize`` wrote."""
+    bank = librosa.filters.mel(sr=ANALYSIS_RATE_HZ, n_fft=_MEL_WINDOW, n_mels=BANDS)
+    voices = []
+    for song in find_songs(folder)[0][:most]:
+        heard = analysed(read_stems(song, RATE_HZ, 2).vocals, RATE_HZ)
+        mel = np.log(bank @ magnitude(heard, _MEL_WINDOW, HOP_SAMPLES) + _MEL_FLOOR)
+        facts = read_facts(song)
+        if facts is None:
+            raise UserError(f"{song.vocals.parent}: has no song.json; render songs with `samuel-train synthesize`")
+        voices.append(Voice(torch.from_numpy((mel - mel.mean()) / mel.std()).float(), np.array(facts.beats_s)))
+    return voices
+
+
+def read_onsets(folder: Path) -> dict[str, list[np.ndarray]]:
+    """Onset strength of bands and voices, by whose it is, of every song."""
+    stems = [read_stems(song, RATE_HZ, 2) for song in find_songs(folder)[0]]
+    return {
+        "the band": [onset_strength(analysed(one.accompaniment, RATE_HZ)) for one in stems],
+        "the voice": [onset_strength(analysed(one.vocals, RATE_HZ)) for one in stems],
+    }
 
 
 def train(voices: Sequence[Voice], dilations: Sequence[int], steps: int, seed: int = 0) -> Listener:
@@ -112,27 +128,16 @@ def scores(voices: Sequence[Voice], strengths: Sequence[np.ndarray]) -> tuple[fl
     return float(np.mean(f_measures)), float(np.mean(tempos))
 
 
-def _voice(song: object) -> Voice:
-    stems = read_stems(song, RATE_HZ, 2)  # type: ignore[arg-type]
-    facts = read_facts(song)  # type: ignore[arg-type]
-    assert facts is not None  # generated songs have them
-    heard = analysed(stems.vocals, RATE_HZ)
-    bank = librosa.filters.mel(sr=ANALYSIS_RATE_HZ, n_fft=1024, n_mels=BANDS)
-    mel = np.log(bank @ magnitude(heard, 1024, HOP_SAMPLES) + 1e-3)
-    mel = torch.from_numpy((mel - mel.mean()) / mel.std()).float()
-    band = onset_strength(analysed(stems.accompaniment, RATE_HZ))
-    return Voice(mel, np.array(facts.beats_s), onset_strength(heard), band)
-
-
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.heard_beats", description=__doc__)
     parser.add_argument("training", type=Path)
     parser.add_argument("heldout", type=Path)
+    parser.add_argument("--songs", type=int, default=1000, help="at most so many to learn from")
     parser.add_argument("--steps", type=int, default=1500)
     given = parser.parse_args()
-    training, heldout = read_voices(given.training), read_voices(given.heldout)
-    rows = {"the band": [v.band_onsets for v in heldout], "the voice": [v.voice_onsets for v in heldout]}
+    training, heldout = read_voices(given.training, given.songs), read_voices(given.heldout, given.songs)
+    rows = read_onsets(given.heldout)
     for name, dilations in REACHES.items():
         listener = train(training, dilations, given.steps)
         with torch.no_grad():
