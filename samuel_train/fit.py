@@ -162,10 +162,13 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         guess = self._guess_loss(batch)
-        loss = guess.new_zeros(())
-        if not self._listening():
+        if self._listening():
+            loss = guess.new_zeros(())
+            self.accelerator.backward(guess)
+            self._share_gradients()
+        else:
             loss = self.objective(self.model, batch.accompaniment, batch.vocals, batch.timesteps, batch.noise)
-        self.accelerator.backward(loss + self.config.guess_weight * guess)
+            self.accelerator.backward(loss + self.config.guess_weight * guess)
         norm = self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.gradient_norm_max)
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -177,14 +180,20 @@ class _Run:
                 f"{self.out}: loss {mean} and gradient norm {float(norm)} at step {self.state.step + 1}; lower "
                 "learning_rate, or set mixed_precision to bf16 or no, and start again"
             )
-        return mean, float(guess.detach()), float(norm)
+        return mean, float(self.accelerator.reduce(guess.detach(), "mean")), float(norm)
 
     def _listening(self) -> bool:
         """Whether only the listener learns yet."""
         return self.network.listener is not None and self.state.step < self.config.listening_steps
 
+    def _share_gradients(self) -> None:
+        """Average over processes what the listener learnt: a step that bypasses the prepared model does not."""
+        for parameter in self.network.parameters():
+            if parameter.grad is not None:
+                parameter.grad = self.accelerator.reduce(parameter.grad, "mean")
+
     def _guess_loss(self, batch: Batch) -> torch.Tensor:
-        """Cross entropy of what the listener guesses of beats and chords, over examples that have a voice."""
+        """Cross entropy of what the listener guesses of beats and chords; nothing for examples without a voice."""
         listener = self.network.listener
         if listener is None or not batch.music.shape[1]:
             return batch.noise.new_zeros(())
@@ -193,7 +202,7 @@ class _Run:
         weight = torch.tensor(_RARE, device=logits.device)
         errors = binary_cross_entropy_with_logits(logits, batch.music, pos_weight=weight, reduction="none")
         voiced = batch.vocals.abs().amax(dim=(1, 2)) > 0
-        return (errors.mean(dim=(1, 2)) * voiced).sum() / voiced.sum().clamp(min=1)
+        return (errors.mean(dim=(1, 2)) * voiced).mean()
 
     def _validate(self) -> None:
         """Measure the running average, and keep it if it is the best so far."""

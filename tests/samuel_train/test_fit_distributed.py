@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from samuel_train.metrics import read_metrics
+from tests.samuel_train.test_listener import taught
 from tests.samuel_train.toy import write_latents
 
 _CONFIG = """
@@ -38,9 +39,15 @@ def _run(folder: Path, out: str, *launcher: str) -> subprocess.CompletedProcess[
 
 
 @pytest.mark.slow
-def test_two_processes_train_to_the_losses_of_one(tmp_path: Path) -> None:
-    write_latents(tmp_path / "latents", entries=10)
-    (tmp_path / "fit.toml").write_text(_CONFIG)
+@pytest.mark.parametrize("listening", [False, True])
+def test_two_processes_train_to_the_losses_of_one(tmp_path: Path, listening: bool) -> None:
+    if listening:
+        taught(tmp_path / "latents")
+        config = _CONFIG.replace("heads = 2", "heads = 2\nlistener_width = 8") + "listening_steps = 3\n"
+    else:
+        write_latents(tmp_path / "latents", entries=10)
+        config = _CONFIG
+    (tmp_path / "fit.toml").write_text(config)
     one = _run(tmp_path, "one")
     two = _run(tmp_path, "two", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
     assert one.returncode == two.returncode == 0, one.stderr + two.stderr
@@ -52,6 +59,7 @@ def test_two_processes_train_to_the_losses_of_one(tmp_path: Path) -> None:
         assert single.keys() == double.keys()
         if "loss" in single:
             assert double["loss"] == pytest.approx(single["loss"], rel=1e-5)
+            assert double["guess"] == pytest.approx(single["guess"], rel=1e-5)
             assert double["gradient_norm"] == pytest.approx(single["gradient_norm"], rel=1e-4)
         else:
             for name, expected in single["validation"].items():
