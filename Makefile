@@ -1,8 +1,8 @@
 PYTHON ?= python3
 MODEL ?= model
 SONGS ?= 340
-CODEC_MINUTES ?= 42
-FIT_MINUTES ?= 60
+CODEC_MINUTES ?= 32
+FIT_MINUTES ?= 54
 JOBS ?= 2
 
 .PHONY: demo test test-slow check bench gpu-check default-model clean

@@ -17,7 +17,7 @@ _DEFAULT_MINUTES = 30.0
 @click.option(
     "--adversarial-share",
     type=float,
-    default=0.3,
+    default=0.0,
     show_default=True,
     help="Share of the budget, at its end, in which the decoder alone is trained against discriminators.",
 )
