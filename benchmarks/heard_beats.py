@@ -23,6 +23,7 @@ from samuel_runtime.errors import UserError
 from samuel_train.evaluate.beats import beat_score, tempo_agrees, tempo_bpm, track_beats
 from samuel_train.evaluate.songs import read_facts, read_stems
 from samuel_train.evaluate.spectra import ANALYSIS_RATE_HZ, FRAME_S, HOP_SAMPLES, analysed, magnitude, onset_strength
+from samuel_train.music import mark
 from samuel_train.stems import find_songs
 
 RATE_HZ = 44_100
@@ -46,10 +47,7 @@ class Voice:
     def target(self) -> Tensor:
         """(frames,) 1 at a beat, one half beside it."""
         frames = np.zeros(self.mel.shape[1], np.float32)
-        at = np.round(self.beats_s / FRAME_S).astype(int)
-        for offset, value in ((-1, 0.5), (1, 0.5), (0, 1.0)):
-            near = at + offset
-            frames[near[(near >= 0) & (near < len(frames))]] = value
+        mark(frames, np.round(self.beats_s / FRAME_S).astype(int))
         return torch.from_numpy(frames)
 
 

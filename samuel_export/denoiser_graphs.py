@@ -30,6 +30,7 @@ from samuel_export.alignment_graph import (
     write_queries,
 )
 from samuel_export.builder import Axis, GraphBuilder
+from samuel_export.timestep_table import factored, film_table
 from samuel_train.attention import mixing_weights
 from samuel_train.config import ModelConfig
 from samuel_train.listener import Listener
@@ -60,15 +61,10 @@ def timesteps_graph(model: Denoiser) -> onnx.ModelProto:
     """t (batch,) int64 -> "film", and the "weights" and "bias" of "align" and "bottom", (batch, ...) each."""
     config, g = model.config, GraphBuilder("timesteps")
     t = g.input("t", ["batch"], TensorProto.INT64)
-    position = g.op("Unsqueeze", g.op("Cast", t, to=TensorProto.FLOAT), g.ints(1))
-    angles = g.op("Mul", position, g.weight(rewrite.frequencies(config.time_width)))
-    embedding = g.op("Concat", g.op("Sin", angles), g.op("Cos", angles), axis=1)  # e(t), (batch, time width)
-    hidden = _gemm(g, embedding, rewrite.linear(model.time_mlp[0]))
-    hidden = _gemm(g, _silu(g, hidden), rewrite.linear(model.time_mlp[2]))  # m(t)
-
-    first, others = rewrite.film_terms(model, rewrite.context_means(model.unet.cond_ups))
-    film = g.op("Concat", _gemm(g, hidden, first), _gemm(g, embedding, others), axis=1)
-    g.output("film", film, ["batch", len(first.bias) + len(others.bias)])
+    terms = factored(film_table(model))
+    row = g.op("Gather", g.weight(terms.rows), t, axis=0)  # (batch, rank)
+    film = g.op("Add", g.op("MatMul", row, g.weight(terms.columns)), g.weight(terms.mean))
+    g.output("film", film, ["batch", len(terms.mean)])
     mixing = g.op("Gather", g.weight(mixing_weights(config).numpy()), t, axis=0)  # (batch, 2)
     for name, align in (("align", model.align), ("bottom", model.unet.mid_attn.attn)):
         biases = rewrite.alignment(align).output_biases  # (2, n)
@@ -205,10 +201,6 @@ def _conv(g: GraphBuilder, x: str, module: nn.Module) -> str:
 def _conv_transpose(g: GraphBuilder, x: str, module: nn.Module) -> str:
     weight, bias = rewrite.array(module.weight)[:, :, None], rewrite.array(module.bias)  # (in, out, 1, 4)
     return g.op("ConvTranspose", x, g.weight(weight), g.weight(bias), pads=[0, 1, 0, 1], strides=[1, 2])
-
-
-def _gemm(g: GraphBuilder, x: str, weights: rewrite.Linear) -> str:
-    return g.op("Gemm", x, g.weight(weights.weight), g.weight(weights.bias), transB=1)
 
 
 def _silu(g: GraphBuilder, x: str) -> str:

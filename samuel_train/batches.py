@@ -90,6 +90,7 @@ class Batches(Dataset[Batch]):
         written = self._latents.music
         music = np.empty((count, 0 if written is None else written.shape[1], frames), np.float32)
         timesteps = np.empty(count, np.int64)
+        voice_noise = np.zeros_like(vocals) if config.voice_noise else None
         for i, place in enumerate(self._share):
             number = step * config.batch + place
             draw = generator(config.seed, Stream.EXAMPLE, number)
@@ -103,10 +104,14 @@ class Batches(Dataset[Batch]):
             if draw.random() < config.condition_dropout:
                 # The mean of the vocals, which is zero once normalised.
                 vocals[i] = self._statistics.vocals_mean[:, None]
+            elif voice_noise is not None:
+                strength = draw.uniform(0, config.voice_noise)
+                voice_noise[i] = strength * draw.standard_normal(noise[i].shape, dtype=np.float32)
             draw.standard_normal(out=noise[i], dtype=np.float32)
+        heard = self._statistics.normalise_vocals(vocals)
         return Batch(
             torch.from_numpy(self._statistics.normalise_accompaniment(accompaniment)),
-            torch.from_numpy(self._statistics.normalise_vocals(vocals)),
+            torch.from_numpy(heard if voice_noise is None else heard + voice_noise),
             torch.from_numpy(timesteps),
             torch.from_numpy(noise),
             torch.from_numpy(music),

@@ -43,7 +43,7 @@ from samuel_train.settings import FitConfig, MixedPrecision
 from samuel_train.state import RunState, load_state, save_state
 from samuel_train.validation import Validation, report
 
-_CUDA_WORKERS = 4
+_CUDA_WORKERS = 16  # crops and noise are drawn on the CPU, which takes more time than a GPU's step
 _RARE = 3.0  # how much more what is there weighs than what is not: beats and roots are rare
 _VALIDATION_STEPS_MIN = 100
 
@@ -99,7 +99,8 @@ class _Run:
         share = (accelerator.process_index, accelerator.num_processes)
         self.batches = Batches(data, self.split.training, self.statistics, config, *share)
         self.validation = Validation(data, self.split.validation, self.statistics, config, *share)
-        self.objective = Objective(Schedule.cosine(config.model.timesteps), config.model.prediction)
+        weights = (config.weight_min, config.weight_max)
+        self.objective = Objective(Schedule.cosine(config.model.timesteps), config.model.prediction, weights)
         self.objective.to(accelerator.device)
 
         with torch.random.fork_rng(devices=[]):

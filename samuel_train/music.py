@@ -56,7 +56,7 @@ def music_frames(facts: SongFacts, frames: int, frame_s: float, semitones: int =
     frame_s = frame_s * 2 ** (semitones / 12)  # in the time of the song as it was written
     music = np.zeros((CHANNELS, frames), np.float16)
     for channel, times_s in ((_BEAT, facts.beats_s), (_DOWNBEAT, facts.downbeats_s)):
-        _mark(music[channel], np.floor(np.array(times_s) / frame_s).astype(int))
+        mark(music[channel], np.floor(np.array(times_s) / frame_s).astype(int))
     starts_s = [start_s for start_s, _ in facts.chords]
     sounding = np.searchsorted(starts_s, (np.arange(frames) + 0.5) * frame_s, side="right") - 1
     for index, (_, name) in enumerate(facts.chords):
@@ -68,7 +68,8 @@ def music_frames(facts: SongFacts, frames: int, frame_s: float, semitones: int =
     return music
 
 
-def _mark(channel: np.ndarray, at: Sequence[int] | np.ndarray) -> None:
+def mark(channel: np.ndarray, at: Sequence[int] | np.ndarray) -> None:
+    """Write 1 into these frames of a channel (frames,), and a half into those beside them."""
     for offset, value in ((-1, _BESIDE), (1, _BESIDE), (0, 1.0)):
         near = np.asarray(at) + offset
         channel[near[(near >= 0) & (near < len(channel))]] = value

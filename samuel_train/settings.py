@@ -11,6 +11,7 @@ from typing import Any
 
 from samuel_runtime.errors import UserError
 from samuel_train.config import FRAMES_MULTIPLE, ModelConfig
+from samuel_train.objective import PUBLISHED_WEIGHTS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -58,6 +59,13 @@ class FitConfig:
     """Decay of the running average of the weights, which is what gets saved."""
     condition_dropout: float = 0.1
     """Probability that an example is trained without its vocals, for classifier-free guidance."""
+    voice_noise: float = 0.0
+    """Most noise on the vocals, as a standard deviation; each example has its own. Real voices differ from those of
+    songs that were made."""
+    weight_min: float = PUBLISHED_WEIGHTS[0]
+    """Least weight of an example's error, for networks that predict v; see objective.py."""
+    weight_max: float = PUBLISHED_WEIGHTS[1]
+    """Largest weight of an example's error."""
     guess_weight: float = 1.0
     """Weight of a listener's guess of beats and chords in the loss, where those are written beside the latents."""
     listening_steps: int = 0
@@ -75,7 +83,7 @@ class FitConfig:
     mixed_precision: MixedPrecision = MixedPrecision.NO
     """Arithmetic of the forward pass."""
     workers: int | None = None
-    """Processes that read crops ahead; by default 4 for a CUDA device and none otherwise."""
+    """Processes that read crops ahead; by default 16 for a CUDA device and none otherwise."""
     save_every_minutes: float = 5.0
     """Time between saves of the state that --resume continues from, and of the plots."""
     log_every_steps: int = 10
@@ -93,6 +101,8 @@ class FitConfig:
                 raise UserError(f"fit config: {name} must be {article} from {low} to {high}, not {value!r}")
         if self.frames_min > self.frames_max:
             raise UserError("fit config: frames_min must not exceed frames_max")
+        if self.weight_min > self.weight_max:
+            raise UserError("fit config: weight_min must not exceed weight_max")
         for name in ("frames_min", "frames_max"):
             if getattr(self, name) % FRAMES_MULTIPLE:
                 raise UserError(f"fit config: {name} must be a multiple of {FRAMES_MULTIPLE}")
@@ -134,6 +144,9 @@ _RANGES: dict[str, tuple[type, float, float, bool]] = {
     "gradient_norm_max": (float, 1e-6, 1e6, False),
     "ema_decay": (float, 0, 0.999999, False),
     "condition_dropout": (float, 0, 1, False),
+    "voice_noise": (float, 0, 10, False),
+    "weight_min": (float, 0, 1000, False),
+    "weight_max": (float, 1e-6, 1000, False),
     "guess_weight": (float, 0, 1000, False),
     "listening_steps": (int, 0, 10**9, False),
     "listening_learning_rate": (float, 0, 1, False),

@@ -21,6 +21,9 @@ _DEFAULT_MINUTES = 30.0
     show_default=True,
     help="Share of the budget, at its end, in which the decoder alone is trained against discriminators.",
 )
+@click.option(
+    "--batch", type=click.IntRange(1), default=8, show_default=True, help="Crops of 1.5 s a step; a GPU likes 64."
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of weights, crops and noise.")
 @click.option("--resume", is_flag=True, help="Continue the run in the folder.")
@@ -30,6 +33,7 @@ def command(
     minutes: float | None,
     steps: int | None,
     adversarial_share: float,
+    batch: int,
     device: str,
     seed: int,
     resume: bool,
@@ -42,7 +46,7 @@ def command(
     if minutes is None and steps is None:
         minutes = _DEFAULT_MINUTES
     keep_freed_memory()
-    settings = FitSettings(minutes, steps, adversarial_share, seed)
+    settings = FitSettings(minutes, steps, adversarial_share, seed, batch)
     report = fit_codec(stems, out, settings, device=device, resume=resume, say=lambda line: click.echo(line, err=True))
     click.echo(str(report))
 

@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import Dataset
 
 from samuel_runtime.errors import UserError
-from samuel_train.synth.mastering import equalise
+from samuel_train.codec.recorded import recorded
 
 _KINDS = ("vocals", "accompaniment", "mix")
 _KIND_SHARES = (0.35, 0.4, 0.25)
@@ -22,9 +22,7 @@ _VOICE_OVER_BAND_DB = (-6.0, 6.0)
 _LOUDEST = 0.99
 _MOVED_SHARE = 0.5  # of crops that are played faster or slower, which moves pitch and formants
 _MOVED_SEMITONES = 4.0
-_TONED_SHARE = 0.5  # of crops whose tone is changed: microphones and rooms differ more than generated songs do
-_TONE_HZ = (60.0, 300.0, 1200.0, 5000.0, 15_000.0)
-_TONE_DB = 5.0
+_RECORDED_SHARE = 0.5  # of crops that are recorded anew: microphones and rooms differ more than generated songs do
 _CHANNELS = 2
 
 
@@ -89,8 +87,9 @@ def held_out(songs: list[Song], share: float = 0.05) -> tuple[list[Song], list[S
 class Crops(Dataset[torch.Tensor]):
     """Batches of random crops, each a pure function of the seed and the batch's number."""
 
-    def __init__(self, songs: list[Song], crop_samples: int, batch: int, seed: int) -> None:
+    def __init__(self, songs: list[Song], sample_rate_hz: int, crop_samples: int, batch: int, seed: int) -> None:
         self.songs = songs
+        self.sample_rate_hz = sample_rate_hz
         self.crop_samples = crop_samples
         self.batch = batch
         self.seed = seed
@@ -112,8 +111,8 @@ class Crops(Dataset[torch.Tensor]):
         else:
             crop = song.read(kind, start, samples)
         crop = _played(crop, speed, self.crop_samples)
-        if rng.random() < _TONED_SHARE:
-            crop = equalise(crop.T, [(hz, float(rng.uniform(-_TONE_DB, _TONE_DB))) for hz in _TONE_HZ]).T
+        if rng.random() < _RECORDED_SHARE:
+            crop = recorded(rng, crop, self.sample_rate_hz)
         crop = crop * _from_db(rng.uniform(*_GAIN_DB))
         if rng.random() < 0.5:
             crop = crop[::-1]  # left for right
@@ -124,7 +123,7 @@ class Crops(Dataset[torch.Tensor]):
 def _played(crop: np.ndarray, speed: float, samples: int) -> np.ndarray:
     """(2, any) played ``speed`` times as fast, as tape is: (2, samples), with silence for what is missing."""
     if speed != 1.0:
-        crop = soxr.resample(np.ascontiguousarray(crop.T), speed, 1.0).T
+        crop = soxr.resample(np.ascontiguousarray(crop.T), speed, 1.0, quality="MQ").T
     return np.pad(crop[:, :samples], ((0, 0), (0, max(0, samples - crop.shape[1]))))
 
 

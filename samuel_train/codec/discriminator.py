@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from samuel_train.codec.losses import mid_side
+
 WINDOWS_SAMPLES = (512, 1024, 2048)
 _OVERLAP = 4
 _CHANNELS = 2
@@ -55,8 +57,7 @@ class SpectrogramDiscriminator(nn.Module):
 
     def _spectrum(self, audio: Tensor) -> Tensor:
         """(batch, 2, samples) to compressed parts of mid and side, (batch, 4, frames, bins)."""
-        left, right = audio[:, 0], audio[:, 1]
-        frames = torch.stack([left + right, left - right], dim=1).unfold(-1, len(self.window), self.hop_samples)
+        frames = mid_side(audio).unfold(-1, len(self.window), self.hop_samples)
         spectrum = torch.fft.rfft(frames * self.window)[..., :-1]  # (batch, 2, frames, bins)
         power = spectrum.real.square() + spectrum.imag.square() + _QUIET
         parts = torch.view_as_real(spectrum * power.pow((_COMPRESSION - 1) / 2))  # (batch, 2, frames, bins, 2)

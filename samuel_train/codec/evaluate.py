@@ -18,6 +18,7 @@ from samuel_train.codec.base import Codec
 from samuel_train.codec.crops import Song
 from samuel_train.codec.losses import HEARD, MelSpectrum, effective_rank, log_mel_distance
 from samuel_train.evaluate.excerpt import loudest_start
+from samuel_train.evaluate.sound import side_share
 
 LATENT_NOISE = 0.2
 """Standard deviation of the noise that ``noise_cost`` is measured with, in units of each channel's own."""
@@ -160,8 +161,8 @@ class _Judge:
             noise_cost=log_mel_distance(self.full(noisy), self.full(true)).item() / max(log_mel, _QUIETEST) - 1,
             level_db=level_db,
             level_error_db=abs(level_db),
-            width=_side_share(decoded),
-            true_width=_side_share(true),
+            width=side_share(decoded.T.numpy()),
+            true_width=side_share(true.T.numpy()),
             chroma=nn.functional.cosine_similarity(self.chroma(decoded), self.chroma(true), dim=-1).mean().item(),
         )
 
@@ -196,9 +197,3 @@ def _mean(measured: Sequence[Measures]) -> Measures:
 
 def _power(audio: Tensor) -> float:
     return audio.double().square().mean().item()
-
-
-def _side_share(audio: Tensor) -> float:
-    left, right = audio.double()
-    mid, side = (left + right).square().sum().item(), (left - right).square().sum().item()
-    return side / (mid + side) if mid + side > 0 else 0.0

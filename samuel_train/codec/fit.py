@@ -32,7 +32,7 @@ STATE_NAME = "training.pt"
 METRICS_NAME = "metrics.jsonl"
 # Numbers of batches that no training step reaches.
 _PCA_FIRST_BATCH, _CALIBRATION_FIRST_BATCH, _OTHER_BATCHES = 1_000_000_000, 1_100_000_000, 40
-_CUDA_WORKERS = 8
+_CUDA_WORKERS = 16  # one each core of the machines that have such a device: crops take more time than steps
 
 
 @dataclass
@@ -92,9 +92,9 @@ class _Run:
         self.training_songs: list[Song]
         self.held_out_songs: list[Song]
         self.training_songs, self.held_out_songs = held_out(songs)
-        self.crops = Crops(self.training_songs, crop_samples, settings.batch, settings.seed)
+        self.crops = Crops(self.training_songs, config.sample_rate_hz, crop_samples, settings.batch, settings.seed)
         self.reconstruction = Reconstruction(self.codec, settings, device)
-        self.adversarial = Adversarial(self.codec, settings, device)
+        self.adversarial = Adversarial(self.codec, settings, device) if settings.adversarial_share else None
         self.progress = _Progress()
 
     def start(self) -> None:
@@ -112,7 +112,8 @@ class _Run:
             state = torch.load(path, weights_only=True, map_location=self.device)
             self.codec.load_state_dict(state["codec"])
             self.reconstruction.load_state_dict(state["reconstruction"])
-            self.adversarial.load_state_dict(state["adversarial"])
+            if self.adversarial and state["adversarial"]:
+                self.adversarial.load_state_dict(state["adversarial"])
             self.progress = _Progress(**state["progress"])
         except (KeyError, RuntimeError, ValueError, TypeError, EOFError, pickle.UnpicklingError) as error:
             raise UserError(
@@ -132,8 +133,9 @@ class _Run:
             self.progress.step += 1
             self.progress.elapsed_s = time.monotonic() - began_s
             if self.progress.step % self.settings.log_every_steps == 0:
-                self._log(metrics)
-                say(f"{self._spent():4.0%} " + _line(metrics))
+                numbers = {name: value.item() for name, value in metrics.items()}
+                self._log(numbers)
+                say(f"{self._spent():4.0%} " + _line(numbers))
             if self.progress.elapsed_s - saved_s > self.settings.save_every_s:
                 saved_s = self.progress.elapsed_s
                 self._save()
@@ -149,17 +151,18 @@ class _Run:
     def _spent(self) -> float:
         return self.settings.spent(self.progress.step, self.progress.elapsed_s)
 
-    def _step(self, audio: Tensor, spent: float) -> dict[str, float]:
+    def _step(self, audio: Tensor, spent: float) -> dict[str, Tensor]:
         """One step of the stage whose turn it is."""
         first = 1 - self.settings.adversarial_share
-        if spent < first:
+        if not self.adversarial or spent < first:
             return self.reconstruction.step(audio, self.progress.step, spent / first)
         return self.adversarial.step(audio, self.progress.step, (spent - first) / self.settings.adversarial_share)
 
     def _batches(self, numbers: Iterable[int]) -> Iterator[Tensor]:
-        workers = _CUDA_WORKERS if self.device.type == "cuda" else 0
-        loader = DataLoader(self.crops, batch_size=None, sampler=numbers, num_workers=workers)
-        return (audio.to(self.device) for audio in loader)
+        cuda = self.device.type == "cuda"
+        workers = _CUDA_WORKERS if cuda else 0
+        loader = DataLoader(self.crops, batch_size=None, sampler=numbers, num_workers=workers, pin_memory=cuda)
+        return (audio.to(self.device, non_blocking=True) for audio in loader)
 
     def _log(self, metrics: dict[str, float]) -> None:
         line = {**asdict(self.progress), **{name: round(value, 5) for name, value in metrics.items()}}
@@ -177,7 +180,7 @@ class _Run:
         state = {
             "codec": self.codec.state_dict(),
             "reconstruction": self.reconstruction.state_dict(),
-            "adversarial": self.adversarial.state_dict(),
+            "adversarial": self.adversarial.state_dict() if self.adversarial else {},
             "progress": asdict(self.progress),
         }
         with replacing(self.out_dir / STATE_NAME) as temporary:

@@ -37,7 +37,7 @@ class FitSettings:
     """Weight of the latents' correlations in the loss."""
     centre_weight: float = 0.1
     """Weight of the latents' means and variances in the loss."""
-    noise: float = 0.2
+    noise: float = 0.3
     """Most noise on the latents, as a standard deviation; what the decoder learns to shrug off."""
     noise_ramp: float = 0.3
     """Share of the first stage in which the noise rises."""

@@ -30,7 +30,7 @@ _LIMITS = {
 
 @dataclass(frozen=True)
 class SmallCodecConfig:
-    """The defaults give 3.3 million parameters."""
+    """The defaults give 5.8 million parameters."""
 
     sample_rate_hz: int = 44100
     """Rate of the waveform it was trained on."""
@@ -40,21 +40,21 @@ class SmallCodecConfig:
     """Channels of the encoder at 86 Hz."""
     encoder_blocks: int = 1
     """Blocks of the encoder at 86 Hz."""
-    encoder_latent_width: int = 256
+    encoder_latent_width: int = 320
     """Channels of the encoder at 21.5 Hz."""
     encoder_latent_blocks: int = 2
     """Blocks of the encoder at 21.5 Hz."""
-    decoder_latent_width: int = 256
+    decoder_latent_width: int = 320
     """Channels of the decoder at 21.5 Hz."""
     decoder_latent_blocks: int = 3
     """Blocks of the decoder at 21.5 Hz."""
-    decoder_width: int = 224
+    decoder_width: int = 320
     """Channels of the decoder at 86 Hz."""
-    decoder_blocks: int = 4
+    decoder_blocks: int = 5
     """Blocks of the decoder at 86 Hz."""
-    low_band_width: int = 48
+    low_band_width: int = 64
     """Hidden values of each band of 32 bins below 5.5 kHz."""
-    high_band_width: int = 16
+    high_band_width: int = 24
     """Hidden values of each band of 32 bins above."""
     expansion: int = 2
     """Widening inside a block."""

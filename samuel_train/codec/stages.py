@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from samuel_train.codec.discriminator import Discriminators, Heard, discriminator_loss, generator_losses
 from samuel_train.codec.fit_settings import FitSettings
-from samuel_train.codec.losses import LatentLoss, SpectralLoss, effective_rank, mid_side
+from samuel_train.codec.losses import LatentLoss, SpectralLoss, mid_side
 from samuel_train.codec.small import SmallCodec
 
 _NOISE_KEY = 1_000_003
@@ -33,7 +33,7 @@ class Reconstruction:
             codec.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
         )
 
-    def step(self, audio: Tensor, number: int, share: float) -> dict[str, float]:
+    def step(self, audio: Tensor, number: int, share: float) -> dict[str, Tensor]:
         """One step on crops (batch, 2, samples), ``share`` of the stage being done; returns what to log."""
         settings = self.settings
         _set_rate(self.optimiser, settings.learning_rate * one_cycle(share, settings.warmup))
@@ -48,8 +48,7 @@ class Reconstruction:
             + settings.covariance_weight * about_latents["covariance"]
         )
         norm = _descend(loss, self.optimiser, self.codec, settings.clip)
-        named = {"loss": loss, **terms, **about_latents, "gradient": norm}
-        return _numbers(named) | {"rank": effective_rank(latents)}
+        return {"loss": loss, **terms, **about_latents, "gradient": norm}
 
     def state_dict(self) -> dict[str, Any]:
         """What :meth:`load_state_dict` takes, besides the codec's weights."""
@@ -72,7 +71,7 @@ class Adversarial:
         self.optimiser = torch.optim.AdamW(codec.decoder.parameters(), lr=rate, betas=(0.8, 0.99), weight_decay=0.01)
         self.adversary = torch.optim.AdamW(self.discriminators.parameters(), lr=rate, betas=(0.8, 0.99))
 
-    def step(self, audio: Tensor, number: int, share: float) -> dict[str, float]:
+    def step(self, audio: Tensor, number: int, share: float) -> dict[str, Tensor]:
         """One step on crops (batch, 2, samples), ``share`` of the stage being done; returns what to log."""
         settings = self.settings
         for optimiser in (self.optimiser, self.adversary):
@@ -91,8 +90,7 @@ class Adversarial:
         loss = _sum(terms.values()) + settings.adversarial_weight * adversarial + settings.feature_weight * features
         norm = _descend(loss, self.optimiser, self.codec.decoder, settings.clip)
         self.discriminators.requires_grad_(True)
-        named = {"loss": loss, **terms, "told_apart": told_apart, "features": features, "gradient": norm}
-        return _numbers(named)
+        return {"loss": loss, **terms, "told_apart": told_apart, "features": features, "gradient": norm}
 
     def _heard(self, audio: Tensor) -> list[Heard]:
         with torch.autocast(audio.device.type, torch.bfloat16):
@@ -168,7 +166,3 @@ def _descend(loss: Tensor, optimiser: torch.optim.Optimizer, module: nn.Module, 
 
 def _sum(terms: Iterable[Tensor]) -> Tensor:
     return torch.stack(list(terms)).sum()
-
-
-def _numbers(named: dict[str, Tensor]) -> dict[str, float]:
-    return {name: value.item() for name, value in named.items()}

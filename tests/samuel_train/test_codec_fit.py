@@ -134,7 +134,7 @@ def test_a_budget_is_minutes_or_steps(budget: dict[str, float]) -> None:
 def test_pca_starts_with_uncorrelated_latents(stems: Path) -> None:
     torch.manual_seed(0)
     encoder = SmallCodec(TINY).encoder
-    crops = Crops(find_songs(stems, RATE_HZ, 16384), 16384, batch=8, seed=0)
+    crops = Crops(find_songs(stems, RATE_HZ, 16384), RATE_HZ, 16384, batch=8, seed=0)
     batches = [crops[number] for number in range(4)]
     start_from_pca(encoder, batches)
     with torch.no_grad():
@@ -147,12 +147,12 @@ def test_pca_starts_with_uncorrelated_latents(stems: Path) -> None:
 
 def test_crops_depend_on_seed_and_number_alone(stems: Path) -> None:
     songs = find_songs(stems, RATE_HZ, 4096)
-    first, again, other = (Crops(songs, 4096, 4, seed) for seed in (0, 0, 1))
+    first, again, other = (Crops(songs, RATE_HZ, 4096, 4, seed) for seed in (0, 0, 1))
     assert first[3].shape == (4, 2, 4096)
     assert torch.equal(first[3], again[3])
     assert not torch.equal(first[3], first[4])
     assert not torch.equal(first[3], other[3])
-    assert Crops(songs, 4096, 64, 0)[0].abs().max() < 1
+    assert Crops(songs, RATE_HZ, 4096, 64, 0)[0].abs().max() < 1
 
 
 def test_a_crop_that_is_played_faster_has_its_length_and_a_higher_pitch() -> None:

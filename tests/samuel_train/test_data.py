@@ -230,6 +230,21 @@ def test_condition_is_dropped_for_whole_examples_at_the_asked_rate(tmp_path: Pat
     assert float(null.mean()) == pytest.approx(0.25, abs=0.05)
 
 
+def test_noise_on_the_voice_has_a_strength_of_its_own_and_spares_silence(tmp_path: Path) -> None:
+    write_latents(tmp_path)
+    plain, noisy = (_batches(tmp_path, batch=32, condition_dropout=0.25, voice_noise=most) for most in (0.0, 0.5))
+    added, dropped = [], 0
+    for step in range(20):
+        clean, other = plain[step], noisy[step]
+        assert torch.equal(clean.accompaniment, other.accompaniment)
+        kept = (clean.vocals != 0).any(dim=(1, 2))
+        assert not other.vocals[~kept].any()
+        dropped += int((~kept).sum())
+        added += (other.vocals - clean.vocals)[kept].std(dim=(1, 2)).tolist()
+    assert dropped
+    assert min(added) < 0.05 and 0.45 < max(added) < 0.55 and np.mean(added) == pytest.approx(0.25, abs=0.03)
+
+
 def test_timesteps_are_uniform_and_noise_is_normal(tmp_path: Path) -> None:
     write_latents(tmp_path)
     batches = _batches(tmp_path, batch=64)

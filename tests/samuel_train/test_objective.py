@@ -60,6 +60,12 @@ def test_the_loss_is_the_weighted_mean_of_the_errors() -> None:
     assert weight.max() == 10 and weight.min() < 0.01  # the draw reaches both ends
 
 
+def test_weights_stay_within_the_limits_that_are_asked_for() -> None:
+    published, limited = (Objective(_SCHEDULE, Prediction.V, *limits).weight for limits in ((), ((1.5, 5.0),)))
+    assert torch.equal(limited, published.clamp(1.5, 5.0))
+    assert limited[0] == 1.5 and limited[-1] == 5 and published[0] < 0.01
+
+
 def test_noise_prediction_is_not_weighted() -> None:
     x0, vocals, t, eps = _draw()
     loss = Objective(_SCHEDULE, Prediction.EPSILON)(_Spy(torch.zeros_like(x0)), x0, vocals, t, eps)
