@@ -168,10 +168,15 @@ class Samuel:
     def decode(
         self, latents: np.ndarray, recording: Recording, observer: Observer | None = None
     ) -> Iterator[np.ndarray]:
-        """Blocks of the band's waveform, float32 (samples, channels), of exactly the recording's duration."""
+        """Blocks of the band's waveform, float32 (samples, channels), of exactly the recording's duration.
+
+        Generated latents are :func:`contracted` first; what ``codec.decode`` is given stays as it is.
+        """
         observer = observer or Observer()
         missing = resampled_count(recording, self.manifest.codec.sample_rate_hz)
-        for block in self.codec.decode(latents, lambda done, total: observer.progress("decode", done, total)):
+        for block in self.codec.decode(
+            contracted(latents), lambda done, total: observer.progress("decode", done, total)
+        ):
             yield block[:missing]
             missing -= min(missing, len(block))
 
@@ -187,6 +192,17 @@ class Samuel:
         steps = self.denoiser.trajectory(vocals[None], known[None], sampling, draw)
         for index, (t, x) in enumerate(zip(timesteps, steps, strict=True)):
             yield Step(index, t, x[0])
+
+
+def contracted(song: np.ndarray) -> np.ndarray:
+    """Latents (channels, frames) brought back to the spread of the training data, if they have more.
+
+    Guidance goes beyond what the network was trained to say, so guided latents spread: by 11 to 20 % at the packaged
+    bundle's scale, which its decoder plays 1 dB louder, with drums at five times full scale. As the rescaling of Lin
+    et al. (2024, section 3.4), which has the unguided output to compare with; here it is the z-scores' spread, 1.
+    """
+    spread = float(np.sqrt(np.square(song, dtype=np.float64).mean()))
+    return song if spread <= 1 else song * np.float32(1 / spread)
 
 
 def frames_of(manifest: Manifest, recording: Recording) -> int:

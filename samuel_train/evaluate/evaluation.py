@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from samuel_runtime.errors import UserError
-from samuel_runtime.pipeline import Samuel
+from samuel_runtime.pipeline import Samuel, contracted
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.features import Features
 from samuel_train.evaluate.patches import PatchSpace
@@ -93,7 +93,9 @@ def evaluate(samuel: Samuel, songs: Sequence[Song], cases: Sequence[Case], liste
     yield row(Kind.CODEC, [decoded(Kind.CODEC, index, one.band) for index, one in enumerate(listened)])
     yield Row(Kind.OTHER, None, [_floor(truths, index) for index in range(len(truths))], None)
     for case in cases:
-        generated = (samuel.generate(one.vocals, case.settings(index)) for index, one in enumerate(listened))
+        generated = (
+            contracted(samuel.generate(one.vocals, case.settings(index))) for index, one in enumerate(listened)
+        )
         yield row(Kind.CASE, [decoded(Kind.CASE, index, one, case) for index, one in enumerate(generated)], case)
 
 

@@ -12,7 +12,7 @@ from samuel_runtime.engines import device
 from samuel_runtime.engines.cuda import Cuda
 from samuel_runtime.errors import UserError
 from samuel_runtime.observer import Observer, Step
-from samuel_runtime.pipeline import Samuel, Settings
+from samuel_runtime.pipeline import Samuel, Settings, contracted
 from samuel_runtime.preference import remember
 from samuel_runtime.ways import Way
 from tests.samuel_runtime.commands import run_here, singing, write_voice
@@ -92,6 +92,21 @@ def test_every_sampler_makes_a_band(samuel: Samuel, sampler: Sampler) -> None:
     clamp = samuel.manifest.statistics
     assert latents.shape == (64, 32)
     assert clamp.clamp_min <= latents.min() and latents.max() <= clamp.clamp_max
+
+
+def test_spread_latents_are_contracted_and_others_left_alone() -> None:
+    narrow = VOCALS[0] / np.sqrt(np.square(VOCALS[0]).mean()) * 0.9
+    np.testing.assert_array_equal(contracted(narrow), narrow)
+    wide = contracted(1.5 * narrow)
+    assert wide.dtype == np.float32
+    assert np.sqrt(np.square(wide).mean()) == pytest.approx(1, abs=1e-5)
+    np.testing.assert_allclose(wide, narrow / 0.9, rtol=1e-5)
+
+
+def test_a_band_is_decoded_from_contracted_latents(samuel: Samuel) -> None:
+    voice, latents = Audio(singing(1.0), 44100), VOCALS[0] / np.sqrt(np.square(VOCALS[0]).mean())
+    wide, plain = (np.concatenate(list(samuel.decode(scale * latents, voice))) for scale in (3.0, 1.0))
+    np.testing.assert_allclose(wide, plain, atol=1e-4)
 
 
 def test_observers_hear_every_stage_and_step(samuel: Samuel) -> None:
