@@ -10,6 +10,7 @@ import torch
 
 from samuel_export.package import write_bundle
 from samuel_export.storage import Storage
+from samuel_runtime.guidance import Guidance
 from samuel_runtime.statistics import Statistics
 from samuel_train.checkpoint import Checkpoint, save_checkpoint
 from samuel_train.codec import Codec
@@ -56,7 +57,7 @@ def make_paper(folder: Path, codec: Codec | None = None) -> Paper:
     weights = {name: weight.detach().clone() for name, weight in model.state_dict().items()}
     checkpoint = Checkpoint(model.config, _statistics(), weights, {"weights": "random, for benchmarks"}, frames_min=256)
     save_checkpoint(folder / "checkpoint.safetensors", checkpoint)
-    write_bundle(checkpoint, codec, folder / "bundle", Storage.FP32, guidance=GUIDANCE, say=lambda line: None)
+    write_bundle(checkpoint, codec, folder / "bundle", Storage.FP32, Guidance(GUIDANCE), say=lambda line: None)
     return Paper(model, folder / "checkpoint.safetensors", folder / "codec", folder / "bundle")
 
 

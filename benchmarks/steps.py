@@ -161,7 +161,7 @@ class Take:
     def latents(self, sampler: Sampler, timesteps: list[int]) -> np.ndarray:
         """What the sampler draws, (channels, frames)."""
         manifest, nothing = self._samuel.manifest, self._vocals[..., :0]
-        sampling = Sampling(sampler, tuple(timesteps), manifest.model.guidance, manifest.statistics.clamp)
+        sampling = Sampling(sampler, tuple(timesteps), manifest.model.guided(), manifest.statistics.clamp)
         *_, last = self._samuel.denoiser.trajectory(self._vocals, nothing, sampling, self._draw)
         return np.array(last[0])
 

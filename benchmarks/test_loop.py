@@ -18,6 +18,7 @@ from benchmarks.sides import PUBLISHED, WAYS, Steps
 from samuel_runtime.choices import DEFAULT_SAMPLER, DEFAULT_SEED, DEFAULT_STEPS, Precision, Sampler
 from samuel_runtime.denoiser import Sampling
 from samuel_runtime.diffusion import TIMESTEPS
+from samuel_runtime.guidance import Guidance
 from samuel_runtime.noise import noise
 from samuel_runtime.pipeline import Settings
 
@@ -56,7 +57,7 @@ def test_default_sampler(
     """A song by the default sampler; the same way follows the published loop when it samples as that does."""
     benchmark.group = _GROUP
     samuel, vocals, settings = steps.samuel(name), latents(1)[0], Settings(guidance=GUIDANCE)
-    published = Sampling(Sampler.ANCESTRAL, tuple(reversed(range(TIMESTEPS))), GUIDANCE, _clamp(steps))
+    published = Sampling(Sampler.ANCESTRAL, tuple(reversed(range(TIMESTEPS))), Guidance(GUIDANCE), _clamp(steps))
     taken = samuel.denoiser.trajectory(vocals[None], vocals[None, :, :0], published, _draw)
     error = relative_l2(list(islice(taken, _STEPS_COMPARED))[-1], after_compared_steps)
     assert error <= _LIMITS[WAYS[name].precision]

@@ -10,10 +10,12 @@ import click
 from click.core import ParameterSource
 
 from samuel_runtime import console
+from samuel_runtime.guidance import Guidance
 
 _DEFAULT_CODEC = "stabilityai/stable-audio-open-1.0"
 _ENGINE_PRECISION = "fp16"
 _RUNS = Path("runs")
+_EXPORT_OPTIONS = {"output", "codec_location", "weights", "guidance", "guided_down_to", "licence"}
 
 if TYPE_CHECKING:
     from samuel_runtime.choices import Flavor, Precision
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 @click.option("--weights", type=click.Choice(["fp32", "fp16"]), default="fp32",
               help="How weights are kept in the files of --precision fp32.")  # fmt: skip
 @click.option("--guidance", type=click.FloatRange(0, 100), default=3.0, help="The bundle's default guidance scale.")
+@click.option("--guided-down-to", type=click.IntRange(0), default=0, metavar="T",
+              help="The lowest timestep that is guided; 0 guides all, as the paper does.")  # fmt: skip
 @click.option("--licence", help="Licence of the denoiser's weights, to be recorded in the bundle.")
 @click.option("--trt", is_flag=True,
               help="Add TensorRT engines, beside the graphs; CHECKPOINT may then be a bundle.")  # fmt: skip
@@ -53,6 +57,7 @@ def command(
     precision: str | None,
     weights: str,
     guidance: float,
+    guided_down_to: int,
     licence: str | None,
     trt: bool,
     trt_flavor: str,
@@ -75,13 +80,14 @@ def command(
         if trt:
             _check_builder(trt_flavor, targets)  # before the work of an export
         if trt and checkpoint is not None and _is_bundle(checkpoint):
-            _refuse(context, {"output", "codec_location", "weights", "guidance", "licence"}, "on a bundle")
+            _refuse(context, _EXPORT_OPTIONS, "on a bundle")
             target = checkpoint
         else:
             graphs = Precision.FP32 if trt or precision is None else Precision(precision)
             if graphs is not Precision.FP32:
                 _refuse(context, {"weights"}, f"with --precision {precision}")
-            target = _export(checkpoint, output, codec_location, graphs, weights, guidance, licence)
+            guided = Guidance(guidance, guided_down_to)
+            target = _export(checkpoint, output, codec_location, graphs, weights, guided, licence)
         if trt:
             _add_engines(target, precision, trt_flavor, targets)
     except ParityError as error:
@@ -94,8 +100,8 @@ def command(
 def _verify(context: click.Context, bundle: Path, checkpoint: Path | None, codec_location: str | None) -> int:
     from samuel_export.package import verify_bundle
 
-    idle = {"output", "precision", "weights", "guidance", "licence", "trt", "trt_flavor", "targets"}
-    _refuse(context, idle if checkpoint is not None else idle | {"codec_location"}, "on this --verify")
+    idle = _EXPORT_OPTIONS | {"precision", "trt", "trt_flavor", "targets"}
+    _refuse(context, idle - {"codec_location"} if checkpoint is not None else idle, "on this --verify")
     passed = verify_bundle(bundle, _say, None if checkpoint is None else _loaded(checkpoint, codec_location))
     click.echo(f"{bundle}: {'equal' if passed else 'NOT equal'} to its model")
     return 0 if passed else 1
@@ -107,7 +113,7 @@ def _export(
     codec_location: str | None,
     precision: Precision,
     weights: str,
-    guidance: float,
+    guidance: Guidance,
     licence: str | None,
 ) -> Path:
     from samuel_export.package import write_bundle

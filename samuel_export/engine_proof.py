@@ -47,15 +47,15 @@ class HostLoop:
         known[..., :held] = inputs.known
         once = {
             **self._conditioning(vocals=inputs.vocals),
-            "scales": np.array([inputs.guidance, 1 - inputs.guidance], np.float32),
             "known": known,
             "held": (np.arange(x.shape[-1]) < held)[None, None],
         }
         steps = []
-        for index, terms in enumerate(inputs.terms):
+        for index, (scale, terms) in enumerate(zip(inputs.guidance, inputs.terms, strict=True)):
             noise = np.zeros_like(x) if inputs.noise is None else inputs.noise[index]
             latents = {"x": x, "anchor": anchor, "before": before, "noise": noise}
-            made = self._step(**latents, **once, **terms, update=inputs.updates[index])
+            scales = np.array([scale, 1 - scale], np.float32)
+            made = self._step(**latents, **once, **terms, scales=scales, update=inputs.updates[index])
             x, anchor, before = made["next"], made["next_anchor"], made["x0"]
             steps.append(x)
         return np.stack(steps)

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from samuel_export.chunk_sizes import chunk_frames
 from samuel_runtime.errors import UserError
+from samuel_runtime.guidance import Guidance
 from samuel_runtime.manifest import CodecFacts, Manifest, ModelFacts, TensorFacts
 from samuel_train.checkpoint import Checkpoint
 from samuel_train.codec import Codec, decoder_context_frames, encoder_context_frames
@@ -17,7 +18,7 @@ WINDOW_FRAMES = 1024
 """A full window, 47.5 s: the length of the published data set's songs."""
 
 
-def facts_of(checkpoint: Checkpoint, codec: Codec, guidance: float) -> tuple[ModelFacts, CodecFacts]:
+def facts_of(checkpoint: Checkpoint, codec: Codec, guidance: Guidance) -> tuple[ModelFacts, CodecFacts]:
     """Of a model and its codec.
 
     Raises:
@@ -45,7 +46,7 @@ def tensor_facts(value: onnx.ValueInfoProto) -> TensorFacts:
     return TensorFacts(name=value.name, dtype=dtype, shape=tuple(d.dim_param or d.dim_value for d in tensor.shape.dim))
 
 
-def _model_facts(checkpoint: Checkpoint, guidance: float) -> ModelFacts:
+def _model_facts(checkpoint: Checkpoint, guidance: Guidance) -> ModelFacts:
     config = checkpoint.config
     return ModelFacts(
         prediction=config.prediction,
@@ -54,7 +55,8 @@ def _model_facts(checkpoint: Checkpoint, guidance: float) -> ModelFacts:
         frames=WINDOW_FRAMES,
         frames_min=checkpoint.frames_min,
         frames_multiple=FRAMES_MULTIPLE,
-        guidance=guidance,
+        guidance=guidance.scale,
+        guided_down_to=guidance.down_to,
         statistics=checkpoint.statistics.to_dict(),
     )
 

@@ -21,6 +21,7 @@ from samuel_runtime.bundle import Bundle
 from samuel_runtime.choices import DEFAULT_STEPS, Precision
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing_dir
+from samuel_runtime.guidance import Guidance
 from samuel_runtime.manifest import MANIFEST_NAME, SCHEMA_VERSION, GraphFacts, GraphName, Manifest
 from samuel_runtime.structure import structural_faults
 from samuel_train.checkpoint import Checkpoint
@@ -38,7 +39,7 @@ def write_bundle(
     codec: Codec,
     out: Path,
     storage: Storage,
-    guidance: float,
+    guidance: Guidance,
     say: Say,
     precision: Precision = Precision.FP32,
 ) -> Path:
@@ -49,7 +50,7 @@ def write_bundle(
         codec: the codec whose latents it was trained on.
         out: the bundle's folder; an existing bundle is replaced when the new one is proven.
         storage: format of the weights, where the arithmetic is float32.
-        guidance: the bundle's default guidance scale.
+        guidance: the bundle's default.
         say: takes lines of progress.
         precision: of the arithmetic.
 
@@ -108,7 +109,7 @@ def verify_bundle(folder: Path, say: Say, reference: tuple[Checkpoint, Codec] | 
     manifest = Bundle.open(folder).manifest
     if reference is not None:
         checkpoint, codec = reference
-        differing = differing_facts(manifest, *facts_of(checkpoint, codec, manifest.model.guidance))
+        differing = differing_facts(manifest, *facts_of(checkpoint, codec, manifest.model.guided()))
         if differing:  # both sides of a probe take these from the manifest, so no probe would show it
             say(f"FAIL facts that are not the model's: {', '.join(differing)}")
             return False

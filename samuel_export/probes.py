@@ -46,7 +46,7 @@ def probes(model: ModelFacts, codec: CodecFacts, statistics: Statistics, limits:
     """All probes of a bundle, from single steps to the sound of a whole trajectory of ``steps`` steps."""
     for frames in sorted({model.frames, max(_SHORT_FRAMES, model.frames_multiple)}):
         for t in (0, model.timesteps // 4, model.timesteps // 2, model.timesteps - 1):
-            for guidance in (1.0, model.guidance):
+            for guidance in sorted({1.0, model.guided().at(t)}):  # as it is sampled
                 yield Probe(f"step t={t} frames={frames} guidance={guidance:g}", limits.step,
                             _step(model, [t], frames, guidance))  # fmt: skip
     pair = [model.timesteps - 1, model.timesteps // 21]

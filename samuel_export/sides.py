@@ -99,7 +99,7 @@ def trajectory(side: Side, facts: ModelFacts, statistics: Statistics, vocals: np
     schedule = Schedule.cosine(facts.timesteps)
 
     def denoise(x: np.ndarray, t: int) -> np.ndarray:
-        output = side.network(x, vocals, [t], facts.guidance)
+        output = side.network(x, vocals, [t], facts.guided().at(t))
         x0 = x0_from_output(facts.prediction, x, output, float(schedule.alpha[t]), float(schedule.sigma[t]))
         return np.clip(x0, statistics.clamp_min, statistics.clamp_max)
 

@@ -12,6 +12,7 @@ import numpy as np
 from samuel_runtime.choices import Sampler
 from samuel_runtime.diffusion import Schedule, x0_from_output
 from samuel_runtime.engines import Bound, Engine
+from samuel_runtime.guidance import Guidance
 from samuel_runtime.manifest import ModelFacts
 from samuel_runtime.samplers import Denoise, Draw, sample
 from samuel_runtime.ways import Way
@@ -28,8 +29,8 @@ class Sampling:
     """Which."""
     timesteps: tuple[int, ...]
     """One per step, falling."""
-    guidance: float
-    """g in v_null + g (v_cond - v_null)."""
+    guidance: Guidance
+    """How strongly the voice leads."""
     clamp: tuple[float, float]
     """Range of the training data, which every estimate of x_0 is kept to."""
 
@@ -163,13 +164,13 @@ class Conditioned:
         }
         return self.denoiser.step_engine.bind(**inputs, **self.memory), inputs
 
-    def clean(self, guidance: float, clamp: tuple[float, float]) -> Denoise:
+    def clean(self, guidance: Guidance, clamp: tuple[float, float]) -> Denoise:
         """What samplers see: x_0 from the guided output, kept to the range of the training data."""
         schedule, prediction = self.denoiser.schedule, self.denoiser.facts.prediction
         alpha, sigma = schedule.alpha, schedule.sigma
 
         def denoise(x: np.ndarray, t: int) -> np.ndarray:
-            output = self._output(x, [t] * len(x), guidance)
+            output = self._output(x, [t] * len(x), guidance.at(t))
             # A new array: the output's memory is the next step's.
             x0 = x0_from_output(prediction, x, output, float(alpha[t]), float(sigma[t]))
             return np.clip(x0, *clamp)

@@ -54,7 +54,7 @@ class DeviceDenoiser:
             vocals=vocals,
             start=draw(self.schedule.timesteps),
             known=known,
-            guidance=sampling.guidance,
+            guidance=[sampling.guidance.at(t) for t in timesteps],
             updates=np.stack(rows),
             terms=[self._terms((t,) * len(vocals)) for t in timesteps],
             noise=np.stack([draw(t) for t in timesteps]) if noisy else None,
@@ -70,7 +70,7 @@ class DeviceDenoiser:
         check_step(self.facts, vocals.shape, x, t)
         terms = [self._terms(tuple(int(one) for one in t))]
         updates, nothing = fused_step.output_alone()[None], vocals[..., :0]
-        inputs = Inputs(vocals, x, nothing, guidance, updates, terms, noise=None)
+        inputs = Inputs(vocals, x, nothing, [guidance], updates, terms, noise=None)
         return np.asarray(self._loop(1, vocals.shape, False).run(inputs)[0])
 
     def _scales(self, t: int) -> tuple[float, float]:

@@ -43,8 +43,8 @@ class Inputs:
     """Latents, pure noise."""
     known: np.ndarray
     """(batch, channels, held frames): the first frames, whose x_0 is known."""
-    guidance: float
-    """g in v_null + g (v_cond - v_null)."""
+    guidance: Sequence[float]
+    """Of each step, g in v_null + g (v_cond - v_null)."""
     updates: np.ndarray
     """(steps, COEFFICIENTS)"""
     terms: Sequence[Mapping[str, np.ndarray]]

@@ -15,6 +15,7 @@ from samuel_runtime.choices import Flavor, Precision
 from samuel_runtime.diffusion import Prediction
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import is_folder
+from samuel_runtime.guidance import Guidance
 from samuel_runtime.statistics import Statistics
 
 SCHEMA_VERSION = 3
@@ -67,8 +68,14 @@ class ModelFacts(_Strict):
     """A window's length is a multiple of this."""
     guidance: Annotated[float, Field(ge=0, le=100)]
     """Default classifier-free guidance scale."""
+    guided_down_to: Annotated[int, Field(ge=0)] = 0
+    """The lowest timestep that is guided, see :class:`samuel_runtime.guidance.Guidance`."""
     statistics: dict[str, Any]
     """See :class:`samuel_runtime.statistics.Statistics`."""
+
+    def guided(self, scale: float | None = None) -> Guidance:
+        """How this model is guided, by its default scale or another."""
+        return Guidance(self.guidance if scale is None else scale, self.guided_down_to)
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelFacts:

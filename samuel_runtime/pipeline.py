@@ -182,7 +182,7 @@ class Samuel:
 
     def _steps(self, vocals: np.ndarray, known: np.ndarray, window: Window, settings: Settings) -> Iterator[Step]:
         schedule = self.denoiser.schedule
-        guidance = self.manifest.model.guidance if settings.guidance is None else settings.guidance
+        guidance = self.manifest.model.guided(settings.guidance)
         timesteps = tuple(timesteps_for(settings.sampler, schedule, settings.steps))
         sampling = Sampling(settings.sampler, timesteps, guidance, self.manifest.statistics.clamp)
 

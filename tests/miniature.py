@@ -9,6 +9,7 @@ import torch
 
 from samuel_export.package import write_bundle
 from samuel_export.storage import Storage
+from samuel_runtime.guidance import Guidance
 from samuel_runtime.statistics import Statistics
 from samuel_train.checkpoint import Checkpoint, save_checkpoint
 from samuel_train.codec import Codec, load_codec
@@ -27,10 +28,10 @@ CODEC_CONFIG = SmallCodecConfig(
 
 
 def miniature_model(
-    alignment: Alignment = Alignment.DOCUMENTED, prediction: Prediction = Prediction.V, listener_width: int = 0
+    alignment: Alignment = Alignment.DOCUMENTED, prediction: Prediction = Prediction.V, **beyond_the_paper: int
 ) -> Denoiser:
     """A seeded denoiser in which every weight matters: what starts at zero or one is moved off it."""
-    chosen = {"alignment": alignment, "prediction": prediction, "listener_width": listener_width}
+    chosen = {"alignment": alignment, "prediction": prediction, **beyond_the_paper}
     config = ModelConfig(**{**CONFIG.to_dict(), **chosen})
     torch.manual_seed(1)
     model = Denoiser(config).eval()
@@ -68,4 +69,5 @@ def miniature_bundle(folder: Path, storage: Storage = Storage.FP32) -> Path:
     """Make checkpoint, codec and bundle below ``folder``; returns the bundle."""
     codec = miniature_codec(folder / "codec")
     checkpoint = miniature_checkpoint(folder / "checkpoint.safetensors", folder / "codec")
-    return write_bundle(checkpoint, codec, folder / "bundle", storage, guidance=2.0, say=lambda line: None)
+    guidance = Guidance(2.0, down_to=100)
+    return write_bundle(checkpoint, codec, folder / "bundle", storage, guidance, say=lambda line: None)

@@ -54,8 +54,8 @@ class Loop:
         self._noise = Rows(cuda, self.steps if noisy else 1, shape)
         self._tables = {name: Rows(cuda, self.steps, value.shape) for name, value in terms[0].items()}
         self._tables["update"] = Rows(cuda, self.steps, (COEFFICIENTS,))
+        self._tables["scales"] = Rows(cuda, self.steps, (BRANCHES,))
         self._once = {
-            "scales": Rows(cuda, 1, (BRANCHES,)),
             "known": Rows(cuda, 1, shape),
             "held": Rows(cuda, 1, (1, 1, shape[2]), np.dtype(bool)),
         }
@@ -82,10 +82,10 @@ class Loop:
         held = inputs.known.shape[-1]
         self._vocals.host[0] = inputs.vocals
         self._latents.host[0] = inputs.start
-        self._once["scales"].host[0] = inputs.guidance, 1 - inputs.guidance
         self._once["known"].host[0, ..., :held] = inputs.known
         self._once["held"].host[0, ..., :] = np.arange(self._shape[2]) < held
         self._tables["update"].host[...] = inputs.updates
+        self._tables["scales"].host[...] = [(scale, 1 - scale) for scale in inputs.guidance]
         for index, terms in enumerate(inputs.terms):
             for name, value in terms.items():
                 self._tables[name].host[index] = value

@@ -35,6 +35,7 @@ from samuel_runtime.device_denoiser import DeviceDenoiser
 from samuel_runtime.diffusion import Prediction
 from samuel_runtime.engines import Engine, open_engine
 from samuel_runtime.errors import UserError
+from samuel_runtime.guidance import Guidance
 from samuel_runtime.manifest import GraphName, ModelFacts
 from samuel_runtime.noise import noise
 from samuel_runtime.pipeline import Samuel, Settings
@@ -90,9 +91,11 @@ def draw(batch: int, t: int) -> np.ndarray:
 @pytest.mark.parametrize("variant", list(Alignment))
 @pytest.mark.parametrize("prediction", list(Prediction))
 @pytest.mark.parametrize("sampler", list(Sampler))
-@pytest.mark.parametrize(("batch", "held", "guidance"), [(1, 0, 2.0), (2, 8, 3.0), (2, 16, 1.0)])
+@pytest.mark.parametrize(
+    ("batch", "held", "guidance"), [(1, 0, Guidance(2.0)), (2, 8, Guidance(3.0, down_to=400)), (2, 16, Guidance(1.0))]
+)
 def test_the_loop_inside_the_graph_is_the_loop_around_it(
-    variant: Alignment, prediction: Prediction, sampler: Sampler, batch: int, held: int, guidance: float
+    variant: Alignment, prediction: Prediction, sampler: Sampler, batch: int, held: int, guidance: Guidance
 ) -> None:
     host, device = denoisers(variant, prediction)
     timesteps = tuple(timesteps_for(sampler, host.schedule, 5))

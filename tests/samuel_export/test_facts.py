@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from samuel_export.facts import facts_of
+from samuel_runtime.guidance import Guidance
 from samuel_runtime.manifest import CodecFacts
 from samuel_train.codec import Codec, load_codec
 from tests.miniature import miniature_checkpoint, miniature_codec
@@ -12,7 +13,7 @@ from tests.samuel_export.small_oobleck import save_small_oobleck
 
 
 def told(codec: Codec, folder: Path) -> CodecFacts:
-    return facts_of(miniature_checkpoint(folder / "checkpoint.safetensors", folder), codec, 2.0)[1]
+    return facts_of(miniature_checkpoint(folder / "checkpoint.safetensors", folder), codec, Guidance(2.0))[1]
 
 
 def test_only_an_oobleck_bears_low_precision_and_takes_shorter_chunks(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from samuel_export.parity import ParityError
 from samuel_export.storage import Storage
 from samuel_runtime.bundle import Bundle
 from samuel_runtime.errors import UserError
+from samuel_runtime.guidance import Guidance
 from samuel_runtime.manifest import GraphName, Manifest
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.statistics import Statistics
@@ -32,7 +33,7 @@ GRAPHS = [name.value for name in GraphName]
 
 
 def write(source: tuple[Checkpoint, Codec], out: Path, storage: Storage = Storage.FP32, guidance: float = 2.0) -> Path:
-    return write_bundle(*source, out, storage, guidance, silent)
+    return write_bundle(*source, out, storage, Guidance(guidance, down_to=100), silent)
 
 
 def silent(line: str) -> None:
@@ -49,7 +50,8 @@ def test_the_bundle_loads_and_says_what_it_holds(bundle: Path, source: tuple[Che
     assert sorted(contents(bundle)) == sorted(["bundle.json", *(f"{name}.onnx" for name in GRAPHS)])
     assert manifest.parity["passed"] is True
     assert manifest.model.prediction is checkpoint.config.prediction
-    assert (manifest.model.frames_min, manifest.model.guidance) == (16, 2.0)
+    assert manifest.model.frames_min == 16
+    assert manifest.model.guided() == Guidance(2.0, down_to=100)
     assert manifest.statistics.to_dict() == checkpoint.statistics.to_dict()
     assert (manifest.codec.hop_samples, manifest.codec.sample_rate_hz) == (2048, 44100)
     assert manifest.provenance["weights"] == "random, for tests"

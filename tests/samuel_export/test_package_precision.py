@@ -11,6 +11,7 @@ from samuel_export.storage import Storage
 from samuel_runtime import ways
 from samuel_runtime.choices import Precision, Provider
 from samuel_runtime.errors import UserError
+from samuel_runtime.guidance import Guidance
 from samuel_runtime.manifest import GraphName, Manifest
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.ways import Way, found_ways
@@ -24,7 +25,7 @@ def silent(line: str) -> None:
 
 
 def write(source: tuple[Checkpoint, Codec], out: Path, precision: Precision) -> Path:
-    return write_bundle(*source, out, Storage.FP32, 2.0, silent, precision)
+    return write_bundle(*source, out, Storage.FP32, Guidance(2.0), silent, precision)
 
 
 @pytest.mark.usefixtures("traced_codec")

@@ -63,6 +63,8 @@ def test_every_part_of_the_way_is_probed(manifest: Manifest) -> None:
     assert {(1, 64, 72), (1, 64, 1024), (2, 64, 72)} <= shapes
     assert {0, 799} <= {step for _, t, _ in side.networks for step in t}
     assert {guidance for _, _, guidance in side.networks} == {1.0, manifest.model.guidance}
+    assert manifest.model.guided().down_to > 0  # where nothing is guided, guidance need not be proven
+    assert {guidance for _, t, guidance in side.networks if t == (0,)} == {1.0}
     assert len(side.waveforms) == 1
     assert [latents.shape for latents in side.latents] == [(64, 304), (64, 256)]
 

@@ -21,6 +21,7 @@ from samuel_runtime.engines.cuda import Cuda
 from samuel_runtime.engines.kernel_cache import KernelCache
 from samuel_runtime.engines.onnx import OnnxEngine
 from samuel_runtime.engines.tensorrt import TensorRtEngine
+from samuel_runtime.guidance import Guidance
 from samuel_runtime.noise import noise
 from samuel_runtime.samplers import timesteps_for, updates_of
 from samuel_runtime.ways import Way
@@ -29,6 +30,7 @@ from tests.samuel_runtime.fake_tensorrt import FakeTensorRt, Profile, write_engi
 
 CHANNELS, FRAMES, MOST = 4, 10, 3
 """Of the latents: 160 bytes each, so that rows are padded; and the largest batch of the engines."""
+GUIDANCE = Guidance(2.0)
 CLAMP = (-2.5, 2.0)
 BOOL = 9
 """ONNX's."""
@@ -186,7 +188,7 @@ class Window:
 
     batch: int = 1
     held: int = 0
-    guidance: float = 2.0
+    guidance: Guidance = GUIDANCE
     seed: int = 0
 
     @property
@@ -212,7 +214,7 @@ class Window:
             vocals=self.vocals,
             start=taken(schedule.timesteps),
             known=self.known,
-            guidance=self.guidance,
+            guidance=[self.guidance.at(t) for t in timesteps],
             updates=np.stack(updates),
             terms=[terms(t=np.full(self.batch, t, np.int64)) for t in timesteps],
             noise=noises,

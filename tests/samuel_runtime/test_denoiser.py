@@ -9,6 +9,7 @@ import pytest
 
 from samuel_runtime.choices import Provider, Sampler
 from samuel_runtime.diffusion import Prediction
+from samuel_runtime.guidance import Guidance
 from samuel_runtime.observer import Observer, Step
 from samuel_runtime.pipeline import Samuel, Settings
 
@@ -39,6 +40,14 @@ def test_a_bound_step_is_what_a_call_is(samuel: Samuel) -> None:
         if samuel.way.provider is Provider.CPU:
             np.testing.assert_array_equal(bound, called)
         assert _distance(bound, called) < 1e-5
+
+
+def test_guidance_ends_where_it_is_told_to(samuel: Samuel) -> None:
+    step, clamp = samuel.conditioned(VOCALS), (-1e3, 1e3)
+    limited, full, none = (step.clean(one, clamp) for one in (Guidance(3.0, 400), Guidance(3.0), Guidance(1.0)))
+    for t, expected, other in ((400, full, none), (399, none, full)):
+        np.testing.assert_array_equal(limited(NOISY, t), expected(NOISY, t))
+        assert _distance(limited(NOISY, t), other(NOISY, t)) > 1e-3
 
 
 def test_an_output_is_the_callers_to_keep(samuel: Samuel) -> None:
@@ -76,7 +85,7 @@ def test_clean_latents_are_not_the_memory_of_the_output(
 ) -> None:
     facts = samuel.denoiser.facts.model_copy(update={"prediction": prediction})
     monkeypatch.setattr(samuel.denoiser, "facts", facts)
-    denoise = samuel.conditioned(VOCALS).clean(2.0, samuel.manifest.statistics.clamp)
+    denoise = samuel.conditioned(VOCALS).clean(Guidance(2.0), samuel.manifest.statistics.clamp)
     first = denoise(NOISY, 400)
     before = first.copy()
     assert _distance(denoise(0.5 * NOISY, 10), before) > 1e-3

@@ -15,6 +15,7 @@ from samuel_runtime.diffusion import Prediction, Schedule
 from samuel_runtime.engines.device_loop import Loop, Rows
 from samuel_runtime.errors import UserError
 from samuel_runtime.fused_step import Inputs
+from samuel_runtime.guidance import Guidance
 from samuel_runtime.samplers import sample, timesteps_for
 from samuel_runtime.windows import hold
 from tests.samuel_runtime.device_toy import CHANNELS, CLAMP, FRAMES, Machine, Window, draw, host_denoiser
@@ -55,7 +56,13 @@ def host() -> Denoiser:
 def test_it_samples_what_the_loop_on_the_host_samples(host: Denoiser, sampler: Sampler, batch: int, steps: int) -> None:
     """Every step of it, with and without frames that are known, whatever ran before."""
     loop = looped(Machine(), Window(batch).inputs(sampler, steps))
-    for held, guidance, seed in ((0, 2.0, 0), (4, 1.0, 7), (FRAMES, 3.5, 8), (1, 2.0, 9), (0, 1.0, 10)):
+    for held, guidance, seed in (
+        (0, Guidance(2.0), 0),
+        (4, Guidance(1.0), 7),
+        (FRAMES, Guidance(3.5), 8),
+        (1, Guidance(2.0, down_to=500), 9),
+        (0, Guidance(1.0), 10),
+    ):
         window = Window(batch, held, guidance, seed)
         latents, expected = loop.run(window.inputs(sampler, steps)), sampled(host, window, sampler, steps)
         assert latents.dtype == np.float32 and latents.shape == (steps, batch, CHANNELS, FRAMES)
@@ -109,7 +116,7 @@ def test_one_step_gives_the_networks_output(host: Denoiser) -> None:
         window, t = Window(3, seed=seed), (799, 400, seed)
         terms = [host.terms(t)]
         update, nothing = fused_step.output_alone()[None], window.vocals[..., :0]
-        (output,) = loop.run(Inputs(window.vocals, x, nothing, guidance, update, terms, noise=None))
+        (output,) = loop.run(Inputs(window.vocals, x, nothing, [guidance], update, terms, noise=None))
         expected = host.conditioned(window.vocals)(x, t, guidance)
         np.testing.assert_allclose(output, expected, rtol=1e-6, atol=1e-6)
 
