@@ -34,7 +34,7 @@ from samuel_export.timestep_table import factored, film_table
 from samuel_train.attention import mixing_weights
 from samuel_train.config import ModelConfig
 from samuel_train.listener import Listener
-from samuel_train.model import Denoiser
+from samuel_train.model import DEVIATION_MIN, Denoiser
 from samuel_train.unet import Downsample, ResidualBlock
 
 _NORM_EPSILON = 1e-5
@@ -43,7 +43,8 @@ _NORM_EPSILON = 1e-5
 def conditioning_graph(model: Denoiser) -> onnx.ModelProto:
     """Vocals (batch, latent channels, frames) -> the memory of the first alignment."""
     config, g = model.config, GraphBuilder("conditioning")
-    vocals = _wide(g, g.input("vocals", ["batch", config.latent_channels, "frames"]))
+    vocals = g.input("vocals", ["batch", config.latent_channels, "frames"])
+    vocals = _wide(g, _standardised(g, vocals) if config.standardised_voice else vocals)
     context = _conv(g, vocals, model.cond_encoder)
     frames, keys_values = Frames(g, context, config.base_channels, config), rewrite.alignment(model.align).keys_values
     memory = write_memory(g, context, keys_values, frames)
@@ -155,6 +156,13 @@ def _with_null(g: GraphBuilder, wide: str, like: str, null: np.ndarray) -> str:
     """Append the null branches' constant to (batch, frames, n), up to the rows of ``like``."""
     missing = g.op("Sub", g.op("Shape", like), g.op("Mul", g.op("Shape", wide), g.ints(1, 0, 0)))
     return g.op("Concat", wide, g.op("Expand", g.weight(null[None, None]), missing), axis=0)
+
+
+def _standardised(g: GraphBuilder, vocals: str) -> str:
+    """Vocals (batch, latent channels, frames) with the same mean and deviation in every channel, see model.py."""
+    centred = g.op("Sub", vocals, g.op("ReduceMean", vocals, g.ints(2), keepdims=1))
+    power = g.op("ReduceMean", g.op("Mul", centred, centred), g.ints(2), keepdims=1)
+    return g.op("Div", centred, g.op("Add", g.op("Sqrt", power), g.weight(np.array(DEVIATION_MIN, np.float32))))
 
 
 def _heard(g: GraphBuilder, vocals: str, listener: Listener) -> str:

@@ -42,6 +42,10 @@ class ModelConfig:
     """Variant of soft alignment attention."""
     prediction: Prediction = Prediction.V
     """What the output means to a sampler."""
+    standardised_voice: bool = False
+    """Whether each channel of a voice is brought to the same mean and deviation over frames, as speech recognisers do
+    with cepstra. What stays the same throughout is the microphone, the room and the singer's timbre, and those of
+    recordings are unlike those of generated songs. The paper's network hears a voice as it is."""
     listener_width: int = 0
     """Channels of the listener, a path from the voice that the paper's network does not have; 0 leaves it out."""
 
@@ -56,6 +60,8 @@ class ModelConfig:
             raise UserError(
                 f"model config: listener_width must be an integer between 0 and 65536, not {self.listener_width!r}"
             )
+        if type(self.standardised_voice) is not bool:
+            raise UserError(f"model config: standardised_voice must be true or false, not {self.standardised_voice!r}")
         if self.base_channels % (2 * self.heads):
             raise UserError(
                 f"model config: base_channels ({self.base_channels}) must be a multiple of "

@@ -22,7 +22,7 @@ from samuel_runtime.diffusion import Schedule
 from samuel_runtime.errors import UserError
 from samuel_runtime.statistics import Statistics
 from samuel_train.batches import Batch, Batches
-from samuel_train.checkpoint import Checkpoint, save_checkpoint
+from samuel_train.checkpoint import Checkpoint, check_shapes, save_checkpoint
 from samuel_train.data import Latents, Split, latent_statistics, read_latents, split_songs
 from samuel_train.devices import choose_device
 from samuel_train.ema import Ema
@@ -60,15 +60,28 @@ class Fitted:
     """The lowest."""
 
 
-def fit(latents: Path, out: Path, config: FitConfig, device: str = "auto", resume: bool = False) -> Fitted:
+def fit(
+    latents: Path,
+    out: Path,
+    config: FitConfig,
+    device: str = "auto",
+    resume: bool = False,
+    start: Checkpoint | None = None,
+) -> Fitted:
     """Train on the folder ``latents`` and write checkpoint, metrics, plots and the state to resume from to ``out``.
+
+    A run with a ``start`` begins with its weights, and normalises latents by its statistics, not by its own: those
+    weights mean nothing in another space. A resumed run needs none.
 
     Under ``accelerate launch`` every process calls this with the same arguments; ``config.batch`` is split
     among them and the losses are those of a single process. A resumed run continues to the same losses.
 
     Raises:
-        UserError: for latents, settings or a device that cannot be used, and when the loss is no longer finite.
+        UserError: for latents, settings, a start or a device that cannot be used, and when the loss is no longer
+            finite.
     """
+    if start is not None:
+        check_shapes(config.model, {name: tuple(weight.shape) for name, weight in start.weights.items()})
     data = read_latents(latents)
     split = split_songs(data, config.validation_fraction, config.seed)
     accelerator = _accelerator(config, device)
@@ -79,7 +92,7 @@ def fit(latents: Path, out: Path, config: FitConfig, device: str = "auto", resum
     accelerator.wait_for_everyone()  # nobody looks for a run that the main process has already opened
     if accelerator.is_main_process:
         open_run(out, config, resume)
-    return _Run(data, split, out, config, accelerator, resume).train()
+    return _Run(data, split, out, config, accelerator, resume, start).train()
 
 
 def learning_rate(config: FitConfig, progress: float) -> float:
@@ -92,10 +105,23 @@ class _Run:
     """The parts of a run and its loop."""
 
     def __init__(
-        self, data: Latents, split: Split, out: Path, config: FitConfig, accelerator: Accelerator, resume: bool
+        self,
+        data: Latents,
+        split: Split,
+        out: Path,
+        config: FitConfig,
+        accelerator: Accelerator,
+        resume: bool,
+        start: Checkpoint | None,
     ) -> None:
         self.data, self.split, self.out, self.config, self.accelerator = data, split, out, config, accelerator
-        self.statistics = latent_statistics(data, self.split.training)
+        measured = latent_statistics(data, self.split.training)
+        self.state = RunState(_digest(data, measured), (start.statistics if start else measured).to_dict())
+        if start:
+            self.state.start = start.provenance
+        if resume:
+            self.state = self._stored()
+        self.statistics = Statistics.from_dict(self.state.statistics)
         share = (accelerator.process_index, accelerator.num_processes)
         self.batches = Batches(data, self.split.training, self.statistics, config, *share)
         self.validation = Validation(data, self.split.validation, self.statistics, config, *share)
@@ -106,12 +132,13 @@ class _Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.network = lean(Denoiser(config.model))
+        if start:
+            self.network.load_state_dict(start.weights)
         self.network.to(accelerator.device)
         self.ema = Ema(self.network, config.ema_decay)
         optimizer = torch.optim.AdamW(
             self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
-        self.state = RunState(data=_digest(data, self.statistics))
         if resume:
             self._restore(optimizer)
         self.model, self.optimizer = accelerator.prepare(self.network, optimizer)
@@ -199,7 +226,7 @@ class _Run:
         if listener is None or not batch.music.shape[1]:
             return batch.noise.new_zeros(())
         with self.accelerator.autocast():
-            logits = listener.guessed(batch.vocals).float()
+            logits = listener.guessed(self.network.heard(batch.vocals)).float()
         weight = torch.tensor(_RARE, device=logits.device)
         errors = binary_cross_entropy_with_logits(logits, batch.music, pos_weight=weight, reduction="none")
         voiced = batch.vocals.abs().amax(dim=(1, 2)) > 0
@@ -232,6 +259,8 @@ class _Run:
             "validation_loss": f"{self.state.best:.6f}",
             "settings": json.dumps(self.config.to_dict()["fit"]),
         }
+        if self.state.start:
+            provenance["start"] = json.dumps(self.state.start)
         weights = self.ema.model.state_dict()
         return Checkpoint(self.config.model, self.statistics, weights, provenance, self.config.frames_min)
 
@@ -277,16 +306,19 @@ class _Run:
             draw_plots(self.out)
             self._plots_due = False
 
-    def _restore(self, optimizer: torch.optim.Optimizer) -> None:
+    def _stored(self) -> RunState:
+        """What this run saved last."""
         state = load_state(self.out / STATE_FILE)
         if state.data != self.state.data:
             raise UserError(f"{self.out}: was trained on other latents than {self.data.folder}; resume it with those")
-        self.network.load_state_dict(state.model)
-        self.ema.model.load_state_dict(state.ema)
-        optimizer.load_state_dict(state.optimizer)
-        self.state = state
+        return state
+
+    def _restore(self, optimizer: torch.optim.Optimizer) -> None:
+        self.network.load_state_dict(self.state.model)
+        self.ema.model.load_state_dict(self.state.ema)
+        optimizer.load_state_dict(self.state.optimizer)
         if self.accelerator.is_main_process:
-            rewind_metrics(self.out / METRICS_FILE, state.step)
+            rewind_metrics(self.out / METRICS_FILE, self.state.step)
 
     @contextmanager
     def _bar(self) -> Iterator[tqdm]:

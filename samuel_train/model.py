@@ -17,6 +17,8 @@ from samuel_train.embedding import timestep_embedding
 from samuel_train.listener import Listener
 from samuel_train.unet import FiLM, UNet
 
+DEVIATION_MIN = 0.1
+"""Added to a voice's deviation, so that a channel in which nothing happens is not blown up."""
 _FILM_SCALE = 0.02  # how far a fresh FiLM may stray from the identity
 
 
@@ -39,7 +41,8 @@ class Denoiser(nn.Module):
         x' = Conv3(x);  c' = Conv3(vocals);  context = Align(x', c', t)
         h  = FiLM(x', context, m(t));  output = Conv1(UNet(h, context, e(t), t))
 
-    With a listener, which the paper does not have, its result for the vocals is added to x' in the last line.
+    With a listener, which the paper does not have, its result for the vocals is added to x' in the last line. With
+    ``standardised_voice``, which it does not have either, all of that takes :func:`standardised` vocals.
     """
 
     mixing: Tensor
@@ -65,6 +68,10 @@ class Denoiser(nn.Module):
         embedding = timestep_embedding(t, self.config.time_width, dtype)
         return TimeFeatures(embedding, self.time_mlp(embedding), self.mixing[t].to(dtype))
 
+    def heard(self, vocals: Tensor) -> Tensor:
+        """Vocals (batch, latent_channels, frames) as the network takes them."""
+        return standardised(vocals) if self.config.standardised_voice else vocals
+
     def forward(self, x: Tensor, vocals: Tensor, t: Tensor) -> Tensor:
         """Predict the target (``config.prediction``) of the normalised latents ``x`` at timestep ``t``.
 
@@ -82,6 +89,7 @@ class Denoiser(nn.Module):
         if x.shape[-1] % FRAMES_MULTIPLE:
             raise ValueError(f"frames must be a multiple of {FRAMES_MULTIPLE}, not {x.shape[-1]}")
         time = self.time_features(t, x.dtype)
+        vocals = self.heard(vocals)
         h = self.x_encoder(x)
         context = self.align(h, self.cond_encoder(vocals), time.mixing)
         if self.listener is not None:
@@ -89,6 +97,16 @@ class Denoiser(nn.Module):
         h = self.initial_film(h, context, time.hidden)
         h = self.unet(h, context, time.embedding, time.mixing)
         return self.output_conv(h)
+
+
+def standardised(vocals: Tensor) -> Tensor:
+    """(v - m) / (s + 0.1) with m and s the mean and deviation of each channel over frames; zeros stay zeros.
+
+    Args:
+        vocals: (batch, latent_channels, frames)
+    """
+    centred = vocals - vocals.mean(-1, keepdim=True)
+    return centred / (centred.square().mean(-1, keepdim=True).sqrt() + DEVIATION_MIN)
 
 
 def _initialise(model: Denoiser) -> None:

@@ -22,6 +22,10 @@ class RunState:
 
     data: str
     """Digest of the latents the run belongs to."""
+    statistics: dict[str, Any]
+    """By which it normalises them, as plain values."""
+    start: dict[str, str] = field(default_factory=dict)
+    """Provenance of the checkpoint that it began with, empty if with none."""
     step: int = 0
     """Optimiser steps done."""
     elapsed_s: float = 0.0

@@ -78,6 +78,22 @@ def test_a_listener_is_added_for_the_voice_alone(scales: list[float], frames: in
     assert relative_l2(graphs.step(x, t, scales, memory), expected) > 1e-2
 
 
+@pytest.mark.parametrize("scales", [[1.0], [3.0, -2.0]])
+@pytest.mark.parametrize(("frames", "t"), [(8, [799]), (72, [250, 3]), (1024, [401])])
+def test_a_voice_is_standardised_in_the_graph(scales: list[float], frames: int, t: list[int]) -> None:
+    model = miniature_model(listener_width=16, standardised_voice=True)
+    graphs = Sessions(DenoiserGraphs.of(model))
+    x, vocals = normal(1, len(t), 64, frames), normal(2, len(t), 64, frames)
+    expected = sum(
+        scale * predict(model, x, voice, t) for scale, voice in zip(scales, (vocals, np.zeros_like(x)), strict=False)
+    )
+    elsewhere = 1.5 * vocals + normal(3, 64, 1)
+    assert relative_l2(graphs.step(x, t, scales, graphs.memory(vocals)), expected) <= TORCH_BOUND
+    assert relative_l2(graphs.step(x, t, scales, graphs.memory(elsewhere)), expected) < 0.1
+    silence = graphs.memory(np.zeros_like(vocals))
+    assert relative_l2(graphs.step(x, t, [1.0], silence), predict(model, x, np.zeros_like(x), t)) <= TORCH_BOUND
+
+
 def test_the_variants_differ() -> None:
     x, vocals, t = normal(1, 1, 64, 72), normal(2, 1, 64, 72), [300]
     a, b = (miniature(variant)[2] for variant in Alignment)

@@ -209,6 +209,26 @@ def test_a_time_limit_ends_the_run_and_anneals_over_it(
     assert "validation" in _history(tmp_path)[-1]
 
 
+def test_a_run_goes_on_from_a_checkpoint_with_other_songs(latents: Path, finished: Path, tmp_path: Path) -> None:
+    others = write_latents(tmp_path / "others", entries=10, seed=1)
+    start = load_checkpoint(finished / "checkpoint.safetensors")
+    config = settings(max_steps=4, learning_rate=1e-12, learning_rate_end=0.0, weight_decay=0.0)
+    with pytest.raises(UserError, match="do not fit"):
+        other = replace(config, model=replace(config.model, base_channels=2 * config.model.base_channels))
+        fit(others, tmp_path / "run", other, "cpu", start=start)
+    fit(others, tmp_path / "run", config, "cpu", start=start)
+    after = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
+    assert after.config == start.config
+    assert after.statistics.to_dict() == start.statistics.to_dict()
+    assert json.loads(after.provenance["start"]) == start.provenance
+    for name, weight in start.weights.items():
+        torch.testing.assert_close(after.weights[name], weight, rtol=0, atol=1e-8)
+    fit(others, tmp_path / "run", replace(config, max_steps=8), "cpu", resume=True)
+    resumed = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
+    assert resumed.statistics.to_dict() == start.statistics.to_dict()
+    assert "start" in resumed.provenance
+
+
 def test_a_run_without_improvement_ends_early(latents: Path, tmp_path: Path) -> None:
     config = settings(max_steps=40, validate_every_steps=2, patience=2, learning_rate=0, learning_rate_end=0)
     assert fit(latents, tmp_path, config, "cpu").steps == 6  # best at 2, then two without improvement

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from samuel_runtime.errors import UserError
 from samuel_train.config import Alignment, ModelConfig
-from samuel_train.model import Denoiser
+from samuel_train.model import Denoiser, standardised
 from samuel_train.unet import FiLM
 from tests.weights import published_shapes, recipe_weight, relative_l2
 
@@ -166,6 +169,23 @@ def test_convolutions_move_with_the_song() -> None:
     assert relative_l2(shifted_by_one[..., 150:320], base[..., 150:320]) > 1e-3
 
 
+@torch.no_grad()
+def test_a_standardised_voice_is_heard_alike_through_any_gain_and_offset() -> None:
+    vocals = torch.from_numpy(np.random.default_rng(0).normal(1.0, 2.0, (2, 64, 40)))
+    mean, deviation = vocals.numpy().mean(-1, keepdims=True), vocals.numpy().std(-1, keepdims=True)
+    np.testing.assert_allclose(standardised(vocals), (vocals.numpy() - mean) / (deviation + 0.1), rtol=1e-12)
+    silence = torch.zeros_like(vocals)
+    assert torch.equal(standardised(silence), silence)
+    assert torch.equal(standardised(silence + 3), silence)  # a channel that stands still tells nothing
+
+    paper, model = lively(small()), lively(replace(small(), standardised_voice=True))
+    x, voice, t = inputs()
+    assert torch.equal(model(x, voice, t), paper(x, standardised(voice), t))
+    loud, elsewhere = 1e3 * voice, 2e3 * voice + 1e3 * torch.linspace(-1, 1, 8)[:, None]
+    assert relative_l2(model(x, loud, t), model(x, elsewhere, t)) < 1e-3
+    assert relative_l2(paper(x, loud, t), paper(x, elsewhere, t)) > 0.1
+
+
 def test_frames_that_do_not_halve_three_times_are_refused() -> None:
     x, vocals, t = inputs(frames=60)
     with pytest.raises(ValueError, match="multiple of 8, not 60"):
@@ -181,6 +201,7 @@ def test_frames_that_do_not_halve_three_times_are_refused() -> None:
         ({"base_channels": 10**9}, "between 1 and 65536"),
         ({"base_channels": 24}, "multiple of"),
         ({"window": 15}, "even"),
+        ({"standardised_voice": 1}, "true or false"),
         ({"alignment": "published-code", "timesteps": 1001}, "at most 1000"),
         ([1], "table"),
     ],
