@@ -9,6 +9,7 @@ import click
 from tqdm import tqdm
 
 from samuel_train.synth.library import MOST_SONGS, synthesize
+from samuel_train.synth.singer import FREEST
 from samuel_train.synth.song import LONGEST_S, SHORTEST_S
 
 
@@ -29,8 +30,15 @@ from samuel_train.synth.song import LONGEST_S, SHORTEST_S
     default=None,
     help="Length of every song in seconds.  [default: drawn from 5 to 60]",
 )
+@click.option(
+    "--freest",
+    type=click.FloatRange(0, 1),
+    default=FREEST,
+    show_default=True,
+    help="How freely singers sing at most: 0 is a studio, 1 the kitchen sink.",
+)
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes.  [default: one a core]")
-def command(folder: Path, songs: int, seed: int, duration_s: float | None, workers: int | None) -> None:
+def command(folder: Path, songs: int, seed: int, duration_s: float | None, freest: float, workers: int | None) -> None:
     """Compose and render procedural songs: a singing voice and its band.
 
     Each song is a folder with vocals.wav, accompaniment.wav and song.json (key, meter, tempo, beats, chords, melody
@@ -42,5 +50,5 @@ def command(folder: Path, songs: int, seed: int, duration_s: float | None, worke
         def progress(done: int, _all: int) -> None:
             bar.update(done - bar.n)
 
-        paths = synthesize(folder, songs, seed, duration_s, workers, progress)
+        paths = synthesize(folder, songs, seed, duration_s, workers, progress, freest)
     click.echo(f"{len(paths)} songs in {folder}")

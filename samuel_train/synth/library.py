@@ -16,10 +16,11 @@ import soundfile
 
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing_dir
+from samuel_train.synth.singer import FREEST
 from samuel_train.synth.song import render_song
 from samuel_train.synth.tools import require
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 """Raised whenever the same seed gives other sound; songs of another version are rendered again."""
 MOST_SONGS = 100_000
 DURATIONS_S = (5.0, 60.0)
@@ -36,13 +37,14 @@ def synthesize(
     duration_s: float | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    freest: float = FREEST,
 ) -> list[Path]:
     """Write ``songs`` songs under ``folder`` and return their folders, in order.
 
     Each is ``song_00000/`` with ``vocals.wav``, ``accompaniment.wav`` (16 bit, stereo, 44.1 kHz) and ``song.json``.
-    Song ``i`` depends on ``seed``, ``i`` and ``duration_s`` alone; one that is there already is kept. Without
-    ``duration_s`` a song's length is drawn from ``DURATIONS_S``. The first songs that a speaker sings take seconds
-    longer, for the analysis of the speech.
+    Song ``i`` depends on ``seed``, ``i``, ``duration_s`` and ``freest`` alone; one that is there already is kept.
+    Without ``duration_s`` a song's length is drawn from ``DURATIONS_S``; ``freest``, 0 to 1, is how freely singers
+    sing at most. The first songs that a speaker sings take seconds longer, for the analysis of the speech.
     ``workers`` processes share the work (default: one a core); with more than one, a script that calls this needs
     the usual ``if __name__ == "__main__"`` guard.
 
@@ -55,10 +57,12 @@ def synthesize(
         raise UserError(f"songs must be between 1 and {MOST_SONGS}, not {songs}")
     if seed < 0:
         raise UserError(f"the seed must not be negative, not {seed}")
+    if not 0 <= freest <= 1:
+        raise UserError(f"singers' freedom must lie between 0 and 1, not {freest}")
     if workers is not None and workers < 1:
         raise UserError(f"workers must be at least 1, not {workers}")
     paths = [folder / f"song_{index:05d}" for index in range(songs)]
-    recipes = [_recipe(seed, index, duration_s) for index in range(songs)]
+    recipes = [_recipe(seed, index, duration_s, freest) for index in range(songs)]
     missing = [(path, recipe) for path, recipe in zip(paths, recipes, strict=True) if not _finished(path, recipe)]
     for path, _ in missing:
         _refuse_strangers(path)
@@ -73,14 +77,19 @@ def synthesize(
     return paths
 
 
-def _recipe(seed: int, index: int, duration_s: float | None) -> dict[str, Any]:
+def _recipe(seed: int, index: int, duration_s: float | None, freest: float) -> dict[str, Any]:
     """What decides a song's bytes."""
     words = np.random.SeedSequence([seed, index]).generate_state(3)
     song_seed = int(words[0]) << 32 | int(words[1])
     if duration_s is None:
         shortest_s, longest_s = DURATIONS_S
         duration_s = round(shortest_s + (longest_s - shortest_s) * int(words[2]) / 2**32, 2)
-    return {"generator_version": GENERATOR_VERSION, "song_seed": song_seed, "duration_s": float(duration_s)}
+    return {
+        "generator_version": GENERATOR_VERSION,
+        "song_seed": song_seed,
+        "duration_s": float(duration_s),
+        "freest": float(freest),
+    }
 
 
 def _finished(path: Path, recipe: dict[str, Any]) -> bool:
@@ -121,7 +130,7 @@ def _ignore_interrupts() -> None:
 
 
 def _write_song(path: Path, recipe: dict[str, Any]) -> None:
-    song = render_song(recipe["song_seed"], recipe["duration_s"])
+    song = render_song(recipe["song_seed"], recipe["duration_s"], recipe["freest"])
     with replacing_dir(path) as folder:
         for name, stem in (("vocals", song.vocals), ("accompaniment", song.accompaniment)):
             soundfile.write(folder / f"{name}.wav", stem, song.sample_rate_hz, subtype="PCM_16")

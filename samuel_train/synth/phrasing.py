@@ -14,8 +14,7 @@ from samuel_train.synth.singer import Singer
 
 CONTROL_S = 0.005
 """One point of every curve; also a frame of the vocoder."""
-_ONSET_S = 0.010
-_LATEST_S = 0.030
+_LATEST = 3.0  # deviations of timing
 _BREATH_S = 0.09  # what a phrase's last note gives up for the breath after it
 _SCOOP_S = 0.05
 _APPROACH_S = 0.2
@@ -42,7 +41,7 @@ def perform(
     """The notes that sound within an excerpt, with a singer's deviations from the grid."""
     notes: list[Performed] = []
     for note in melody:
-        late_s = singer.late_s + float(np.clip(rng.normal(0, _ONSET_S), -_LATEST_S, _LATEST_S))
+        late_s = singer.late_s + singer.timing_s * float(np.clip(rng.normal(), -_LATEST, _LATEST))
         accent = 1.0 if float(note.beat).is_integer() else 0.86
         loudness = accent * float(rng.uniform(0.8, 1.0)) * (1.0 if note.lifted else 0.9)
         carries_on = not note.opens_phrase and float(rng.random()) < singer.melisma
@@ -77,10 +76,11 @@ def control_times_s(notes: Sequence[Performed], duration_s: float) -> np.ndarray
 def fundamental_hz(
     rng: np.random.Generator, notes: Sequence[Performed], singer: Singer, times_s: np.ndarray
 ) -> np.ndarray:
-    """F0 at every control point, also where nobody sings: glides, scoops, vibrato, drift and tremor."""
-    midi = np.full(len(times_s), float(notes[0].midi))
-    for note in notes:
-        midi[times_s >= note.onset_s - singer.portamento_s / 3] = note.midi
+    """F0 at every control point, also where nobody sings: intonation, glides, scoops, vibrato, drift and tremor."""
+    meant = [note.midi + (singer.tuning_cents + singer.intonation_cents * float(rng.normal())) / 100 for note in notes]
+    midi = np.full(len(times_s), meant[0])
+    for note, pitch in zip(notes, meant, strict=True):
+        midi[times_s >= note.onset_s - singer.portamento_s / 3] = pitch
     midi = smooth(midi, round(singer.portamento_s / CONTROL_S))
     speed_hz = singer.vibrato_hz + smooth(rng.normal(0, 2.0, len(times_s)), round(0.4 / CONTROL_S))
     phase = 2 * np.pi * np.cumsum(speed_hz) * CONTROL_S
@@ -89,7 +89,7 @@ def fundamental_hz(
         since_s = times_s[span] - note.onset_s
         depth = singer.vibrato_cents / 100 * np.clip((since_s - 0.25) / 0.35, 0, 1)
         midi[span] += depth * np.sin(phase[span])
-        if note.opens_phrase:
+        if note.opens_phrase or rng.random() < singer.scooping:
             approach = slice(*np.searchsorted(times_s, [note.onset_s - _APPROACH_S, note.end_s]))
             ahead_s = note.onset_s - times_s[approach]
             scoop = np.exp(np.minimum(ahead_s, 0) / _SCOOP_S) * np.clip(2 - 2 * ahead_s / _APPROACH_S, 0, 1)

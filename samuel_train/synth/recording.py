@@ -15,15 +15,15 @@ def record_voice(rng: np.random.Generator, voice: np.ndarray) -> np.ndarray:
     bright = rng.random() > _TELEPHONE_SHARE
     tone = [
         (40.0, -24.0),
-        (float(rng.uniform(70, 110)), -3.0),
-        (250.0, float(rng.uniform(-3, 3))),
-        (1000.0, float(rng.uniform(-1.5, 1.5))),
-        (4000.0, float(rng.uniform(-2, 4))),
-        (10_000.0, float(rng.uniform(-4, 4)) if bright else -18.0),
+        (float(rng.uniform(60, 120)), -3.0),
+        (250.0, float(rng.uniform(-6, 6))),
+        (1000.0, float(rng.uniform(-4, 4))),
+        (4000.0, float(rng.uniform(-6, 6))),
+        (10_000.0, float(rng.uniform(-9, 6)) if bright else -18.0),
         (20_000.0, float(rng.uniform(-9, 1)) if bright else -40.0),
     ]
     near = compress(equalise(voice[:, None], tone), float(rng.uniform(0.2, 0.5)))[:, 0]
-    wet = from_db(float(rng.uniform(-30, -13)))
+    wet = from_db(float(rng.uniform(-30, -8)))
     response = room_response(rng, float(rng.uniform(0.2, 0.8)))
     room = np.stack([convolve(near, response[:, channel]) for channel in range(2)], axis=1)  # (samples, 2)
     vocals = near[:, None] + np.float32(wet) * room

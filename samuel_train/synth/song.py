@@ -17,7 +17,7 @@ from samuel_train.synth.melody import SungNote, write_melody
 from samuel_train.synth.phrasing import Performed, perform, plan_beat
 from samuel_train.synth.recording import record_voice
 from samuel_train.synth.score import Track, instruments
-from samuel_train.synth.singer import Singer, draw_singer
+from samuel_train.synth.singer import FREEST, Singer, draw_singer
 from samuel_train.synth.voice import sing
 
 SHORTEST_S, LONGEST_S = 1.0, 600.0
@@ -52,8 +52,10 @@ class Song:
     facts: SongFacts
 
 
-def compose(seed: int, duration_s: float = DURATION_S) -> Composition:
+def compose(seed: int, duration_s: float = DURATION_S, freest: float = FREEST) -> Composition:
     """Write song number ``seed`` and choose ``duration_s`` seconds of it; needs nothing but numpy.
+
+    Singers are as free as ``freest`` at most, see :func:`samuel_train.synth.singer.draw_singer`.
 
     Raises:
         UserError: if the seed is negative, or the duration is not within 1 s .. 600 s.
@@ -65,7 +67,7 @@ def compose(seed: int, duration_s: float = DURATION_S) -> Composition:
     form, players, who, tune, manner, *sound = np.random.SeedSequence(seed).spawn(8)
     plan = plan_song(np.random.default_rng(form), duration_s)
     tracks = arrange(np.random.default_rng(players), plan)
-    singer = draw_singer(np.random.default_rng(who))
+    singer = draw_singer(np.random.default_rng(who), freest)
     melody = write_melody(np.random.default_rng(tune), plan, singer.lowest, singer.highest)
     notes = perform(np.random.default_rng(manner), plan, melody, singer, duration_s)
     facts = _facts(plan, melody, tracks, singer, duration_s)
@@ -73,13 +75,13 @@ def compose(seed: int, duration_s: float = DURATION_S) -> Composition:
     return Composition(plan, tracks, singer, tuple(notes), facts, samples, tuple(sound))
 
 
-def render_song(seed: int, duration_s: float = DURATION_S) -> Song:
-    """Compose and render song number ``seed``, ``duration_s`` seconds at 44.1 kHz.
+def render_song(seed: int, duration_s: float = DURATION_S, freest: float = FREEST) -> Song:
+    """Compose and render song number ``seed``, ``duration_s`` seconds at 44.1 kHz, see :func:`compose`.
 
     Raises:
         UserError: if the seed or the duration is out of range, or a tool fails.
     """
-    composition = compose(seed, duration_s)
+    composition = compose(seed, duration_s, freest)
     band_seed, _, _ = composition.seeds
     accompaniment = play_band(np.random.default_rng(band_seed), composition.tracks, composition.samples)
     return Song(render_voice(composition), accompaniment, SAMPLE_RATE_HZ, composition.facts)

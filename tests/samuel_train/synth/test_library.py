@@ -23,9 +23,9 @@ from samuel_train.synth.tools import require
 from tests.samuel_train.synth.needs import only_on_path
 
 
-def stand_in(seed: int, duration_s: float) -> Song:
+def stand_in(seed: int, duration_s: float, freest: float) -> Song:
     """A song whose stems are noise."""
-    composition = compose(seed, duration_s)
+    composition = compose(seed, duration_s, freest)
     noise = 0.1 * np.random.default_rng(seed).standard_normal((2, composition.samples, 2), dtype=np.float32)
     return Song(noise[0], noise[1], SAMPLE_RATE_HZ, composition.facts)
 
@@ -85,12 +85,16 @@ def test_interrupted_run_keeps_finished_songs_and_renders_the_rest(tmp_path: Pat
 
 
 @pytest.mark.usefixtures("without_tools")
-def test_songs_of_another_seed_or_version_are_rendered_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_songs_of_another_recipe_are_rendered_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synthesize(tmp_path, 1, seed=0, duration_s=1.5, workers=1)
     before = digests(tmp_path)
     synthesize(tmp_path, 1, seed=1, duration_s=1.5, workers=1)
     after = digests(tmp_path)
     assert after != before
+    synthesize(tmp_path, 1, seed=1, duration_s=1.5, workers=1, freest=0.0)
+    assert digests(tmp_path) != after
+    synthesize(tmp_path, 1, seed=1, duration_s=1.5, workers=1)
+    assert digests(tmp_path) == after
     monkeypatch.setattr(library, "GENERATOR_VERSION", 99)
     synthesize(tmp_path, 1, seed=1, duration_s=1.5, workers=1)
     assert digests(tmp_path) != after
@@ -106,20 +110,24 @@ def test_folder_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("without_tools")
-@pytest.mark.parametrize(("songs", "seed", "workers"), [(0, 0, 1), (10**9, 0, 1), (1, -1, 1), (1, 0, 0)])
-def test_numbers_out_of_range_are_refused(tmp_path: Path, songs: int, seed: int, workers: int) -> None:
+@pytest.mark.parametrize(
+    ("songs", "seed", "workers", "freest"),
+    [(0, 0, 1, 1.0), (10**9, 0, 1, 1.0), (1, -1, 1, 1.0), (1, 0, 0, 1.0), (1, 0, 1, 1.5)],
+)
+def test_numbers_out_of_range_are_refused(tmp_path: Path, songs: int, seed: int, workers: int, freest: float) -> None:
     with pytest.raises(UserError):
-        synthesize(tmp_path, songs, seed, 1.5, workers)
+        synthesize(tmp_path, songs, seed, 1.5, workers, freest=freest)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.usefixtures("without_tools")
 def test_command_renders_what_it_is_told(tmp_path: Path) -> None:
-    options = ["-o", str(tmp_path / "stems"), "--songs", "1", "--seed", "2", "--duration-s", "1.5", "--workers", "1"]
+    options = ["-o", str(tmp_path / "stems"), "--songs", "1", "--seed", "2", "--duration-s", "1.5", "--workers", "1",
+               "--freest", "0.5"]  # fmt: skip
     result = CliRunner().invoke(command, options)
     assert result.exit_code == 0, result.output
     assert "1 songs" in result.output
-    synthesize(tmp_path / "same", 1, seed=2, duration_s=1.5, workers=1)
+    synthesize(tmp_path / "same", 1, seed=2, duration_s=1.5, workers=1, freest=0.5)
     assert digests(tmp_path / "stems") == digests(tmp_path / "same")
 
 
