@@ -66,7 +66,7 @@ default-model: .venv-dev/.synth
 	.venv-dev/bin/samuel-train fit $(MODEL)/latents --out $(MODEL)/run --max-minutes $(FIT_MINUTES) --batch $(FIT_BATCH) \
 		$(if $(wildcard $(MODEL)/run/last/state.pt),--resume,--config samuel_train/default.toml)
 	.venv-dev/bin/samuel-export $(MODEL)/run/checkpoint.safetensors --output samuel_runtime/assets/bundle \
-		--codec $(MODEL)/codec --weights fp16 --guidance 2.5 --licence MIT
+		--codec $(MODEL)/codec --weights fp16 --guidance 2.5 --guided-down-to 300 --licence MIT
 	cp $(MODEL)/codec/losses.png .github/codec_losses.png
 	cp $(MODEL)/run/losses.png .github/denoiser_losses.png
 
