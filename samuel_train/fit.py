@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -22,7 +22,7 @@ from samuel_runtime.diffusion import Schedule
 from samuel_runtime.errors import UserError
 from samuel_runtime.statistics import Statistics
 from samuel_train.batches import Batch, Batches
-from samuel_train.checkpoint import Checkpoint, check_shapes, save_checkpoint
+from samuel_train.checkpoint import Checkpoint, save_checkpoint
 from samuel_train.data import Latents, Split, latent_statistics, read_latents, split_songs
 from samuel_train.devices import choose_device
 from samuel_train.ema import Ema
@@ -81,7 +81,7 @@ def fit(
             finite.
     """
     if start is not None:
-        check_shapes(config.model, {name: tuple(weight.shape) for name, weight in start.weights.items()})
+        start = replace(start, config=config.model)  # which sees whether its weights fit
     data = read_latents(latents)
     split = split_songs(data, config.validation_fraction, config.seed)
     accelerator = _accelerator(config, device)
@@ -116,11 +116,13 @@ class _Run:
     ) -> None:
         self.data, self.split, self.out, self.config, self.accelerator = data, split, out, config, accelerator
         measured = latent_statistics(data, self.split.training)
-        self.state = RunState(_digest(data, measured), (start.statistics if start else measured).to_dict())
-        if start:
-            self.state.start = start.provenance
+        digest = _digest(data, measured)
         if resume:
-            self.state = self._stored()
+            self.state = self._stored(digest)
+        elif start:
+            self.state = RunState(digest, start.statistics.to_dict(), start.provenance)
+        else:
+            self.state = RunState(digest, measured.to_dict())
         self.statistics = Statistics.from_dict(self.state.statistics)
         share = (accelerator.process_index, accelerator.num_processes)
         self.batches = Batches(data, self.split.training, self.statistics, config, *share)
@@ -131,9 +133,7 @@ class _Run:
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.network = lean(Denoiser(config.model))
-        if start:
-            self.network.load_state_dict(start.weights)
+            self.network = lean(start.build().train() if start else Denoiser(config.model))
         self.network.to(accelerator.device)
         self.ema = Ema(self.network, config.ema_decay)
         optimizer = torch.optim.AdamW(
@@ -306,10 +306,10 @@ class _Run:
             draw_plots(self.out)
             self._plots_due = False
 
-    def _stored(self) -> RunState:
-        """What this run saved last."""
+    def _stored(self, digest: str) -> RunState:
+        """What this run saved last, if it was trained on these latents."""
         state = load_state(self.out / STATE_FILE)
-        if state.data != self.state.data:
+        if state.data != digest:
             raise UserError(f"{self.out}: was trained on other latents than {self.data.folder}; resume it with those")
         return state
 

@@ -205,7 +205,15 @@ def test_verify_refuses_what_is_no_bundle(tmp_path: Path, bundle_copy: Path, exp
 
 
 @pytest.mark.parametrize(
-    "option", [["-o", "out"], ["--precision", "fp16"], ["--weights", "fp16"], ["--guidance", "3"], ["--codec", "there"]]
+    "option",
+    [
+        ["-o", "out"],
+        ["--precision", "fp16"],
+        ["--weights", "fp16"],
+        ["--guidance", "3"],
+        ["--guided-down-to", "3"],
+        ["--codec", "there"],
+    ],
 )
 def test_an_option_without_effect_on_verify_is_refused(bundle: Path, export: Command, option: list[str]) -> None:
     assert "has no effect" in refused(export("--verify", bundle, *option))
@@ -225,9 +233,9 @@ def test_engines_are_not_built_while_verifying(bundle: Path, export: Command, op
     assert "has no effect on this --verify" in refused(export("--verify", bundle, *option))
 
 
-@pytest.mark.parametrize("option", ["-o", "--codec", "--weights", "--guidance", "--licence"])
+@pytest.mark.parametrize("option", ["-o", "--codec", "--weights", "--guidance", "--guided-down-to", "--licence"])
 def test_an_option_of_an_export_has_no_effect_on_a_bundle(bundle: Path, export: Command, option: str) -> None:
-    value = {"--weights": "fp16", "--guidance": "3"}.get(option, "there")
+    value = {"--weights": "fp16", "--guidance": "3", "--guided-down-to": "3"}.get(option, "there")
     line = refused(export(bundle, "--trt", option, value))
     assert "has no effect on a bundle" in line
 

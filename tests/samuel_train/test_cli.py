@@ -14,7 +14,7 @@ import torch
 
 from samuel_runtime.errors import UserError
 from samuel_train import cli, kaggle
-from samuel_train.runs import newest_run
+from samuel_train.runs import load_run_settings, newest_run
 from tests.samuel_train.toy import ToyCodec, write_latents, write_song
 
 
@@ -56,6 +56,8 @@ def test_every_listed_command_exists() -> None:
         (["fit", "nowhere", "--config", "none.toml"], "none.toml: cannot be read"),
         (["fit", "nowhere", "--resume"], "no run to continue"),
         (["fit", "nowhere", "--resume", "--config", "x"], "--config does not go with --resume"),
+        (["fit", "nowhere", "--resume", "--from", "x"], "--from does not go with --resume"),
+        (["fit", "nowhere", "--from", "none.safetensors"], "none.safetensors: "),
         (["fit", "nowhere", "--batch", "0"], "batch must be an integer from 1"),
         (["fit", "kaggle:nonsense"], "not the name of a data set"),
         (["prepare", "nowhere", "--device", "tpu"], "device 'tpu' is unknown"),
@@ -110,6 +112,11 @@ def test_prepare_then_fit_then_resume(
     code, out, _ = _run(capsys, monkeypatch, "fit", "latents", "--resume", "--max-steps", "3", "--device", "cpu")
     assert code == 0 and out.endswith("after 3 steps\n")
     assert list((tmp_path / "runs").iterdir()) == [run]
+    # Without --config the network is the checkpoint's.
+    further = ("fit", "latents", "-o", "more", "--from", f"runs/{run.name}/checkpoint.safetensors")
+    code, out, _ = _run(capsys, monkeypatch, *further, "--max-steps", "1", "--batch", "1", "--device", "cpu")
+    assert code == 0 and out.endswith("after 1 steps\n")
+    assert load_run_settings(tmp_path / "more").model.base_channels == 8
 
 
 def test_interruption_exits_with_130(
