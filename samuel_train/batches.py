@@ -1,7 +1,8 @@
 """Training batches as a function of the step alone, so that any run can be continued, split or repeated.
 
 Example number k of a run is the same whatever process draws it: song, crop, timestep, noise and whether its
-vocals are dropped come from a counter-based generator keyed by (seed, k).
+vocals are dropped come from a counter-based generator keyed by (seed, k). Latents and noise are on the device that
+trains from the start: drawn on the CPU they would keep a GPU waiting for half of the time.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from samuel_runtime.statistics import Statistics
 from samuel_train.data import Latents
 from samuel_train.settings import FRAMES_MULTIPLE, FitConfig
+from samuel_train.shelf import Shelf
 
 
 class Stream(IntEnum):
@@ -42,10 +43,6 @@ class Batch(NamedTuple):
     music: Tensor
     """(batch, 26, frames) float32, see music.py; (batch, 0, frames) where it is not written."""
 
-    def to(self, device: torch.device) -> Batch:
-        """The same batch on another device."""
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
-
 
 def generator(seed: int, stream: Stream, index: int) -> np.random.Generator:
     """Philox keyed by (seed, index), one counter range per stream."""
@@ -54,11 +51,26 @@ def generator(seed: int, stream: Stream, index: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
 
-class Batches(Dataset[Batch]):
-    """Global step -> this process's part of its batch.
+class _Drawn(NamedTuple):
+    """What chance decides about an example."""
+
+    entry: int
+    start: int
+    timestep: int
+    heard: bool
+    """Whether it keeps its vocals."""
+    strength: float
+    """Of the noise on them."""
+    seed: int
+    """Of all its noise."""
+
+
+class Batches:
+    """Global step -> this process's part of its batch, on the device that trains.
 
     Examples are numbered on through the run: step s has numbers s * batch to (s + 1) * batch - 1, and number k
-    is the song at place k mod n of the order shuffled for epoch k // n, n the size of the training split.
+    is the song at place k mod n of the order shuffled for epoch k // n, n the size of the training split. Choices are
+    the same everywhere; noise is drawn by the device, so it is the same on every device of a kind.
     """
 
     def __init__(
@@ -67,55 +79,59 @@ class Batches(Dataset[Batch]):
         entries: np.ndarray,
         statistics: Statistics,
         config: FitConfig,
+        device: torch.device,
         rank: int = 0,
         processes: int = 1,
     ) -> None:
-        self._latents = latents
+        self._valid_frames = latents.valid_frames
         self._entries = entries
-        self._statistics = statistics
         self._config = config
+        self._device = device
         share = config.batch // processes
         self._share = range(rank * share, (rank + 1) * share)
         self._order, self._order_epoch = entries, -1
+        self._vocals, self._accompaniment = Shelf(latents.vocals, device), Shelf(latents.accompaniment, device)
+        self._music = None if latents.music is None else Shelf(latents.music, device)
+        of_vocals = (statistics.vocals_mean, statistics.vocals_std)
+        of_accompaniment = (statistics.accompaniment_mean, statistics.accompaniment_std)
+        self._of_vocals, self._of_accompaniment = (
+            [torch.from_numpy(vector)[:, None].to(device) for vector in pair] for pair in (of_vocals, of_accompaniment)
+        )
 
     def __getitem__(self, step: int) -> Batch:
         config = self._config
         lengths = np.arange(config.frames_min, config.frames_max + 1, FRAMES_MULTIPLE)
         # Every octave of lengths as often as another: short crops are cheap, and long ones are still learned.
         frames = int(generator(config.seed, Stream.LENGTH, step).choice(lengths, p=(1 / lengths) / (1 / lengths).sum()))
-        count, channels = len(self._share), self._latents.vocals.shape[1]
-        accompaniment = np.empty((count, channels, frames), np.float32)
-        vocals = np.empty_like(accompaniment)
-        noise = np.empty_like(accompaniment)
-        written = self._latents.music
-        music = np.empty((count, 0 if written is None else written.shape[1], frames), np.float32)
-        timesteps = np.empty(count, np.int64)
-        voice_noise = np.zeros_like(vocals) if config.voice_noise else None
-        for i, place in enumerate(self._share):
-            number = step * config.batch + place
-            draw = generator(config.seed, Stream.EXAMPLE, number)
-            entry = self._entry(number)
-            crop = slice(start := self._start(draw, entry, frames), start + frames)
-            accompaniment[i] = self._latents.accompaniment[entry, :, crop]
-            vocals[i] = self._latents.vocals[entry, :, crop]
-            if written is not None:
-                music[i] = written[entry, :, crop]
-            timesteps[i] = draw.integers(config.model.timesteps)
-            if draw.random() < config.condition_dropout:
-                # The mean of the vocals, which is zero once normalised.
-                vocals[i] = self._statistics.vocals_mean[:, None]
-            elif voice_noise is not None:
-                strength = draw.uniform(0, config.voice_noise)
-                voice_noise[i] = strength * draw.standard_normal(noise[i].shape, dtype=np.float32)
-            draw.standard_normal(out=noise[i], dtype=np.float32)
-        heard = self._statistics.normalise_vocals(vocals)
-        return Batch(
-            torch.from_numpy(self._statistics.normalise_accompaniment(accompaniment)),
-            torch.from_numpy(heard if voice_noise is None else heard + voice_noise),
-            torch.from_numpy(timesteps),
-            torch.from_numpy(noise),
-            torch.from_numpy(music),
-        )
+        drawn = [self._draw(step * config.batch + place, frames) for place in self._share]
+        crops = [(each.entry, slice(each.start, each.start + frames)) for each in drawn]
+        mean, std = self._of_accompaniment
+        accompaniment = (self._accompaniment.cut(crops) - mean) / std
+        mean, std = self._of_vocals
+        vocals = (self._vocals.cut(crops) - mean) / std
+        noise = torch.empty_like(accompaniment)
+        voice_noise = torch.empty_like(vocals) if config.voice_noise else None
+        for i, each in enumerate(drawn):
+            chance = torch.Generator(self._device).manual_seed(each.seed)
+            noise[i].normal_(generator=chance)
+            if voice_noise is not None:
+                voice_noise[i].normal_(generator=chance)
+        if voice_noise is not None:
+            vocals += self._each(drawn, "strength") * voice_noise
+        vocals *= self._each(drawn, "heard")  # the mean of the vocals is zero now
+        timesteps = torch.tensor([each.timestep for each in drawn], device=self._device)
+        music = noise[:, :0] if self._music is None else self._music.cut(crops)
+        return Batch(accompaniment, vocals, timesteps, noise, music)
+
+    def _draw(self, number: int, frames: int) -> _Drawn:
+        config, draw = self._config, generator(self._config.seed, Stream.EXAMPLE, number)
+        entry = self._entry(number)
+        # Crops stay within the music where it is long enough.
+        start = int(draw.integers(max(0, int(self._valid_frames[entry]) - frames) + 1))
+        timestep = int(draw.integers(config.model.timesteps))
+        heard = draw.random() >= config.condition_dropout
+        strength = draw.uniform(0, config.voice_noise)
+        return _Drawn(entry, start, timestep, heard, strength, int(draw.integers(2**63)))
 
     def _entry(self, number: int) -> int:
         epoch, place = divmod(number, len(self._entries))
@@ -124,6 +140,7 @@ class Batches(Dataset[Batch]):
             self._order_epoch = epoch
         return int(self._order[place])
 
-    def _start(self, draw: np.random.Generator, entry: int, frames: int) -> int:
-        """Crops stay within the music where it is long enough."""
-        return int(draw.integers(max(0, int(self._latents.valid_frames[entry]) - frames) + 1))
+    def _each(self, drawn: list[_Drawn], name: str) -> Tensor:
+        """(batch, 1, 1) float32."""
+        values = [float(getattr(each, name)) for each in drawn]
+        return torch.tensor(values, device=self._device)[:, None, None]

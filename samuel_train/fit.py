@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
+from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from samuel_runtime.diffusion import Schedule
@@ -43,7 +43,6 @@ from samuel_train.settings import FitConfig, MixedPrecision
 from samuel_train.state import RunState, load_state, save_state
 from samuel_train.validation import Validation, report
 
-_CUDA_WORKERS = 16  # crops and noise are drawn on the CPU, which takes more time than a GPU's step
 _RARE = 3.0  # how much more what is there weighs than what is not: beats and roots are rare
 _VALIDATION_STEPS_MIN = 100
 
@@ -125,7 +124,7 @@ class _Run:
             self.state = RunState(digest, measured.to_dict())
         self.statistics = Statistics.from_dict(self.state.statistics)
         share = (accelerator.process_index, accelerator.num_processes)
-        self.batches = Batches(data, self.split.training, self.statistics, config, *share)
+        self.batches = Batches(data, self.split.training, self.statistics, config, accelerator.device, *share)
         self.validation = Validation(data, self.split.validation, self.statistics, config, *share)
         weights = (config.weight_min, config.weight_max)
         self.objective = Objective(Schedule.cosine(config.model.timesteps), config.model.prediction, weights)
@@ -160,33 +159,37 @@ class _Run:
     def train(self) -> Fitted:
         """Run to the last step, the time limit, or until nothing improves any more."""
         config, state = self.config, self.state
-        progress = self._progress()
+        progress, measured = self._progress(), list[Tensor]()
         with self._bar() as bar:
             self._save()
-            for batch in self._loader():
+            for step in range(state.step, self.steps):
                 if progress >= 1 or state.stale >= config.patience:
                     break
                 rate = config.listening_learning_rate if self._listening() else learning_rate(config, progress)
-                loss, guess, norm = self._step(batch.to(self.accelerator.device), rate)
+                measured.append(self._step(self.batches[step], rate))
                 state.step += 1
-                state.losses.append(loss)
                 progress = self._progress()
-                if state.step % config.log_every_steps == 0:
+                logs = state.step % config.log_every_steps == 0
+                validates = not self._listening() and (state.step % self.validate_every == 0 or progress >= 1)
+                saves = self._seconds() - self._saved_s >= 60 * config.save_every_minutes
+                if logs or validates or saves or progress >= 1:
+                    guess, norm = self._look(measured)  # a GPU is not waited for at every step
+                if logs:
                     mean = sum(state.losses) / len(state.losses)
                     self._log({"loss": mean, "guess": guess, "learning_rate": rate, "gradient_norm": norm})
+                    bar.set_postfix(loss=f"{mean:.4f}", best=f"{state.best:.4f}", refresh=False)
                     state.losses.clear()
-                if not self._listening() and (state.step % self.validate_every == 0 or progress >= 1):
+                if validates:
                     self._validate()
                 bar.update()
-                bar.set_postfix(loss=f"{loss:.4f}", best=f"{state.best:.4f}", refresh=False)
-                if self._seconds() - self._saved_s >= 60 * config.save_every_minutes:
+                if saves:
                     self._save()
             self._save()
         self.accelerator.wait_for_everyone()
         return Fitted(self.out / CHECKPOINT_FILE, state.step, state.best)
 
-    def _step(self, batch: Batch, rate: float) -> tuple[float, float, float]:
-        """One optimiser step; the loss over all processes, the listener's, and the norm of the gradient."""
+    def _step(self, batch: Batch, rate: float) -> Tensor:
+        """One optimiser step; (3,) the loss over all processes, the listener's, and the norm of the gradient."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         guess = self._guess_loss(batch)
@@ -201,14 +204,24 @@ class _Run:
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.ema.update(self.network, self.state.step + 1)
-        mean = float(self.accelerator.reduce(loss.detach(), "mean"))
-        # The fp16 scaler skips steps whose gradient overflows; nothing else may.
-        if not math.isfinite(mean) or (self.accelerator.scaler is None and not math.isfinite(norm)):
-            raise UserError(
-                f"{self.out}: loss {mean} and gradient norm {float(norm)} at step {self.state.step + 1}; lower "
-                "learning_rate, or set mixed_precision to bf16 or no, and start again"
-            )
-        return mean, float(self.accelerator.reduce(guess.detach(), "mean")), float(norm)
+        losses = self.accelerator.reduce(torch.stack([loss.detach(), guess.detach()]), "mean")
+        return torch.cat([losses, torch.as_tensor(norm, device=losses.device)[None]])
+
+    def _look(self, measured: list[Tensor]) -> tuple[float, float]:
+        """Take in what the steps since the last look measured, which empties the list; the last guess and norm."""
+        before = self.state.step - len(measured)
+        rows = torch.stack(measured).tolist()
+        measured.clear()
+        for step, (loss, _, norm) in enumerate(rows, before + 1):
+            # The fp16 scaler skips steps whose gradient overflows; nothing else may.
+            if not math.isfinite(loss) or (self.accelerator.scaler is None and not math.isfinite(norm)):
+                raise UserError(
+                    f"{self.out}: loss {loss} and gradient norm {norm} at step {step}; lower learning_rate, or set "
+                    "mixed_precision to bf16 or no, and start again"
+                )
+            self.state.losses.append(loss)
+        _, guess, norm = rows[-1]
+        return guess, norm
 
     def _listening(self) -> bool:
         """Whether only the listener learns yet."""
@@ -220,7 +233,7 @@ class _Run:
             if parameter.grad is not None:
                 parameter.grad = self.accelerator.reduce(parameter.grad, "mean")
 
-    def _guess_loss(self, batch: Batch) -> torch.Tensor:
+    def _guess_loss(self, batch: Batch) -> Tensor:
         """Cross entropy of what the listener guesses of beats and chords; nothing for examples without a voice."""
         listener = self.network.listener
         if listener is None or not batch.music.shape[1]:
@@ -263,17 +276,6 @@ class _Run:
             provenance["start"] = json.dumps(self.state.start)
         weights = self.ema.model.state_dict()
         return Checkpoint(self.config.model, self.statistics, weights, provenance, self.config.frames_min)
-
-    def _loader(self) -> DataLoader[Batch]:
-        cuda = self.accelerator.device.type == "cuda"
-        workers = self.config.workers
-        return DataLoader(
-            self.batches,
-            batch_size=None,
-            sampler=range(self.state.step, self.steps),
-            num_workers=(_CUDA_WORKERS if cuda else 0) if workers is None else workers,
-            pin_memory=cuda,
-        )
 
     def _progress(self) -> float:
         """Share of the run that is done, the same in every process: of its steps or of its time."""

@@ -17,7 +17,7 @@ METRICS_FILE = "metrics.jsonl"
 SETTINGS_FILE = "settings.json"
 STATE_FILE = Path("last", "state.pt")
 
-_MAY_CHANGE = {"epochs", "max_steps", "max_minutes", "patience", "workers", "save_every_minutes", "log_every_steps"}
+_MAY_CHANGE = {"epochs", "max_steps", "max_minutes", "patience", "save_every_minutes", "log_every_steps"}
 """Settings of [fit] that a resumed run may change."""
 
 

@@ -82,8 +82,6 @@ class FitConfig:
     """Validations without improvement before the run ends."""
     mixed_precision: MixedPrecision = MixedPrecision.NO
     """Arithmetic of the forward pass."""
-    workers: int | None = None
-    """Processes that read crops ahead; by default 16 for a CUDA device and none otherwise."""
     save_every_minutes: float = 5.0
     """Time between saves of the state that --resume continues from, and of the plots."""
     log_every_steps: int = 10
@@ -154,7 +152,6 @@ _RANGES: dict[str, tuple[type, float, float, bool]] = {
     "validation_examples": (int, 1, 65536, False),
     "validate_every_steps": (int, 1, 10**9, True),
     "patience": (int, 1, 10**9, False),
-    "workers": (int, 0, 64, True),
     "save_every_minutes": (float, 0, 10**6, False),
     "log_every_steps": (int, 1, 10**6, False),
 }

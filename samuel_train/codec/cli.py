@@ -24,6 +24,13 @@ _DEFAULT_MINUTES = 30.0
 @click.option(
     "--batch", type=click.IntRange(1), default=8, show_default=True, help="Crops of 1.5 s a step; a GPU likes 64."
 )
+@click.option(
+    "--echoes",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Steps on the same crops, for a GPU that waits for them.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of weights, crops and noise.")
 @click.option("--resume", is_flag=True, help="Continue the run in the folder.")
@@ -34,6 +41,7 @@ def command(
     steps: int | None,
     adversarial_share: float,
     batch: int,
+    echoes: int,
     device: str,
     seed: int,
     resume: bool,
@@ -46,7 +54,7 @@ def command(
     if minutes is None and steps is None:
         minutes = _DEFAULT_MINUTES
     keep_freed_memory()
-    settings = FitSettings(minutes, steps, adversarial_share, seed, batch)
+    settings = FitSettings(minutes, steps, adversarial_share, seed, batch, echoes)
     report = fit_codec(stems, out, settings, device=device, resume=resume, say=lambda line: click.echo(line, err=True))
     click.echo(str(report))
 

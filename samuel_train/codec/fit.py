@@ -6,7 +6,7 @@ import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import count
+from itertools import chain, count, islice, repeat
 from pathlib import Path
 
 import torch
@@ -126,7 +126,7 @@ class _Run:
         self.codec.train()
         began_s = time.monotonic() - self.progress.elapsed_s
         saved_s = self.progress.elapsed_s
-        for audio in self._batches(count(self.progress.step)):
+        for audio in self._echoed(self.progress.step):
             if (spent := self._spent()) >= 1:
                 break
             metrics = self._step(audio, spent)
@@ -157,6 +157,12 @@ class _Run:
         if not self.adversarial or spent < first:
             return self.reconstruction.step(audio, self.progress.step, spent / first)
         return self.adversarial.step(audio, self.progress.step, (spent - first) / self.settings.adversarial_share)
+
+    def _echoed(self, step: int) -> Iterator[Tensor]:
+        """The batches of step ``step`` and all that follow, each for as many steps as the settings say."""
+        first, done = divmod(step, self.settings.echoes)
+        batches = self._batches(count(first))
+        return islice(chain.from_iterable(repeat(each, self.settings.echoes) for each in batches), done, None)
 
     def _batches(self, numbers: Iterable[int]) -> Iterator[Tensor]:
         cuda = self.device.type == "cuda"

@@ -21,6 +21,9 @@ class FitSettings:
     """Of the first weights, the crops and the noise."""
     batch: int = 8
     """Crops a step."""
+    echoes: int = 1
+    """Steps on the same crops, each with its own noise and loss of the two that alternate (data echoing, Choi et al.,
+    2019): a GPU takes several steps in the time in which the CPUs draw new ones."""
     crop_frames: int = 32
     """Latent frames a crop; 32 are 1.5 s."""
     learning_rate: float = 1.5e-3
@@ -61,6 +64,8 @@ class FitSettings:
             raise UserError("codec training: give either --minutes or --steps")
         if (self.minutes or self.steps or 0) <= 0:
             raise UserError("codec training: --minutes and --steps must be positive")
+        if self.echoes < 1:
+            raise UserError(f"codec training: --echoes must be at least 1, not {self.echoes}")
         if not 0 <= self.adversarial_share < 1:
             raise UserError(
                 f"codec training: --adversarial-share must be at least 0 and below 1, not {self.adversarial_share}"

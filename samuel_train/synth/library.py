@@ -20,7 +20,7 @@ from samuel_train.synth.singer import FREEST
 from samuel_train.synth.song import render_song
 from samuel_train.synth.tools import require
 
-GENERATOR_VERSION = 3
+GENERATOR_VERSION = 4
 """Raised whenever the same seed gives other sound; songs of another version are rendered again."""
 MOST_SONGS = 100_000
 DURATIONS_S = (5.0, 60.0)

@@ -72,7 +72,7 @@ def draw_singer(rng: np.random.Generator, freest: float = FREEST) -> Singer:
     """
     take = list(_TAKES)[rng.choice(len(_TAKES), p=list(_TAKES.values()))]
     speaker = SPEAKERS[rng.integers(len(SPEAKERS))]
-    lowest = int(rng.integers(52, 60) if speaker.female else rng.integers(38, 50))
+    lowest = int(rng.integers(52, 60) if speaker.female else rng.integers(35, 50))
     freedom = freest * float(rng.uniform())
 
     def between(strict: float, free: float) -> float:

@@ -63,9 +63,10 @@ def test_training_brings_the_output_nearer(stems: Path, tmp_path: Path) -> None:
     assert codec.provenance == "samuel-train codec: 60 steps of 2 crops from 3 songs, seed 0"
 
 
-def test_a_resumed_run_ends_with_the_weights_of_one_never_stopped(stems: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("echoes", [1, 2])
+def test_a_resumed_run_ends_with_the_weights_of_one_never_stopped(stems: Path, tmp_path: Path, echoes: int) -> None:
     whole, halves = tmp_path / "whole", tmp_path / "halves"
-    settings = replace(SETTINGS, adversarial_share=0.5, discriminator_width=2)
+    settings = replace(SETTINGS, echoes=echoes, adversarial_share=0.5, discriminator_width=2)
     fit_codec(stems, whole, settings, TINY)
 
     def stop_before_the_last(line: str) -> None:
@@ -80,6 +81,20 @@ def test_a_resumed_run_ends_with_the_weights_of_one_never_stopped(stems: Path, t
     expected = load_codec(whole).state_dict()
     for name, tensor in load_codec(halves).state_dict().items():
         assert torch.equal(tensor, expected[name]), name
+
+
+def test_crops_echo_for_as_many_steps_as_asked(stems: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw, drawn = Crops.__getitem__, []
+
+    def counted(self: Crops, number: int) -> torch.Tensor:
+        drawn.append(number)
+        return draw(self, number)
+
+    monkeypatch.setattr(Crops, "__getitem__", counted)
+    fit_codec(stems, tmp_path, replace(SETTINGS, steps=6, echoes=3), TINY)
+    assert [number for number in drawn if number < 100] == [0, 1, 2]  # the last is read ahead of the end
+    losses = [line["loss"] for line in metrics(tmp_path)]
+    assert len(set(losses)) == 6
 
 
 def test_the_adversarial_stage_leaves_the_encoder_as_it_is(stems: Path, tmp_path: Path) -> None:
@@ -203,11 +218,11 @@ def test_the_command_hands_its_options_on(stems: Path, tmp_path: Path, monkeypat
 
     monkeypatch.setattr("samuel_train.codec.fit.fit_codec", remember)
     arguments = [str(stems), "-o", str(tmp_path / "out"), "--steps", "7", "--seed", "3", "--resume", "--device", "cpu"]
-    arguments += ["--adversarial-share", "0.25"]
+    arguments += ["--adversarial-share", "0.25", "--echoes", "2"]
     result = CliRunner().invoke(cli.command, arguments)
     assert result.exit_code == 0, result.output
     assert result.output == "a report\n"
-    settings = FitSettings(steps=7, seed=3, adversarial_share=0.25)
+    settings = FitSettings(steps=7, seed=3, adversarial_share=0.25, echoes=2)
     assert seen == {
         "stems": stems,
         "out_dir": tmp_path / "out",

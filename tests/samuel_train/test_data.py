@@ -168,7 +168,8 @@ def test_constant_band_is_refused_but_a_dead_channel_is_not(tmp_path: Path) -> N
 def _batches(folder: Path, rank: int = 0, processes: int = 1, **fit: object) -> Batches:
     latents = read_latents(folder)
     entries = np.arange(len(latents))
-    return Batches(latents, entries, latent_statistics(latents, entries), settings(**fit), rank, processes)
+    statistics, cpu = latent_statistics(latents, entries), torch.device("cpu")
+    return Batches(latents, entries, statistics, settings(**fit), cpu, rank, processes)
 
 
 def test_a_batch_is_a_function_of_its_step(tmp_path: Path) -> None:
