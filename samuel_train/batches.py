@@ -8,7 +8,7 @@ trains from the start: drawn on the CPU they would keep a GPU waiting for half o
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -117,9 +117,9 @@ class Batches:
             if voice_noise is not None:
                 voice_noise[i].normal_(generator=chance)
         if voice_noise is not None:
-            vocals += self._each(drawn, "strength") * voice_noise
-        vocals *= self._each(drawn, "heard")  # the mean of the vocals is zero now
-        timesteps = torch.tensor([each.timestep for each in drawn], device=self._device)
+            vocals += self._sent([each.strength for each in drawn])[:, None, None] * voice_noise
+        vocals *= self._sent([each.heard for each in drawn])[:, None, None]  # the mean of the vocals is zero now
+        timesteps = self._sent([each.timestep for each in drawn])
         music = noise[:, :0] if self._music is None else self._music.cut(crops)
         return Batch(accompaniment, vocals, timesteps, noise, music)
 
@@ -140,7 +140,6 @@ class Batches:
             self._order_epoch = epoch
         return int(self._order[place])
 
-    def _each(self, drawn: list[_Drawn], name: str) -> Tensor:
-        """(batch, 1, 1) float32."""
-        values = [float(getattr(each, name)) for each in drawn]
-        return torch.tensor(values, device=self._device)[:, None, None]
+    def _sent(self, values: list[Any]) -> Tensor:
+        """(batch,) on the device; a GPU is not waited for."""
+        return torch.tensor(values, pin_memory=self._device.type == "cuda").to(self._device, non_blocking=True)

@@ -240,7 +240,7 @@ class _Run:
             return batch.noise.new_zeros(())
         with self.accelerator.autocast():
             logits = listener.guessed(self.network.heard(batch.vocals)).float()
-        weight = torch.tensor(_RARE, device=logits.device)
+        weight = logits.new_full((), _RARE)
         errors = binary_cross_entropy_with_logits(logits, batch.music, pos_weight=weight, reduction="none")
         voiced = batch.vocals.abs().amax(dim=(1, 2)) > 0
         return (errors.mean(dim=(1, 2)) * voiced).mean()
@@ -281,8 +281,10 @@ class _Run:
         """Share of the run that is done, the same in every process: of its steps or of its time."""
         if self.config.max_minutes is None:
             return self.state.step / self.steps
-        timed = torch.tensor(self._seconds() / (60 * self.config.max_minutes), device=self.accelerator.device)
-        return max(self.state.step / self.steps, float(broadcast(timed)))
+        timed = self._seconds() / (60 * self.config.max_minutes)
+        if self.accelerator.num_processes > 1:
+            timed = float(broadcast(torch.tensor(timed, device=self.accelerator.device)))
+        return max(self.state.step / self.steps, timed)
 
     def _seconds(self) -> float:
         return time.monotonic() - self._started_s
