@@ -45,6 +45,7 @@ from samuel_train.validation import Validation, report
 
 _RARE = 3.0  # how much more what is there weighs than what is not: beats and roots are rare
 _VALIDATION_STEPS_MIN = 100
+_OVERFLOWS_MOST = 20  # in a row
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,7 @@ class _Run:
         self._started_s = time.monotonic() - self.state.elapsed_s
         self._saved_s = -math.inf
         self._plots_due = False
+        self._overflows = 0  # steps in a row whose gradient was not finite
 
     def train(self) -> Fitted:
         """Run to the last step, the time limit, or until nothing improves any more."""
@@ -200,12 +202,18 @@ class _Run:
         else:
             loss = self.objective(self.model, batch.accompaniment, batch.vocals, batch.timesteps, batch.noise)
             self.accelerator.backward(loss + self.config.guess_weight * guess)
-        norm = self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.gradient_norm_max)
+        norm = torch.as_tensor(
+            self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.gradient_norm_max),
+            device=loss.device,
+        )
+        if self.accelerator.scaler is None:
+            # What the fp16 scaler does too: the fused optimiser skips a step whose gradient overflowed, unasked.
+            self.optimizer.optimizer.found_inf = (~norm.isfinite()).float()
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.ema.update(self.network, self.state.step + 1)
         losses = self.accelerator.reduce(torch.stack([loss.detach(), guess.detach()]), "mean")
-        return torch.cat([losses, torch.as_tensor(norm, device=losses.device)[None]])
+        return torch.cat([losses, norm[None]])
 
     def _look(self, measured: list[Tensor]) -> tuple[float, float]:
         """Take in what the steps since the last look measured, which empties the list; the last guess and norm."""
@@ -213,8 +221,8 @@ class _Run:
         rows = torch.stack(measured).tolist()
         measured.clear()
         for step, (loss, _, norm) in enumerate(rows, before + 1):
-            # The fp16 scaler skips steps whose gradient overflows; nothing else may.
-            if not math.isfinite(loss) or (self.accelerator.scaler is None and not math.isfinite(norm)):
+            self._overflows = 0 if math.isfinite(norm) else self._overflows + 1
+            if not math.isfinite(loss) or self._overflows > _OVERFLOWS_MOST:
                 raise UserError(
                     f"{self.out}: loss {loss} and gradient norm {norm} at step {step}; lower learning_rate, or set "
                     "mixed_precision to bf16 or no, and start again"

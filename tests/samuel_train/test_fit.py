@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
@@ -262,6 +264,38 @@ def test_a_loss_that_is_not_finite_stops_the_run(
     with pytest.raises(UserError, match=r"loss nan .* at step 3; lower learning_rate"):
         fit(latents, tmp_path, settings(save_every_minutes=0), "cpu")
     assert load_state(tmp_path / STATE_FILE).step == 2
+
+
+def _overflowing(monkeypatch: pytest.MonkeyPatch, steps: range) -> None:
+    """At these steps, counted from 1, the gradient is not a number although the loss is."""
+    clip, calls = Accelerator.clip_grad_norm_, itertools.count(1)
+
+    def overflowed(self: Accelerator, parameters: Iterable[torch.nn.Parameter], norm_max: float) -> torch.Tensor:
+        parameters = list(parameters)
+        if next(calls) in steps:
+            for parameter in parameters:
+                parameter.grad.mul_(float("nan"))
+        return clip(self, parameters, norm_max)
+
+    monkeypatch.setattr(Accelerator, "clip_grad_norm_", overflowed)
+
+
+def test_a_step_whose_gradient_overflows_teaches_nothing(
+    latents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit(latents, tmp_path / "before", settings(max_steps=1), "cpu")
+    _overflowing(monkeypatch, range(2, 4))
+    fit(latents, tmp_path / "after", settings(max_steps=3, ema_decay=0), "cpu")
+    before, after = (load_state(tmp_path / run / STATE_FILE).model for run in ("before", "after"))
+    assert all(torch.equal(after[name], weight) for name, weight in before.items())
+
+
+def test_gradients_that_keep_overflowing_stop_the_run(
+    latents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _overflowing(monkeypatch, range(2, 100))
+    with pytest.raises(UserError, match=r"gradient norm nan at step 22; lower learning_rate"):
+        fit(latents, tmp_path, settings(max_steps=30), "cpu")
 
 
 def _refused(match: str, *arguments: Any, **options: Any) -> None:
