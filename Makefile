@@ -1,9 +1,10 @@
 PYTHON ?= python3
 MODEL ?= model
-SONGS ?= 1240
-CODEC_MINUTES ?= 4.2
+SONGS ?= 1017
+CODEC_MINUTES ?= 3.9
 CODEC_BATCH ?= 64
-FIT_MINUTES ?= 4.75
+CODEC_ECHOES ?= 2
+FIT_MINUTES ?= 4.45
 FIT_BATCH ?= 64
 JOBS ?= 2
 
@@ -61,12 +62,12 @@ gpu-check: .venv-dev/.installed
 default-model: .venv-dev/.synth
 	.venv-dev/bin/samuel-train synthesize --output $(MODEL)/stems --songs $(SONGS) --seed 0 --duration-s 47.55
 	.venv-dev/bin/samuel-train codec $(MODEL)/stems --out $(MODEL)/codec --minutes $(CODEC_MINUTES) --batch $(CODEC_BATCH) \
-		$(if $(wildcard $(MODEL)/codec/training.pt),--resume)
+		--echoes $(CODEC_ECHOES) $(if $(wildcard $(MODEL)/codec/training.pt),--resume)
 	.venv-dev/bin/samuel-train prepare $(MODEL)/stems --out $(MODEL)/latents --codec $(MODEL)/codec --varispeed -3,3
 	.venv-dev/bin/samuel-train fit $(MODEL)/latents --out $(MODEL)/run --max-minutes $(FIT_MINUTES) --batch $(FIT_BATCH) \
 		$(if $(wildcard $(MODEL)/run/last/state.pt),--resume,--config samuel_train/default.toml)
 	.venv-dev/bin/samuel-export $(MODEL)/run/checkpoint.safetensors --output samuel_runtime/assets/bundle \
-		--codec $(MODEL)/codec --weights fp16 --guidance 2.5 --guided-down-to 300 --licence MIT
+		--codec $(MODEL)/codec --weights fp16 --guidance 3 --guided-down-to 300 --licence MIT
 	cp $(MODEL)/codec/losses.png .github/codec_losses.png
 	cp $(MODEL)/run/losses.png .github/denoiser_losses.png
 
