@@ -23,7 +23,7 @@ class FitSettings:
     """Crops a step."""
     echoes: int = 1
     """Steps on the same crops, each with its own noise and loss of the two that alternate (data echoing, Choi et al.,
-    2019): a GPU takes several steps in the time in which the CPUs draw new ones."""
+    2019): for a GPU that waits for the CPUs that draw them."""
     crop_frames: int = 32
     """Latent frames a crop; 32 are 1.5 s."""
     learning_rate: float = 1.5e-3
