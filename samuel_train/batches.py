@@ -1,8 +1,8 @@
 """Training batches as a function of the step alone, so that any run can be continued, split or repeated.
 
-Example number k of a run is the same whatever process draws it: song, crop, timestep, whether its vocals are dropped and
-the seed of its noise come from a counter-based generator keyed by (seed, k). A GPU cuts the crops and draws the noise
-itself, so that a step carries nothing to it but these few numbers.
+Example number k of a run is the same whatever process draws it: song, crop, timestep, whether its vocals are dropped,
+and the seed of its noise come from a counter-based generator keyed by (seed, k). A GPU cuts the crops and draws the
+noise itself, so that a step carries nothing to it but these few numbers.
 """
 
 from __future__ import annotations
