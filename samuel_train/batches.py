@@ -1,14 +1,14 @@
 """Training batches as a function of the step alone, so that any run can be continued, split or repeated.
 
-Example number k of a run is the same whatever process draws it: song, crop, timestep, whether its vocals are dropped,
-and the seed of its noise come from a counter-based generator keyed by (seed, k). A GPU cuts the crops and draws the
-noise itself, so that a step carries nothing to it but these few numbers.
+Step s is the same whatever processes share it: songs, crops, timesteps, whose vocals are dropped, and the seed of all
+noise come from a counter-based generator keyed by (seed, s). A GPU cuts the crops and draws the noise itself, so that a
+step carries nothing to it but these few numbers.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,16 +17,18 @@ from torch import Tensor
 from samuel_runtime.statistics import Statistics
 from samuel_train.data import Latents
 from samuel_train.settings import FRAMES_MULTIPLE, FitConfig
-from samuel_train.shelf import Shelf
+from samuel_train.shelf import Shelf, sent
+
+LENGTHS = 8
+"""At most so many lengths of crop: a GPU records its work for each."""
 
 
 class Stream(IntEnum):
     """Independent uses of the run's seed."""
 
-    EXAMPLE = 0
-    LENGTH = 1
-    ORDER = 2
-    VALIDATION = 3
+    STEP = 0
+    ORDER = 1
+    VALIDATION = 2
 
 
 class Batch(NamedTuple):
@@ -51,18 +53,10 @@ def generator(seed: int, stream: Stream, index: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
 
-class _Drawn(NamedTuple):
-    """What chance decides about an example."""
-
-    entry: int
-    start: int
-    timestep: int
-    heard: bool
-    """Whether it keeps its vocals."""
-    strength: float
-    """Of the noise on them."""
-    seed: int
-    """Of all its noise."""
+def crop_lengths(frames_min: int, frames_max: int) -> np.ndarray:
+    """(n,) frames, ascending: evenly spaced in their logarithm, because short crops are cheap."""
+    spaced = np.geomspace(frames_min, frames_max, LENGTHS) / FRAMES_MULTIPLE
+    return np.unique(spaced.round().astype(np.int64)) * FRAMES_MULTIPLE
 
 
 class Batches:
@@ -88,7 +82,8 @@ class Batches:
         self._config = config
         self._device = device
         share = config.batch // processes
-        self._share = range(rank * share, (rank + 1) * share)
+        self._share = slice(rank * share, (rank + 1) * share)
+        self._lengths = crop_lengths(config.frames_min, config.frames_max)
         self._order, self._order_epoch = entries, -1
         self._vocals, self._accompaniment = Shelf(latents.vocals, device), Shelf(latents.accompaniment, device)
         self._music = None if latents.music is None else Shelf(latents.music, device)
@@ -99,39 +94,31 @@ class Batches:
         )
 
     def __getitem__(self, step: int) -> Batch:
-        config = self._config
-        lengths = np.arange(config.frames_min, config.frames_max + 1, FRAMES_MULTIPLE)
-        # Every octave of lengths as often as another: short crops are cheap, and long ones are still learned.
-        frames = int(generator(config.seed, Stream.LENGTH, step).choice(lengths, p=(1 / lengths) / (1 / lengths).sum()))
-        drawn = [self._draw(step * config.batch + place, frames) for place in self._share]
-        crops = [(each.entry, slice(each.start, each.start + frames)) for each in drawn]
-        mean, std = self._of_accompaniment
-        accompaniment = (self._accompaniment.cut(crops) - mean) / std
-        mean, std = self._of_vocals
-        vocals = (self._vocals.cut(crops) - mean) / std
-        noise = torch.empty_like(accompaniment)
-        voice_noise = torch.empty_like(vocals) if config.voice_noise else None
-        for i, each in enumerate(drawn):
-            chance = torch.Generator(self._device).manual_seed(each.seed)
-            noise[i].normal_(generator=chance)
-            if voice_noise is not None:
-                voice_noise[i].normal_(generator=chance)
-        if voice_noise is not None:
-            vocals += self._sent([each.strength for each in drawn])[:, None, None] * voice_noise
-        vocals *= self._sent([each.heard for each in drawn])[:, None, None]  # the mean of the vocals is zero now
-        timesteps = self._sent([each.timestep for each in drawn])
-        music = noise[:, :0] if self._music is None else self._music.cut(crops)
-        return Batch(accompaniment, vocals, timesteps, noise, music)
-
-    def _draw(self, number: int, frames: int) -> _Drawn:
-        config, draw = self._config, generator(self._config.seed, Stream.EXAMPLE, number)
-        entry = self._entry(number)
+        config, draw, share = self._config, generator(self._config.seed, Stream.STEP, step), self._share
+        frames = int(draw.choice(self._lengths))
+        numbers = np.arange(step * config.batch, (step + 1) * config.batch)
+        entries = self._entries_of(numbers)
         # Crops stay within the music where it is long enough.
-        start = int(draw.integers(max(0, int(self._valid_frames[entry]) - frames) + 1))
-        timestep = int(draw.integers(config.model.timesteps))
-        heard = draw.random() >= config.condition_dropout
-        strength = draw.uniform(0, config.voice_noise)
-        return _Drawn(entry, start, timestep, heard, strength, int(draw.integers(2**63)))
+        starts = draw.integers(np.maximum(0, self._valid_frames[entries] - frames) + 1)
+        timesteps = self._timesteps(draw)
+        heard = draw.random(config.batch) >= config.condition_dropout
+        strengths = draw.uniform(0, config.voice_noise, config.batch)
+        chance = torch.Generator(self._device).manual_seed(int(draw.integers(2**63)))
+
+        crops = (entries[share], starts[share], frames)
+        mean, std = self._of_accompaniment
+        accompaniment = (self._accompaniment.cut(*crops) - mean) / std
+        mean, std = self._of_vocals
+        vocals = (self._vocals.cut(*crops) - mean) / std
+        noise = self._noise(accompaniment, chance)
+        if config.voice_noise:
+            vocals += self._sent(strengths.astype(np.float32))[:, None, None] * self._noise(vocals, chance)
+        vocals *= self._sent(heard)[:, None, None]  # the mean of the vocals is zero now
+        music = noise[:, :0] if self._music is None else self._music.cut(*crops)
+        return Batch(accompaniment, vocals, self._sent(timesteps), noise, music)
+
+    def _entries_of(self, numbers: np.ndarray) -> np.ndarray:
+        return np.array([self._entry(int(number)) for number in numbers])
 
     def _entry(self, number: int) -> int:
         epoch, place = divmod(number, len(self._entries))
@@ -140,6 +127,20 @@ class Batches:
             self._order_epoch = epoch
         return int(self._order[place])
 
-    def _sent(self, values: list[Any]) -> Tensor:
-        """(batch,) on the device; a GPU is not waited for."""
-        return torch.tensor(values, pin_memory=self._device.type == "cuda").to(self._device, non_blocking=True)
+    def _timesteps(self, draw: np.random.Generator) -> np.ndarray:
+        """(batch,) evenly drawn from the schedule, and evenly spread over it within a step.
+
+        One offset for all, as in Kingma et al. (2021), appendix I.1: each is uniform, and their mean loss varies less.
+        """
+        config = self._config
+        shares = (draw.random() + np.arange(config.batch) / config.batch) % 1
+        return draw.permutation((shares * config.model.timesteps).astype(np.int64))
+
+    def _noise(self, like: Tensor, chance: torch.Generator) -> Tensor:
+        """This process's share of everybody's, (batch, channels, frames)."""
+        everybody = (self._config.batch, *like.shape[1:])
+        return torch.randn(everybody, generator=chance, device=self._device)[self._share]
+
+    def _sent(self, values: np.ndarray) -> Tensor:
+        """This process's share of (batch,) values, on the device."""
+        return sent(values[self._share], self._device)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import copy
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
 
+Network = TypeVar("Network", bound=nn.Module)
 
-class Ema:
+
+class Ema(Generic[Network]):
     """A copy of a network whose weights trail behind the trained ones."""
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+    def __init__(self, model: Network, decay: float) -> None:
+        self.model: Network = copy.deepcopy(model).eval().requires_grad_(False)
         self._decay = decay
 
     @torch.no_grad()
-    def update(self, model: nn.Module, steps: int) -> None:
+    def update(self, model: Network, steps: int) -> None:
         """Move towards ``model`` after its optimiser step number ``steps``, counted from 1.
 
         Young averages forget faster, (1 + steps) / (10 + steps) as in TensorFlow's ExponentialMovingAverage,

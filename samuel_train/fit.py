@@ -15,17 +15,18 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
 from samuel_runtime.diffusion import Schedule
 from samuel_runtime.errors import UserError
 from samuel_runtime.statistics import Statistics
 from samuel_train.batches import Batch, Batches
+from samuel_train.captured import Captured, Measured
 from samuel_train.checkpoint import Checkpoint, save_checkpoint
 from samuel_train.data import Latents, Split, latent_statistics, read_latents, split_songs
 from samuel_train.devices import choose_device
 from samuel_train.ema import Ema
+from samuel_train.guess import guess_errors
 from samuel_train.lean import lean
 from samuel_train.metrics import append_metrics, rewind_metrics
 from samuel_train.model import Denoiser
@@ -41,9 +42,9 @@ from samuel_train.runs import (
 )
 from samuel_train.settings import FitConfig, MixedPrecision
 from samuel_train.state import RunState, load_state, save_state
+from samuel_train.steady import make_steady, set_rate, skip_overflow
 from samuel_train.validation import Validation, report
 
-_RARE = 3.0  # how much more what is there weighs than what is not: beats and roots are rare
 _VALIDATION_STEPS_MIN = 100
 _OVERFLOWS_MOST = 20  # in a row
 
@@ -142,6 +143,9 @@ class _Run:
         if resume:
             self._restore(optimizer)
         self.model, self.optimizer = accelerator.prepare(self.network, optimizer)
+        make_steady(self.optimizer, accelerator.device)
+        alone = accelerator.num_processes == 1 and accelerator.scaler is None
+        self._descend = Captured(self._descended, accelerator.device, possible=alone)
         if accelerator.scaler is not None and self.state.scaler:
             accelerator.scaler.load_state_dict(self.state.scaler)
 
@@ -161,7 +165,7 @@ class _Run:
     def train(self) -> Fitted:
         """Run to the last step, the time limit, or until nothing improves any more."""
         config, state = self.config, self.state
-        progress, measured = self._progress(), list[Tensor]()
+        progress, measured = self._progress(), list[Measured]()
         with self._bar() as bar:
             self._save()
             for step in range(state.step, self.steps):
@@ -190,12 +194,19 @@ class _Run:
         self.accelerator.wait_for_everyone()
         return Fitted(self.out / CHECKPOINT_FILE, state.step, state.best)
 
-    def _step(self, batch: Batch, rate: float) -> Tensor:
-        """One optimiser step; (3,) the loss over all processes, the listener's, and the norm of the gradient."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        guess = self._guess_loss(batch)
-        if self._listening():
+    def _step(self, batch: Batch, rate: float) -> Measured:
+        """One optimiser step; the loss over all processes, the listener's, and the norm of the gradient."""
+        set_rate(self.optimizer, rate)
+        measured = self._descend(self._listening(), *batch)
+        self.ema.update(self.network, self.state.step + 1)
+        return measured
+
+    def _descended(self, listening: bool, *tensors: Tensor) -> Measured:
+        """What a step does on the device, of the listener alone or of everything."""
+        batch = Batch(*tensors)
+        with self.accelerator.autocast():
+            guess = guess_errors(self.network, batch.vocals, batch.music).mean()
+        if listening:
             loss = guess.new_zeros(())
             self.accelerator.backward(guess)
             self._share_gradients()
@@ -207,18 +218,17 @@ class _Run:
             device=loss.device,
         )
         if self.accelerator.scaler is None:
-            # What the fp16 scaler does too: the fused optimiser skips a step whose gradient overflowed, unasked.
-            self.optimizer.optimizer.found_inf = (~norm.isfinite()).float()
+            skip_overflow(self.optimizer.optimizer, norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.ema.update(self.network, self.state.step + 1)
-        losses = self.accelerator.reduce(torch.stack([loss.detach(), guess.detach()]), "mean")
-        return torch.cat([losses, norm[None]])
+        loss, guess = self.accelerator.reduce(torch.stack([loss.detach(), guess.detach()]), "mean")
+        return {"loss": loss, "guess": guess, "norm": norm}
 
-    def _look(self, measured: list[Tensor]) -> tuple[float, float]:
+    def _look(self, measured: list[Measured]) -> tuple[float, float]:
         """Take in what the steps since the last look measured, which empties the list; the last guess and norm."""
         before = self.state.step - len(measured)
-        rows = torch.stack(measured).tolist()
+        names = ("loss", "guess", "norm")
+        rows = torch.stack([torch.stack([each[name] for name in names]) for each in measured]).tolist()
         measured.clear()
         for step, (loss, _, norm) in enumerate(rows, before + 1):
             self._overflows = 0 if math.isfinite(norm) else self._overflows + 1
@@ -241,24 +251,15 @@ class _Run:
             if parameter.grad is not None:
                 parameter.grad = self.accelerator.reduce(parameter.grad, "mean")
 
-    def _guess_loss(self, batch: Batch) -> Tensor:
-        """Cross entropy of what the listener guesses of beats and chords; nothing for examples without a voice."""
-        listener = self.network.listener
-        if listener is None or not batch.music.shape[1]:
-            return batch.noise.new_zeros(())
-        with self.accelerator.autocast():
-            logits = listener.guessed(self.network.heard(batch.vocals)).float()
-        weight = logits.new_full((), _RARE)
-        errors = binary_cross_entropy_with_logits(logits, batch.music, pos_weight=weight, reduction="none")
-        voiced = batch.vocals.abs().amax(dim=(1, 2)) > 0
-        return (errors.mean(dim=(1, 2)) * voiced).mean()
-
     def _validate(self) -> None:
         """Measure the running average, and keep it if it is the best so far."""
         accelerator, state = self.accelerator, self.state
         with accelerator.autocast():
             sums = self.validation.sums(self.ema.model, self.objective, accelerator.device)
             measured = report(accelerator.reduce(sums, "sum"))
+            if self.network.listener is not None:
+                guess = self.validation.guess(self.ema.model, accelerator.device)
+                measured["guess"] = accelerator.reduce(guess, "mean").item()
             if accelerator.is_main_process:
                 prediction = self.config.model.prediction
                 sampled = self.validation.sample(self.ema.model, accelerator.device, prediction)

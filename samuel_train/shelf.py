@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,12 +16,22 @@ class Shelf:
         self._array, self._device = array, device
         self._resident = torch.from_numpy(np.array(array)).to(device) if _has_room(device, array.nbytes) else None
 
-    def cut(self, crops: Sequence[tuple[int, slice]]) -> Tensor:
-        """Crops of equal length, each an entry and its frames: (crops, channels, frames) float32 on the device."""
-        if self._resident is not None:
-            return torch.stack([self._resident[entry, :, frames] for entry, frames in crops]).float()
-        read = np.stack([self._array[entry, :, frames] for entry, frames in crops])
-        return torch.from_numpy(read).to(self._device).float()
+    def cut(self, entries: np.ndarray, starts: np.ndarray, frames: int) -> Tensor:
+        """Crops of equal length, by entry and first frame (crops,): (crops, channels, frames) float32 on the device."""
+        if self._resident is None:
+            crops = zip(entries, starts, strict=True)
+            read = np.stack([self._array[entry, :, start : start + frames] for entry, start in crops])
+            return torch.from_numpy(read).to(self._device).float()
+        entry, start = sent(entries, self._device), sent(starts, self._device)
+        channel = torch.arange(self._resident.shape[1], device=self._device)
+        frame = start[:, None] + torch.arange(frames, device=self._device)  # (crops, frames)
+        return self._resident[entry[:, None, None], channel[:, None], frame[:, None]].float()
+
+
+def sent(values: np.ndarray, device: torch.device) -> Tensor:
+    """An array on a device; a GPU is not waited for."""
+    tensor = torch.from_numpy(values)
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
 
 def _has_room(device: torch.device, bytes_: int) -> bool:

@@ -15,6 +15,8 @@ from samuel_runtime.samplers import sample, trailing_timesteps
 from samuel_runtime.statistics import Statistics
 from samuel_train.batches import Stream, generator
 from samuel_train.data import Latents
+from samuel_train.guess import guess_errors
+from samuel_train.model import Denoiser
 from samuel_train.objective import Objective
 from samuel_train.settings import FitConfig
 
@@ -32,6 +34,8 @@ class _Example:
     """(conditions, channels, frames), in the order of CONDITIONS."""
     accompaniment: Tensor
     """(channels, frames)."""
+    music: Tensor
+    """(26, frames), see music.py; (0, frames) where it is not written."""
     number: int
     """Decides timesteps and noise."""
 
@@ -72,6 +76,13 @@ class Validation:
             loss = (objective.weight[t.to(device)].cpu() * errors[0]).mean()
             total += torch.cat([torch.cat(errors), loss[None], torch.ones(1)])
         return total.to(device)
+
+    @torch.inference_mode()
+    def guess(self, network: Denoiser, device: torch.device) -> Tensor:
+        """Mean error () of the listener's guess of this process's examples: it rises if songs are learnt by heart."""
+        vocals = torch.stack([example.vocals[0] for example in self._examples])
+        music = torch.stack([example.music for example in self._examples])
+        return guess_errors(network, vocals.to(device), music.to(device)).mean()
 
     @torch.inference_mode()
     def sample(self, model: nn.Module, device: torch.device, prediction: Prediction) -> dict[str, list[float]]:
@@ -121,7 +132,9 @@ def _example(latents: Latents, chosen: np.ndarray, number: int, statistics: Stat
     normalised = statistics.normalise_vocals(np.stack(vocals))
     accompaniment = statistics.normalise_accompaniment(_middle(latents.accompaniment, latents, entry, frames))
     null = np.zeros_like(normalised[:1])
-    return _Example(torch.from_numpy(np.concatenate([normalised, null])), torch.from_numpy(accompaniment), number)
+    music = accompaniment[:0] if latents.music is None else _middle(latents.music, latents, entry, frames)
+    voices = torch.from_numpy(np.concatenate([normalised, null]))
+    return _Example(voices, torch.from_numpy(accompaniment), torch.from_numpy(music.astype(np.float32)), number)
 
 
 def _middle(array: np.ndarray, latents: Latents, entry: int, frames: int) -> np.ndarray:

@@ -14,12 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from samuel_train.captured import Captured, Measured
 from samuel_train.codec.discriminator import Discriminators, Heard, discriminator_loss, generator_losses
 from samuel_train.codec.fit_settings import FitSettings
 from samuel_train.codec.losses import LatentLoss, SpectralLoss, mid_side
 from samuel_train.codec.small import SmallCodec
+from samuel_train.steady import make_steady, set_rate, skip_overflow
 
 _NOISE_KEY = 1_000_003
+_WEIGHT_DECAY = 0.01
 
 
 class Reconstruction:
@@ -29,18 +32,21 @@ class Reconstruction:
         self.codec, self.settings = codec, settings
         self.spectral_loss = _spectral_loss(codec, settings).to(device)
         self.latent_loss = LatentLoss(codec.facts.latent_channels).to(device)
-        self.optimiser = torch.optim.AdamW(
-            codec.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
-        )
+        self.optimiser = _adamw(codec, settings.learning_rate, device, (0.9, 0.98))
+        self._descend = Captured(self._descended, device)
 
     def step(self, audio: Tensor, number: int, share: float) -> dict[str, Tensor]:
         """One step on crops (batch, 2, samples), ``share`` of the stage being done; returns what to log."""
         settings = self.settings
-        _set_rate(self.optimiser, settings.learning_rate * one_cycle(share, settings.warmup))
-        latents = _encode(self.codec, audio)
+        set_rate(self.optimiser, settings.learning_rate * one_cycle(share, settings.warmup))
         strength = settings.noise * min(1.0, share / settings.noise_ramp)
-        decoded = _decode(self.codec, latents + _noise(latents, settings.seed, number, strength))
-        terms = _distance(self.spectral_loss, decoded, audio, number)
+        return self._descend(number % 2, audio, _noise(self.codec, audio, settings.seed, number, strength))
+
+    def _descended(self, turn: int, audio: Tensor, noise: Tensor) -> Measured:
+        settings = self.settings
+        latents = _encode(self.codec, audio)
+        decoded = _decode(self.codec, latents + noise)
+        terms = _distance(self.spectral_loss, decoded, audio, turn)
         about_latents = self.latent_loss(latents)
         loss = (
             _sum(terms.values())
@@ -48,7 +54,8 @@ class Reconstruction:
             + settings.covariance_weight * about_latents["covariance"]
         )
         norm = _descend(loss, self.optimiser, self.codec, settings.clip)
-        return {"loss": loss, **terms, **about_latents, "gradient": norm}
+        measured = {"loss": loss, **terms, **about_latents, "gradient": norm}
+        return {name: value.detach() for name, value in measured.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """What :meth:`load_state_dict` takes, besides the codec's weights."""
@@ -57,7 +64,7 @@ class Reconstruction:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from there."""
         self.latent_loss.load_state_dict(state["latent_loss"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        _load(self.optimiser, state["optimiser"])
 
 
 class Adversarial:
@@ -68,23 +75,23 @@ class Adversarial:
         self.spectral_loss = _spectral_loss(codec, settings).to(device)
         self.discriminators = Discriminators(settings.discriminator_width).to(device)
         rate = settings.adversarial_learning_rate
-        self.optimiser = torch.optim.AdamW(codec.decoder.parameters(), lr=rate, betas=(0.8, 0.99), weight_decay=0.01)
-        self.adversary = torch.optim.AdamW(self.discriminators.parameters(), lr=rate, betas=(0.8, 0.99))
+        self.optimiser = _adamw(codec.decoder, rate, device, (0.8, 0.99))
+        self.adversary = _adamw(self.discriminators, rate, device, (0.8, 0.99))
 
     def step(self, audio: Tensor, number: int, share: float) -> dict[str, Tensor]:
         """One step on crops (batch, 2, samples), ``share`` of the stage being done; returns what to log."""
         settings = self.settings
         for optimiser in (self.optimiser, self.adversary):
-            _set_rate(optimiser, settings.adversarial_learning_rate * one_cycle(share, settings.warmup))
+            set_rate(optimiser, settings.adversarial_learning_rate * one_cycle(share, settings.warmup))
         with torch.no_grad():
             latents = _encode(self.codec, audio)
-        decoded = _decode(self.codec, latents + _noise(latents, settings.seed, number, settings.noise))
+        decoded = _decode(self.codec, latents + _noise(self.codec, audio, settings.seed, number, settings.noise))
 
         recordings, made = (crops[: settings.discriminated_crops] for crops in (audio, decoded))
         told_apart = discriminator_loss(self._heard(recordings), self._heard(made.detach()))
         _descend(told_apart, self.adversary, self.discriminators, settings.clip)
 
-        terms = _distance(self.spectral_loss, decoded, audio, number)
+        terms = _distance(self.spectral_loss, decoded, audio, number % 2)
         self.discriminators.requires_grad_(False)
         adversarial, features = generator_losses(self._heard(recordings), self._heard(made))
         loss = _sum(terms.values()) + settings.adversarial_weight * adversarial + settings.feature_weight * features
@@ -107,8 +114,8 @@ class Adversarial:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from there."""
         self.discriminators.load_state_dict(state["discriminators"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.adversary.load_state_dict(state["adversary"])
+        _load(self.optimiser, state["optimiser"])
+        _load(self.adversary, state["adversary"])
 
 
 def one_cycle(share: float, warmup: float) -> float:
@@ -122,9 +129,9 @@ def _spectral_loss(codec: SmallCodec, settings: FitSettings) -> SpectralLoss:
     return SpectralLoss(codec.config.sample_rate_hz, settings.phase_weight, settings.level_weight)
 
 
-def _distance(loss: SpectralLoss, decoded: Tensor, audio: Tensor, number: int) -> dict[str, Tensor]:
+def _distance(loss: SpectralLoss, decoded: Tensor, audio: Tensor, turn: int) -> dict[str, Tensor]:
     """In turn of left and right, which are heard, and of middle and side, which make the width."""
-    return loss(mid_side(decoded), mid_side(audio)) if number % 2 else loss(decoded, audio)
+    return loss(mid_side(decoded), mid_side(audio)) if turn else loss(decoded, audio)
 
 
 def _encode(codec: SmallCodec, audio: Tensor) -> Tensor:
@@ -142,16 +149,25 @@ def _decode(codec: SmallCodec, latents: Tensor) -> Tensor:
     return codec.decoder.waveform(values.float())
 
 
-def _noise(latents: Tensor, seed: int, number: int, most: float) -> Tensor:
-    """Noise of a random strength a crop, from a generator that a resumed run finds again."""
-    generator = torch.Generator().manual_seed(seed * _NOISE_KEY + number)
-    strength = most * torch.rand(len(latents), 1, 1, generator=generator)
-    return (strength * torch.randn(latents.shape, generator=generator)).to(latents.device)
+def _noise(codec: SmallCodec, audio: Tensor, seed: int, number: int, most: float) -> Tensor:
+    """Noise for the latents of ``audio``, of random strength a crop; a resumed run finds the same."""
+    frames, device = audio.shape[-1] // codec.facts.hop_samples, audio.device
+    generator = torch.Generator(device).manual_seed(seed * _NOISE_KEY + number)
+    strength = most * torch.rand(len(audio), 1, 1, generator=generator, device=device)
+    shape = (len(audio), codec.facts.latent_channels, frames)
+    return strength * torch.randn(shape, generator=generator, device=device)
 
 
-def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimiser.param_groups:
-        group["lr"] = rate
+def _adamw(module: nn.Module, rate: float, device: torch.device, betas: tuple[float, float]) -> torch.optim.AdamW:
+    optimiser = torch.optim.AdamW(module.parameters(), rate, betas, weight_decay=_WEIGHT_DECAY, fused=True)
+    make_steady(optimiser, device)
+    return optimiser
+
+
+def _load(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    device = next(iter(optimiser.param_groups[0]["params"])).device
+    optimiser.load_state_dict(state)
+    make_steady(optimiser, device)
 
 
 def _descend(loss: Tensor, optimiser: torch.optim.Optimizer, module: nn.Module, clip: float) -> Tensor:
@@ -159,8 +175,8 @@ def _descend(loss: Tensor, optimiser: torch.optim.Optimizer, module: nn.Module, 
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     norm = nn.utils.clip_grad_norm_(module.parameters(), clip)
-    if norm.isfinite():  # a step that overflowed teaches nothing
-        optimiser.step()
+    skip_overflow(optimiser, norm)
+    optimiser.step()
     return norm
 
 

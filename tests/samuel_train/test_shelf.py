@@ -9,7 +9,7 @@ import torch
 from samuel_train import shelf
 from samuel_train.shelf import Shelf
 
-CROPS = [(2, slice(3, 11)), (0, slice(0, 8)), (2, slice(8, 16))]
+ENTRIES, STARTS, FRAMES = np.array([2, 0, 2]), np.array([3, 0, 8]), 8
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float16])
@@ -18,9 +18,9 @@ def test_crops_are_cut_where_asked(kind: type, resident: bool, monkeypatch: pyte
     array = np.random.default_rng(0).standard_normal((3, 5, 16)).astype(kind)
     monkeypatch.setattr(shelf, "_has_room", lambda device, size: resident)
     kept = Shelf(array, torch.device("cpu"))
-    expected = np.stack([array[entry, :, frames] for entry, frames in CROPS]).astype(np.float32)
+    expected = np.stack([array[2, :, 3:11], array[0, :, :8], array[2, :, 8:]]).astype(np.float32)
     array[:] = 0  # a resident shelf holds a copy, another one reads
-    cut = kept.cut(CROPS)
+    cut = kept.cut(ENTRIES, STARTS, FRAMES)
     assert cut.dtype == torch.float32
     assert np.array_equal(cut.numpy(), expected if resident else np.zeros_like(expected))
 
