@@ -136,6 +136,8 @@ class _Run:
             torch.manual_seed(config.seed)
             self.network = lean(start.build().train() if start else Denoiser(config.model))
         self.network.to(accelerator.device)
+        if self.network.listener is not None:
+            self.network.listener.dropout = config.listener_dropout
         self.ema = Ema(self.network, config.ema_decay)
         optimizer = torch.optim.AdamW(
             self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
@@ -197,6 +199,7 @@ class _Run:
     def _step(self, batch: Batch, rate: float) -> Measured:
         """One optimiser step; the loss over all processes, the listener's, and the norm of the gradient."""
         set_rate(self.optimizer, rate)
+        torch.manual_seed(self.config.seed + self.state.step)  # of dropout: a resumed run leaves out the same
         measured = self._descend(self._listening(), *batch)
         self.ema.update(self.network, self.state.step + 1)
         return measured

@@ -25,6 +25,9 @@ class Listener(nn.Module):
     Nothing of that has a bias, so no voice, which is zero latents, is heard as zero.
     """
 
+    dropout = 0.0
+    """Share of the channels behind every GELU that training leaves out, so that songs are not learnt by heart."""
+
     def __init__(self, latent_channels: int, width: int, channels: int) -> None:
         super().__init__()
         self.enter = nn.Conv1d(latent_channels, width, 1, bias=False)
@@ -50,5 +53,8 @@ class Listener(nn.Module):
         """(batch, latent_channels, frames) to (batch, width, frames)."""
         x = self.enter(vocals)
         for layer in self.layers:
-            x = x + layer(F.gelu(x))
-        return F.gelu(x)
+            x = x + layer(self._thinned(F.gelu(x)))
+        return self._thinned(F.gelu(x))
+
+    def _thinned(self, x: Tensor) -> Tensor:
+        return F.dropout1d(x, self.dropout, self.training)

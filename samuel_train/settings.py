@@ -72,6 +72,8 @@ class FitConfig:
     """Steps at the start in which only a listener learns; they are short."""
     listening_learning_rate: float = 2e-3
     """Learning rate of those steps."""
+    listener_dropout: float = 0.0
+    """Share of a listener's channels that each step leaves out."""
     validation_fraction: float = 0.2
     """Share of the songs that is held out."""
     validation_examples: int = 32
@@ -148,6 +150,7 @@ _RANGES: dict[str, tuple[type, float, float, bool]] = {
     "guess_weight": (float, 0, 1000, False),
     "listening_steps": (int, 0, 10**9, False),
     "listening_learning_rate": (float, 0, 1, False),
+    "listener_dropout": (float, 0, 0.9, False),
     "validation_fraction": (float, 0.001, 0.9, False),
     "validation_examples": (int, 1, 65536, False),
     "validate_every_steps": (int, 1, 10**9, True),
