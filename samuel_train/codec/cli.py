@@ -33,6 +33,13 @@ _DEFAULT_MINUTES = 30.0
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of weights, crops and noise.")
+@click.option(
+    "--refine",
+    "refined",
+    type=click.Path(path_type=Path),
+    metavar="CODEC",
+    help="Train the decoder of this codec alone; its encoder, and all latents made with it, stay as they are.",
+)
 @click.option("--resume", is_flag=True, help="Continue the run in the folder.")
 def command(
     stems: Path,
@@ -44,10 +51,12 @@ def command(
     echoes: int,
     device: str,
     seed: int,
+    refined: Path | None,
     resume: bool,
 ) -> None:
     """Train Samuel's small codec on STEMS: song folders with vocals.wav and accompaniment.wav."""
     from samuel_train.allocator import keep_freed_memory
+    from samuel_train.codec.files import load_small_codec
     from samuel_train.codec.fit import fit_codec
     from samuel_train.codec.fit_settings import FitSettings
 
@@ -55,7 +64,16 @@ def command(
         minutes = _DEFAULT_MINUTES
     keep_freed_memory()
     settings = FitSettings(minutes, steps, adversarial_share, seed, batch, echoes)
-    report = fit_codec(stems, out, settings, device=device, resume=resume, say=lambda line: click.echo(line, err=True))
+    codec = None if refined is None else load_small_codec(refined)
+    report = fit_codec(
+        stems,
+        out,
+        settings,
+        device=device,
+        resume=resume,
+        say=lambda line: click.echo(line, err=True),
+        refined=codec,
+    )
     click.echo(str(report))
 
 

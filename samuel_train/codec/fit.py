@@ -51,6 +51,7 @@ def fit_codec(
     device: str = "auto",
     resume: bool = False,
     say: Callable[[str], None] = lambda line: None,
+    refined: SmallCodec | None = None,
 ) -> CodecReport:
     """Train, save the codec into ``out_dir`` and judge it on songs held out.
 
@@ -62,11 +63,15 @@ def fit_codec(
         device: auto, cpu, cuda or mps.
         resume: continue from ``training.pt`` in ``out_dir``.
         say: receives a line of progress now and then.
+        refined: a codec whose decoder goes on learning, instead of a new one; it is changed in place. Its encoder
+            stays as it is, so latents that were made with it remain good.
 
     Raises:
         UserError: if there are no usable songs, no such device, or nothing to resume from.
     """
-    run = _Run(stems, out_dir, settings, config or SmallCodecConfig(), torch.device(choose_device(device)))
+    torch.manual_seed(settings.seed)
+    codec = refined or SmallCodec(config or SmallCodecConfig())
+    run = _Run(stems, out_dir, settings, codec, torch.device(choose_device(device)), refining=refined is not None)
     if resume:
         run.restore()
     else:
@@ -80,28 +85,39 @@ def fit_codec(
 
 class _Run:
     def __init__(
-        self, stems: Path, out_dir: Path, settings: FitSettings, config: SmallCodecConfig, device: torch.device
+        self,
+        stems: Path,
+        out_dir: Path,
+        settings: FitSettings,
+        codec: SmallCodec,
+        device: torch.device,
+        refining: bool,
     ) -> None:
-        torch.manual_seed(settings.seed)
         self.settings = settings
+        self.refining = refining
         self.out_dir = out_dir
         self.device = device
-        self.codec = SmallCodec(config).to(device)
+        self.codec = codec.to(device)
+        self.origin = f"{codec.provenance}; decoder refined: " if refining else "samuel-train codec: "
         crop_samples = settings.crop_frames * self.codec.facts.hop_samples
-        songs = find_songs(stems, config.sample_rate_hz, crop_samples)
+        sample_rate_hz = codec.facts.sample_rate_hz
+        songs = find_songs(stems, sample_rate_hz, crop_samples)
         self.training_songs: list[Song]
         self.held_out_songs: list[Song]
         self.training_songs, self.held_out_songs = held_out(songs)
-        self.crops = Crops(self.training_songs, config.sample_rate_hz, crop_samples, settings.batch, settings.seed)
-        self.reconstruction = Reconstruction(self.codec, settings, device)
+        self.crops = Crops(self.training_songs, sample_rate_hz, crop_samples, settings.batch, settings.seed)
+        self.reconstruction = Reconstruction(self.codec, settings, device, refining)
         self.adversarial = Adversarial(self.codec, settings, device) if settings.adversarial_share else None
         self.progress = _Progress()
 
     def start(self) -> None:
-        """Begin anew: the linear skip from a principal component analysis, the rest from chance."""
+        """Begin anew: the linear skip from a principal component analysis, the rest from chance or as it was."""
         self.out_dir.mkdir(parents=True, exist_ok=True)
         (self.out_dir / METRICS_NAME).unlink(missing_ok=True)
-        start_from_pca(self.codec.encoder, self._batches(range(_PCA_FIRST_BATCH, _PCA_FIRST_BATCH + _OTHER_BATCHES)))
+        if not self.refining:
+            start_from_pca(
+                self.codec.encoder, self._batches(range(_PCA_FIRST_BATCH, _PCA_FIRST_BATCH + _OTHER_BATCHES))
+            )
 
     def restore(self) -> None:
         """Continue where ``training.pt`` stopped."""
@@ -176,7 +192,7 @@ class _Run:
 
     def _save_codec(self) -> None:
         self.codec.provenance = (
-            f"samuel-train codec: {self.progress.step} steps of {self.settings.batch} crops "
+            f"{self.origin}{self.progress.step} steps of {self.settings.batch} crops "
             f"from {len(self.training_songs)} songs, seed {self.settings.seed}"
         )
         save_small_codec(self.out_dir, self.codec)

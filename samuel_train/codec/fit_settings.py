@@ -28,6 +28,8 @@ class FitSettings:
     """Latent frames a crop; 32 are 1.5 s."""
     learning_rate: float = 1.5e-3
     """Highest learning rate."""
+    refining_learning_rate: float = 5e-4
+    """Highest learning rate where the decoder of a finished codec learns alone."""
     warmup: float = 0.02
     """Share of a stage in which the learning rate rises."""
     clip: float = 1.0

@@ -26,34 +26,39 @@ _WEIGHT_DECAY = 0.01
 
 
 class Reconstruction:
-    """Encoder and decoder, towards the recording and towards latents that are easy to model."""
+    """Encoder and decoder, towards the recording and towards latents that are easy to model; or the decoder alone."""
 
-    def __init__(self, codec: SmallCodec, settings: FitSettings, device: torch.device) -> None:
+    def __init__(self, codec: SmallCodec, settings: FitSettings, device: torch.device, refining: bool = False) -> None:
+        """With ``refining`` the encoder stays as it is, and so do the latents of whatever was encoded with it."""
         self.codec, self.settings = codec, settings
+        self.learner: nn.Module = codec.decoder if refining else codec
+        self.refining = refining
+        self.rate = settings.refining_learning_rate if refining else settings.learning_rate
         self.spectral_loss = _spectral_loss(codec, settings).to(device)
         self.latent_loss = LatentLoss(codec.facts.latent_channels).to(device)
-        self.optimiser = _adamw(codec, settings.learning_rate, device, (0.9, 0.98))
+        self.optimiser = _adamw(self.learner, self.rate, device, (0.9, 0.98))
         self._descend = Captured(self._descended, device)
 
     def step(self, audio: Tensor, number: int, share: float) -> dict[str, Tensor]:
         """One step on crops (batch, 2, samples), ``share`` of the stage being done; returns what to log."""
         settings = self.settings
-        set_rate(self.optimiser, settings.learning_rate * one_cycle(share, settings.warmup))
+        set_rate(self.optimiser, self.rate * one_cycle(share, settings.warmup))
         strength = settings.noise * min(1.0, share / settings.noise_ramp)
         return self._descend(number % 2, audio, _noise(self.codec, audio, settings.seed, number, strength))
 
     def _descended(self, turn: int, audio: Tensor, noise: Tensor) -> Measured:
         settings = self.settings
-        latents = _encode(self.codec, audio)
+        with torch.set_grad_enabled(not self.refining):
+            latents = _encode(self.codec, audio)
+            about_latents = self.latent_loss(latents)
         decoded = _decode(self.codec, latents + noise)
         terms = _distance(self.spectral_loss, decoded, audio, turn)
-        about_latents = self.latent_loss(latents)
         loss = (
             _sum(terms.values())
             + settings.centre_weight * about_latents["centre"]
             + settings.covariance_weight * about_latents["covariance"]
         )
-        norm = _descend(loss, self.optimiser, self.codec, settings.clip)
+        norm = _descend(loss, self.optimiser, self.learner, settings.clip)
         measured = {"loss": loss, **terms, **about_latents, "gradient": norm}
         return {name: value.detach() for name, value in measured.items()}
 

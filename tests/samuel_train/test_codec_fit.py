@@ -17,7 +17,7 @@ from samuel_train.codec import cli, load_codec
 from samuel_train.codec.crops import Crops, _played, find_songs, held_out
 from samuel_train.codec.fit import fit_codec
 from samuel_train.codec.fit_settings import FitSettings
-from samuel_train.codec.losses import effective_rank
+from samuel_train.codec.losses import SpectralLoss, effective_rank
 from samuel_train.codec.pca import start_from_pca
 from samuel_train.codec.small import SmallCodec
 from tests.samuel_train.tiny_codec import TINY
@@ -61,6 +61,21 @@ def test_training_brings_the_output_nearer(stems: Path, tmp_path: Path) -> None:
     codec = load_codec(tmp_path / "codec")
     assert codec.facts.latent_channels == 8
     assert codec.provenance == "samuel-train codec: 60 steps of 2 crops from 3 songs, seed 0"
+
+
+def test_refining_teaches_the_decoder_and_spares_the_latents(stems: Path, tmp_path: Path) -> None:
+    fit_codec(stems, tmp_path / "codec", replace(SETTINGS, steps=20), TINY)
+    arguments = [str(stems), "-o", str(tmp_path / "refined"), "--refine", str(tmp_path / "codec")]
+    ran = CliRunner().invoke(cli.command, [*arguments, "--steps", "60", "--batch", "2", "--device", "cpu"])
+    assert ran.exit_code == 0, ran.output
+    before, after = load_codec(tmp_path / "codec"), load_codec(tmp_path / "refined")
+    pairs = zip(before.encoder.parameters(), after.encoder.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+    assert not torch.equal(before.decoder.enter.weight, after.decoder.enter.weight)
+    batch = Crops(held_out(find_songs(stems, RATE_HZ, 65536))[0], RATE_HZ, 65536, 8, seed=1)[0]
+    distances = [SpectralLoss(RATE_HZ, 0)(codec.decoder(codec.encoder(batch)), batch) for codec in (before, after)]
+    assert distances[1]["log_mel"] < 0.95 * distances[0]["log_mel"]
+    assert after.provenance == f"{before.provenance}; decoder refined: 60 steps of 2 crops from 3 songs, seed 0"
 
 
 @pytest.mark.parametrize("echoes", [1, 2])
