@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samuel_runtime.errors import UserError
-from samuel_train.batches import Batches
+from samuel_train.batches import LENGTHS, Batches, crop_lengths
 from samuel_train.data import Latents, latent_statistics, read_latents, split_songs
 from tests.samuel_train.toy import settings, write_latents
 
@@ -204,6 +204,24 @@ def test_lengths_vary_between_batches_in_steps_of_eight(tmp_path: Path) -> None:
     batches = _batches(tmp_path, frames_min=16, frames_max=40)
     lengths = {batches[step].noise.shape[-1] for step in range(60)}
     assert lengths == {16, 24, 32, 40}
+
+
+def test_lengths_are_few_and_every_octave_has_as_many(tmp_path: Path) -> None:
+    lengths = crop_lengths(128, 1024)
+    assert lengths[0] == 128 and lengths[-1] == 1024 and len(lengths) == LENGTHS
+    assert not (lengths % 8).any()
+    ratios = lengths[1:] / lengths[:-1]
+    assert ratios.min() > 1.2 and ratios.max() < 1.5
+    assert crop_lengths(256, 256).tolist() == [256]
+
+
+def test_timesteps_are_spread_over_the_schedule_and_in_no_order(tmp_path: Path) -> None:
+    write_latents(tmp_path)
+    batches = _batches(tmp_path, batch=32)
+    drawn = np.stack([batches[step].timesteps.numpy() for step in range(40)])  # (steps, batch)
+    assert (np.diff(np.sort(drawn, axis=1), axis=1) == 25).all()  # 800 timesteps over 32 examples
+    assert np.abs(drawn.mean(axis=0) - 399.5).max() < 160  # whatever its place, an example has any timestep
+    assert len(np.unique(drawn)) > 700
 
 
 def test_every_entry_is_used_once_an_epoch(tmp_path: Path) -> None:

@@ -87,12 +87,40 @@ def test_the_guess_is_learnt_first_and_alone(tmp_path: Path) -> None:
 
 def test_a_resumed_run_goes_on_listening(tmp_path: Path) -> None:
     latents = taught(tmp_path / "latents")
-    whole = run_of(latents, tmp_path / "whole", max_steps=8, listening_steps=6)
-    run_of(latents, tmp_path / "halves", max_steps=4, listening_steps=6)
+    listening = {"listening_steps": 6, "listener_dropout": 0.3}
+    whole = run_of(latents, tmp_path / "whole", max_steps=8, **listening)
+    run_of(latents, tmp_path / "halves", max_steps=4, **listening)
     config = load_run_settings(tmp_path / "halves")
     fit(latents, tmp_path / "halves", replace(config, max_steps=8), device="cpu", resume=True)
     lines = [json.loads(line) for line in (tmp_path / "halves" / "metrics.jsonl").read_text().splitlines()]
     assert [line["guess"] for line in lines if "guess" in line] == [line["guess"] for line in whole if "guess" in line]
+
+
+def test_channels_are_left_out_in_training_alone(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    listener, vocals = Listener(64, 32, 16), torch.randn(2, 64, 40)
+    whole = listener(vocals)
+    listener.dropout = 0.3
+    assert not torch.equal(listener.train()(vocals), whole)
+    assert torch.equal(listener.eval()(vocals), whole)
+    plain, thinned = (
+        run_of(
+            taught(tmp_path / name), tmp_path / f"run {name}", max_steps=2, listening_steps=2, listener_dropout=share
+        )
+        for name, share in (("plain", 0.0), ("thinned", 0.3))
+    )
+    assert [line["guess"] for line in plain if "guess" in line] != [
+        line["guess"] for line in thinned if "guess" in line
+    ]
+
+
+def test_the_guess_is_validated_on_songs_held_out(tmp_path: Path) -> None:
+    lines = run_of(taught(tmp_path / "latents"), tmp_path / "run", max_steps=84, listening_steps=80)
+    untaught = run_of(taught(tmp_path / "latents"), tmp_path / "other", max_steps=1, guess_weight=0)
+    after, before = (
+        [line["validation"]["guess"] for line in run if "validation" in line][-1] for run in (lines, untaught)
+    )
+    assert after < 0.8 * before
 
 
 def test_examples_without_a_voice_teach_no_guess(tmp_path: Path) -> None:
