@@ -134,7 +134,7 @@ class Batches:
         """
         config = self._config
         shares = (draw.random() + np.arange(config.batch) / config.batch) % 1
-        return draw.permutation((shares * config.model.timesteps).astype(np.int64))
+        return (shares * config.model.timesteps).astype(np.int64)
 
     def _noise(self, like: Tensor, chance: torch.Generator) -> Tensor:
         """This process's share of everybody's, (batch, channels, frames)."""

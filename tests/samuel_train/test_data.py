@@ -215,7 +215,7 @@ def test_lengths_are_few_and_every_octave_has_as_many(tmp_path: Path) -> None:
     assert crop_lengths(256, 256).tolist() == [256]
 
 
-def test_timesteps_are_spread_over_the_schedule_and_in_no_order(tmp_path: Path) -> None:
+def test_timesteps_are_spread_over_the_schedule_and_each_is_uniform(tmp_path: Path) -> None:
     write_latents(tmp_path)
     batches = _batches(tmp_path, batch=32)
     drawn = np.stack([batches[step].timesteps.numpy() for step in range(40)])  # (steps, batch)
