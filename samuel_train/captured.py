@@ -29,16 +29,17 @@ class Captured:
     def __init__(self, step: Step, device: torch.device, possible: bool = True) -> None:
         """``possible`` is False for steps that wait for other processes, or for the device."""
         self._step = step
-        self._records = possible and device.type == "cuda"
+        self.records = possible and device.type == "cuda"
+        """Whether steps become graphs."""
         self._calls: Counter[Hashable] = Counter()
         self._graphs: dict[Hashable, _Graph] = {}
-        if self._records:
+        if self.records:
             self._stream = torch.cuda.Stream(device)
             self._pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, kind: Hashable, *tensors: Tensor) -> Measured:
         """Do the step; ``kind`` is everything besides the tensors' shapes that decides what it does."""
-        if not self._records:
+        if not self.records:
             return self._step(kind, *tensors)
         caller = torch.cuda.current_stream()
         self._stream.wait_stream(caller)

@@ -145,9 +145,9 @@ class _Run:
         if resume:
             self._restore(optimizer)
         self.model, self.optimizer = accelerator.prepare(self.network, optimizer)
-        make_steady(self.optimizer, accelerator.device)
         alone = accelerator.num_processes == 1 and accelerator.scaler is None
         self._descend = Captured(self._descended, accelerator.device, possible=alone)
+        make_steady(self.optimizer, accelerator.device, self._descend.records)
         if accelerator.scaler is not None and self.state.scaler:
             accelerator.scaler.load_state_dict(self.state.scaler)
 
@@ -262,7 +262,8 @@ class _Run:
             measured = report(accelerator.reduce(sums, "sum"))
             if self.network.listener is not None:
                 guess = self.validation.guess(self.ema.model, accelerator.device)
-                measured["guess"] = accelerator.reduce(guess, "mean").item()
+                error, count = accelerator.reduce(guess, "sum").tolist()
+                measured["guess"] = error / count
             if accelerator.is_main_process:
                 prediction = self.config.model.prediction
                 sampled = self.validation.sample(self.ema.model, accelerator.device, prediction)

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 
-def make_steady(optimizer: torch.optim.Optimizer, device: torch.device) -> None:
-    """Prepare a fused optimiser, after it was made or loaded, for :func:`set_rate` and for CUDA graphs."""
+def make_steady(optimizer: torch.optim.Optimizer, device: torch.device, recorded: bool) -> None:
+    """Prepare a fused optimiser, after it was made or loaded, for :func:`set_rate`, and for CUDA graphs if it is
+    ``recorded``."""
     for group in optimizer.param_groups:
         group["lr"] = torch.tensor(float(group["lr"]), device=device)
-        group["capturable"] = device.type == "cuda"
+        group["capturable"] = recorded
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

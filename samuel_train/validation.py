@@ -79,10 +79,15 @@ class Validation:
 
     @torch.inference_mode()
     def guess(self, network: Denoiser, device: torch.device) -> Tensor:
-        """Mean error () of the listener's guess of this process's examples: it rises if songs are learnt by heart."""
-        vocals = torch.stack([example.vocals[0] for example in self._examples])
-        music = torch.stack([example.music for example in self._examples])
-        return guess_errors(network, vocals.to(device), music.to(device)).mean()
+        """(2,) sum of the errors of the listener's guesses and their number, to be added up over processes.
+
+        Their mean rises if songs are learnt by heart.
+        """
+        total = torch.zeros(2, device=device)
+        for example in self._examples:
+            errors = guess_errors(network, example.vocals[:1].to(device), example.music[None].to(device))
+            total += torch.cat([errors, torch.ones_like(errors)])
+        return total
 
     @torch.inference_mode()
     def sample(self, model: nn.Module, device: torch.device, prediction: Prediction) -> dict[str, list[float]]:

@@ -36,8 +36,8 @@ class Reconstruction:
         self.rate = settings.refining_learning_rate if refining else settings.learning_rate
         self.spectral_loss = _spectral_loss(codec, settings).to(device)
         self.latent_loss = LatentLoss(codec.facts.latent_channels).to(device)
-        self.optimiser = _adamw(self.learner, self.rate, device, (0.9, 0.98))
         self._descend = Captured(self._descended, device)
+        self.optimiser = _adamw(self.learner, self.rate, device, (0.9, 0.98), self._descend.records)
 
     def step(self, audio: Tensor, number: int, share: float) -> dict[str, Tensor]:
         """One step on crops (batch, 2, samples), ``share`` of the stage being done; returns what to log."""
@@ -163,16 +163,19 @@ def _noise(codec: SmallCodec, audio: Tensor, seed: int, number: int, most: float
     return strength * torch.randn(shape, generator=generator, device=device)
 
 
-def _adamw(module: nn.Module, rate: float, device: torch.device, betas: tuple[float, float]) -> torch.optim.AdamW:
+def _adamw(
+    module: nn.Module, rate: float, device: torch.device, betas: tuple[float, float], recorded: bool = False
+) -> torch.optim.AdamW:
     optimiser = torch.optim.AdamW(module.parameters(), rate, betas, weight_decay=_WEIGHT_DECAY, fused=True)
-    make_steady(optimiser, device)
+    make_steady(optimiser, device, recorded)
     return optimiser
 
 
 def _load(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    device = next(iter(optimiser.param_groups[0]["params"])).device
+    group = optimiser.param_groups[0]
+    device, recorded = group["params"][0].device, group["capturable"]
     optimiser.load_state_dict(state)
-    make_steady(optimiser, device)
+    make_steady(optimiser, device, recorded)
 
 
 def _descend(loss: Tensor, optimiser: torch.optim.Optimizer, module: nn.Module, clip: float) -> Tensor:
