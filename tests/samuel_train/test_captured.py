@@ -68,17 +68,3 @@ def test_a_gpu_replays_what_it_would_be_told() -> None:
     for weight, one in zip(weights, expected, strict=True):
         assert weight.isfinite().all()
         torch.testing.assert_close(weight, one, rtol=1e-3, atol=1e-4)
-
-
-def test_rates_are_the_devices_and_survive_a_resumption() -> None:
-    weight = nn.Parameter(torch.ones(3))
-    optimizer = torch.optim.AdamW([weight], 1.0, fused=True, weight_decay=0)
-    make_steady(optimizer, torch.device("cpu"), recorded=False)
-    set_rate(optimizer, 0.25)
-    other = torch.optim.AdamW([weight], 1.0, fused=True, weight_decay=0)
-    other.load_state_dict(optimizer.state_dict())
-    make_steady(other, torch.device("cpu"), recorded=False)
-    assert other.param_groups[0]["lr"].item() == 0.25
-    weight.grad = torch.ones(3)
-    other.step()
-    assert weight.tolist() == pytest.approx([0.75] * 3)  # Adam's first step is the rate
