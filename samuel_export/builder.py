@@ -17,6 +17,9 @@ OPSET = 23
 """The first with Attention and RotaryEmbedding."""
 _IR_VERSION = 11
 
+EXACT = "_exact"
+"""How the name of a constant ends that every file keeps in float32."""
+
 Axis = int | str
 """A size, or the name of an axis that varies."""
 
@@ -61,7 +64,13 @@ class GraphBuilder:
         array = np.asarray(array)
         if array.dtype.kind == "f":
             array = array.astype(np.float32)
-        name = f"{self._prefix}w{len(self._weights)}"
+        return self._constant(array, f"{self._prefix}w{len(self._weights)}")
+
+    def exact(self, array: np.ndarray) -> str:
+        """A constant that stays float32 where a file's weights are kept in half precision, such as a transform's."""
+        return self._constant(np.asarray(array, np.float32), f"{self._prefix}w{len(self._weights)}{EXACT}")
+
+    def _constant(self, array: np.ndarray, name: str) -> str:
         self._weights.append(numpy_helper.from_array(np.array(array, order="C"), name))
         return name
 

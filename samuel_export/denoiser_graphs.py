@@ -30,7 +30,8 @@ from samuel_export.alignment_graph import (
     write_queries,
 )
 from samuel_export.builder import Axis, GraphBuilder
-from samuel_export.timestep_table import factored, film_table
+from samuel_export.storage import Storage
+from samuel_export.timestep_table import TOLERANCES, factored, film_table
 from samuel_train.attention import mixing_weights
 from samuel_train.config import ModelConfig
 from samuel_train.listener import Listener
@@ -58,11 +59,11 @@ def conditioning_graph(model: Denoiser) -> onnx.ModelProto:
     return g.build()
 
 
-def timesteps_graph(model: Denoiser) -> onnx.ModelProto:
+def timesteps_graph(model: Denoiser, storage: Storage = Storage.FP32) -> onnx.ModelProto:
     """t (batch,) int64 -> "film", and the "weights" and "bias" of "align" and "bottom", (batch, ...) each."""
     config, g = model.config, GraphBuilder("timesteps")
     t = g.input("t", ["batch"], TensorProto.INT64)
-    terms = factored(film_table(model))
+    terms = factored(film_table(model), TOLERANCES[storage])
     row = g.op("Gather", g.weight(terms.rows), t, axis=0)  # (batch, rank)
     film = g.op("Add", g.op("MatMul", row, g.weight(terms.columns)), g.weight(terms.mean))
     g.output("film", film, ["batch", len(terms.mean)])

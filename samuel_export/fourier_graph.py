@@ -7,6 +7,9 @@ The 2048 points are factored 32 x 64 (Cooley & Tukey, 1965): sample 64 row + col
 The first factor is a product for each column, which has the twiddle factors in it; the second is one product of two
 matrices. Values are laid out so that what a product sums over already lies where the product wants it: column or k2
 outermost, row or k1 innermost. So nothing of the spectrum's size is transposed, joined or split.
+
+The tables stay float32 in files whose weights are half precision: their rounding, 70 dB below the lows, would drown the
+noise floor of a quiet recording's highs.
 """
 
 from __future__ import annotations
@@ -39,11 +42,11 @@ def spectrum(g: GraphBuilder, audio: str, transform: Analysis) -> str:
     windowed = g.op("Reshape", windowed, g.ints(COLUMNS, 1, -1, ROWS))
     turn = _inner_phase()  # (column, row, k1)
     by_column = np.stack([np.cos(turn), -np.sin(turn)], axis=1)  # (column, part, row, k1)
-    sums = g.op("MatMul", windowed, g.weight(by_column))  # (column, part, channel * 4 frames, k1)
+    sums = g.op("MatMul", windowed, g.exact(by_column))  # (column, part, channel * 4 frames, k1)
     sums = g.op("Reshape", sums, g.ints(2 * COLUMNS, -1))
     turn = _outer_phase()  # (k2, column)
     across = np.stack([np.stack([np.cos(turn), np.sin(turn)], -1), np.stack([-np.sin(turn), np.cos(turn)], -1)])
-    bins = g.op("MatMul", g.weight(across.reshape(2 * HALF, 2 * COLUMNS)), sums)  # rows (part, k2)
+    bins = g.op("MatMul", g.exact(across.reshape(2 * HALF, 2 * COLUMNS)), sums)  # rows (part, k2)
     return g.op("Reshape", bins, g.ints(2, HALF, 2, -1, ROWS))
 
 
@@ -55,11 +58,11 @@ def waveform(g: GraphBuilder, bins: str, transform: Synthesis) -> str:
     bins = g.op("Reshape", bins, g.ints(2 * HALF, -1))
     turn = _outer_phase().T  # (column, k2)
     across = np.stack([np.stack([np.cos(turn), -np.sin(turn)], 1), np.stack([np.sin(turn), np.cos(turn)], 1)], 1)
-    sums = g.op("MatMul", g.weight(across.reshape(2 * COLUMNS, 2 * HALF)), bins)  # rows (column, part)
+    sums = g.op("MatMul", g.exact(across.reshape(2 * COLUMNS, 2 * HALF)), bins)  # rows (column, part)
     sums = g.op("Reshape", sums, g.ints(COLUMNS, 2, -1, ROWS))  # (column, part, 4 frames * channel, k1)
     turn = _inner_phase().transpose(0, 2, 1)  # (column, k1, row)
     by_column = np.stack([np.cos(turn), -np.sin(turn)], axis=1)
-    parts = g.op("MatMul", sums, g.weight(by_column))  # (column, part, 4 frames * channel, row)
+    parts = g.op("MatMul", sums, g.exact(by_column))  # (column, part, 4 frames * channel, row)
     frames = g.op("ReduceSum", parts, g.ints(1), keepdims=0)
     frames = g.op("Reshape", frames, g.ints(COLUMNS, -1, STEPS, 2, ROWS))  # (column, frames, step, channel, row)
     here, following = (
@@ -82,7 +85,7 @@ def waveform(g: GraphBuilder, bins: str, transform: Synthesis) -> str:
 def _windows(g: GraphBuilder, windows: Tensor, channel_axis: int) -> str:
     """Windows (step, 2048) as (column, step, row), with axes of one for channels and frames around the step."""
     by_column = windows.double().numpy().reshape(STEPS, ROWS, COLUMNS).transpose(2, 0, 1)
-    return g.weight(np.expand_dims(by_column, (1, channel_axis)))
+    return g.exact(np.expand_dims(by_column, (1, channel_axis)))
 
 
 def _inner_phase() -> np.ndarray:

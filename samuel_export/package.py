@@ -69,7 +69,7 @@ def write_bundle(
     model_facts, codec_facts = facts_of(checkpoint, codec, guidance)
     model = checkpoint.build()
     with replacing_dir(out) as folder:
-        written = dict(_graphs(model, codec))
+        written = dict(_graphs(model, codec, storage))
         before, after = flops.of_guided_step(model, written, model_facts.frames)
         say(f"a guided step: {before / 1e9:.2f} GFLOP as two calls of the model, {after / 1e9:.2f} as exported")
         graphs = {}
@@ -123,10 +123,10 @@ def verify_bundle(folder: Path, say: Say, reference: tuple[Checkpoint, Codec] | 
     return passed and verify_engines(Bundle.open(folder), say)
 
 
-def _graphs(model: Denoiser, codec: Codec) -> Iterator[tuple[GraphName, onnx.ModelProto]]:
+def _graphs(model: Denoiser, codec: Codec, storage: Storage) -> Iterator[tuple[GraphName, onnx.ModelProto]]:
     yield GraphName.ENCODER, encoder_graph(codec)
     yield GraphName.CONDITIONING, denoiser_graphs.conditioning_graph(model)
-    yield GraphName.TIMESTEPS, denoiser_graphs.timesteps_graph(model)
+    yield GraphName.TIMESTEPS, denoiser_graphs.timesteps_graph(model, storage)
     yield GraphName.STEP, denoiser_graphs.step_graph(model)
     yield GraphName.DECODER, decoder_graph(codec)
 

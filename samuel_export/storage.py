@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from samuel_export.builder import EXACT
+
 _SMALLEST = 1024  # values; smaller tensors (biases, norms, tables) save nothing and stay exact
 
 
@@ -26,7 +28,8 @@ def stored(model: onnx.ModelProto, storage: Storage) -> onnx.ModelProto:
     result.CopyFrom(model)
     graph, casts = result.graph, []
     for tensor in graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < _SMALLEST:
+        small = np.prod(tensor.dims) < _SMALLEST
+        if tensor.data_type != TensorProto.FLOAT or small or tensor.name.endswith(EXACT):
             continue
         name, values = tensor.name, numpy_helper.to_array(tensor)
         if np.abs(values).max() > np.finfo(np.float16).max:  # such as a mask's

@@ -9,9 +9,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from samuel_export.builder import GraphBuilder
 from samuel_export.denoiser_graphs import step_graph
+from samuel_export.small_codec_graphs import encoder_graph
 from samuel_export.storage import Storage, stored, unpacked
+from samuel_train.codec.small import SmallCodec
 from samuel_train.config import Alignment
-from tests.miniature import miniature_model
+from tests.miniature import CODEC_CONFIG, miniature_model
 from tests.samuel_export.sessions import DenoiserGraphs, Sessions, run, session
 from tests.weights import normal, relative_l2
 
@@ -50,6 +52,15 @@ def test_small_tensors_stay_exact() -> None:
     kept = initializers(stored(convolution(), Storage.FP16))
     assert np.array_equal(next(array for array in kept.values() if array.shape == (64,)), BIAS)
     assert {array.dtype.name for array in kept.values()} == {"float16", "float32"}
+
+
+def test_tables_of_transforms_stay_exact() -> None:
+    weights = initializers(stored(encoder_graph(SmallCodec(CODEC_CONFIG)), Storage.FP16))
+    turned = next(array for array in weights.values() if array.shape == (64, 2, 32, 32))  # (column, part, row, k1)
+    assert turned.dtype == np.float32
+    phase = 2 * np.pi * (64 * 5 + 3) * 7 / 2048
+    assert turned[3, 0, 5, 7] == pytest.approx(np.cos(phase), abs=1e-7)
+    assert any(array.dtype == np.float16 for array in weights.values())
 
 
 def test_what_half_precision_cannot_hold_stays() -> None:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samuel_export import rewrite
-from samuel_export.timestep_table import TOLERANCE, factored, film_table
+from samuel_export.storage import Storage
+from samuel_export.timestep_table import TOLERANCES, factored, film_table
 from samuel_train.config import Alignment, ModelConfig
 from samuel_train.model import Denoiser
 from tests.miniature import miniature_model
@@ -35,15 +36,16 @@ def test_rows_are_what_the_network_adds(variant: Alignment) -> None:
     assert relative_l2(table[t.numpy()], expected) < 1e-6
 
 
-def test_factors_of_the_full_network_are_small_and_exact() -> None:
+@pytest.mark.parametrize(("storage", "most"), [(Storage.FP32, 450), (Storage.FP16, 300)])
+def test_factors_of_the_full_network_are_as_small_as_files_can_tell(storage: Storage, most: int) -> None:
     torch.manual_seed(0)
-    table = film_table(Denoiser(ModelConfig()))
-    factors = factored(table)
+    table, tolerance = film_table(Denoiser(ModelConfig())), TOLERANCES[storage]
+    factors = factored(table, tolerance)
     rank = factors.rows.shape[1]
-    assert relative_l2(factors.rows @ factors.columns + factors.mean, table) < TOLERANCE
-    assert rank < 300
+    assert relative_l2(factors.rows @ factors.columns + factors.mean, table) < tolerance
+    assert rank < most
     smaller = factors.rows[:, : rank - 20] @ factors.columns[: rank - 20] + factors.mean
-    assert relative_l2(smaller - factors.mean, table - factors.mean) > TOLERANCE  # no room for a smaller one
+    assert relative_l2(smaller - factors.mean, table - factors.mean) > tolerance  # no room for a smaller one
 
 
 @settings(max_examples=50, deadline=None)
@@ -51,6 +53,6 @@ def test_factors_of_the_full_network_are_small_and_exact() -> None:
 def test_factors_hold_any_table(timesteps: int, width: int, rank: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     table = rng.standard_normal((timesteps, rank)) @ rng.standard_normal((rank, width)) + rng.standard_normal(width)
-    factors = factored(table)
+    factors = factored(table, 1e-8)
     assert factors.rows.shape[1] <= max(1, rank)
     np.testing.assert_allclose(factors.rows @ factors.columns + factors.mean, table, atol=1e-4)
