@@ -1,10 +1,10 @@
 PYTHON ?= python3
 MODEL ?= model
 SONGS ?= 1017
-CODEC_MINUTES ?= 3.9
+CODEC_BUDGET ?= --steps 4740
 CODEC_BATCH ?= 64
 CODEC_ECHOES ?= 2
-FIT_MINUTES ?= 4.45
+FIT_BUDGET ?= --max-steps 5718
 FIT_BATCH ?= 64
 JOBS ?= 2
 
@@ -56,15 +56,14 @@ gpu-check: .venv-dev/.installed
 	.venv-dev/bin/pip install --quiet --editable '.[synth]'
 	touch $@
 
-# From nothing to the bundle inside the package: songs, codec, latents, denoiser, export. The minutes are an H100's; the
-# README says what it costs, and what to set without a GPU.
-# What was stopped goes on when it is called again; more minutes than before train longer.
+# From nothing to the bundle inside the package: songs, codec, latents, denoiser, export. The README says what it costs,
+# and what to set without a GPU. What was stopped goes on when it is called again; a larger budget than before trains longer.
 default-model: .venv-dev/.synth
 	.venv-dev/bin/samuel-train synthesize --output $(MODEL)/stems --songs $(SONGS) --seed 0 --duration-s 47.55
-	.venv-dev/bin/samuel-train codec $(MODEL)/stems --out $(MODEL)/codec --minutes $(CODEC_MINUTES) --batch $(CODEC_BATCH) \
+	.venv-dev/bin/samuel-train codec $(MODEL)/stems --out $(MODEL)/codec $(CODEC_BUDGET) --batch $(CODEC_BATCH) \
 		--echoes $(CODEC_ECHOES) $(if $(wildcard $(MODEL)/codec/training.pt),--resume)
 	.venv-dev/bin/samuel-train prepare $(MODEL)/stems --out $(MODEL)/latents --codec $(MODEL)/codec --varispeed -3,3
-	.venv-dev/bin/samuel-train fit $(MODEL)/latents --out $(MODEL)/run --max-minutes $(FIT_MINUTES) --batch $(FIT_BATCH) \
+	.venv-dev/bin/samuel-train fit $(MODEL)/latents --out $(MODEL)/run $(FIT_BUDGET) --batch $(FIT_BATCH) \
 		$(if $(wildcard $(MODEL)/run/last/state.pt),--resume,--config samuel_train/default.toml)
 	.venv-dev/bin/samuel-export $(MODEL)/run/checkpoint.safetensors --output samuel_runtime/assets/bundle \
 		--codec $(MODEL)/codec --weights fp16 --guidance 3 --guided-down-to 300 --licence MIT
