@@ -8,8 +8,8 @@ The first factor is a product for each column, which has the twiddle factors in 
 matrices. Values are laid out so that what a product sums over already lies where the product wants it: column or k2
 outermost, row or k1 innermost. So nothing of the spectrum's size is transposed, joined or split.
 
-The tables stay float32 in files whose weights are half precision: their rounding, 70 dB below the lows, would drown the
-noise floor of a quiet recording's highs.
+The tables stay float32 in files whose weights are half precision: rounded, they leak the lows into the highs, above the
+noise floor of 16-bit recordings.
 """
 
 from __future__ import annotations
