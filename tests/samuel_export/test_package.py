@@ -76,8 +76,8 @@ def test_a_wrong_graph_leaves_the_older_bundle_and_nothing_else(
 ) -> None:
     original = package._graphs
 
-    def sabotaged(model: Denoiser, codec: Codec) -> Iterator[tuple[GraphName, onnx.ModelProto]]:
-        for name, graph in original(model, codec):
+    def sabotaged(model: Denoiser, codec: Codec, storage: Storage) -> Iterator[tuple[GraphName, onnx.ModelProto]]:
+        for name, graph in original(model, codec, storage):
             yield name, nudge(graph) if name is GraphName.STEP else graph
 
     monkeypatch.setattr(package, "_graphs", sabotaged)
@@ -94,8 +94,8 @@ def test_a_model_that_changed_after_its_graphs_is_refused(
 ) -> None:
     original = package._graphs
 
-    def retrained(model: Denoiser, codec: Codec) -> Iterator[tuple[GraphName, onnx.ModelProto]]:
-        yield from original(model, codec)
+    def retrained(model: Denoiser, codec: Codec, storage: Storage) -> Iterator[tuple[GraphName, onnx.ModelProto]]:
+        yield from original(model, codec, storage)
         with torch.no_grad():
             model.unet.mid_resnet.conv2.weight[3, 5, 1] += 0.5
 

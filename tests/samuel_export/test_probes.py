@@ -112,7 +112,7 @@ def test_a_side_walks_the_trajectory_once(manifest: Manifest) -> None:
 @pytest.mark.parametrize(
     ("precision", "storage", "step", "log_mel"),
     [
-        (Precision.FP32, Storage.FP32, 1e-5, 1e-3),
+        (Precision.FP32, Storage.FP32, 2e-5, 1e-3),
         (Precision.FP32, Storage.FP16, 5e-3, 2e-2),
         (Precision.FP16, Storage.FP32, 5e-3, 2e-2),
         (Precision.BF16, Storage.FP32, 5e-2, 4e-2),
