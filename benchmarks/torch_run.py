@@ -52,7 +52,7 @@ def command(checkpoint: Path, codec: Path, voice: Path, out: Path, steps: int, g
     timesteps = timesteps_for(DEFAULT_SAMPLER, schedule, steps)
     *_, last = sample(DEFAULT_SAMPLER, denoise, draw(schedule.timesteps), schedule, timesteps, draw, clamp)
     band = statistics.denormalise_accompaniment(contracted(last[0])).astype(np.float32)
-    soundfile.write(out, both.decoder(torch.from_numpy(band[None]))[0].numpy().T, rate_hz, subtype="FLOAT")
+    soundfile.write(out, both.decode(torch.from_numpy(band[None]))[0].numpy().T, rate_hz, subtype="FLOAT")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
               help="Bundle folder.  [default: `bundle` beside the checkpoint]")  # fmt: skip
 @click.option("--codec", "codec_location",
               help="Codec folder or hub id.  [default: the one named in the checkpoint]")  # fmt: skip
+@click.option("--decoder", metavar="CODEC", show_default=False,
+              help="Put the decoder of this codec folder into a bundle, which CHECKPOINT is then; the codec's encoder "
+                   "must be the bundle's.")  # fmt: skip
 @click.option("--precision", type=click.Choice(["fp32", "fp16", "bf16"]), show_default=False,
               help="Arithmetic of the graphs, with --trt of the engines; norms, softmax and spectra stay float32.  "
                    "[default: fp32, with --trt fp16]")  # fmt: skip
@@ -54,6 +57,7 @@ def command(
     checkpoint: Path | None,
     output: Path | None,
     codec_location: str | None,
+    decoder: str | None,
     precision: str | None,
     weights: str,
     guidance: float,
@@ -66,8 +70,8 @@ def command(
 ) -> int:
     """Turn CHECKPOINT (default: the newest in runs/) into a bundle, and prove it equal to the PyTorch model.
 
-    With --trt, CHECKPOINT may be a bundle, which engines are added to. With --verify, a CHECKPOINT given as well is the
-    reference; without one, the fingerprints in the bundle are.
+    With --trt, CHECKPOINT may be a bundle, which engines are added to; with --decoder it must be one. With --verify, a
+    CHECKPOINT given as well is the reference; without one, the fingerprints in the bundle are.
     """
     from samuel_export.parity import ParityError
     from samuel_runtime.choices import Precision
@@ -79,7 +83,10 @@ def command(
             return _verify(context, verify, checkpoint, codec_location)
         if trt:
             _check_builder(trt_flavor, targets)  # before the work of an export
-        if trt and checkpoint is not None and _is_bundle(checkpoint):
+        if decoder is not None:
+            _refuse(context, _EXPORT_OPTIONS - {"output"}, "with --decoder")
+            target = _replace_decoder(context, checkpoint, decoder, output)
+        elif trt and checkpoint is not None and _is_bundle(checkpoint):
             _refuse(context, _EXPORT_OPTIONS, "on a bundle")
             target = checkpoint
         else:
@@ -100,7 +107,7 @@ def command(
 def _verify(context: click.Context, bundle: Path, checkpoint: Path | None, codec_location: str | None) -> int:
     from samuel_export.package import verify_bundle
 
-    idle = _EXPORT_OPTIONS | {"precision", "trt", "trt_flavor", "targets"}
+    idle = _EXPORT_OPTIONS | {"decoder", "precision", "trt", "trt_flavor", "targets"}
     _refuse(context, idle - {"codec_location"} if checkpoint is not None else idle, "on this --verify")
     passed = verify_bundle(bundle, _say, None if checkpoint is None else _loaded(checkpoint, codec_location))
     click.echo(f"{bundle}: {'equal' if passed else 'NOT equal'} to its model")
@@ -124,6 +131,17 @@ def _export(
     if licence is not None:
         found = replace(found, provenance={**found.provenance, "licence": licence})
     return write_bundle(found, codec, output or path.parent / "bundle", Storage(weights), guidance, _say, precision)
+
+
+def _replace_decoder(context: click.Context, bundle: Path | None, codec_location: str, output: Path | None) -> Path:
+    from samuel_export.replace_decoder import replace_decoder
+    from samuel_train.codec import load_codec
+
+    if bundle is None or not _is_bundle(bundle):
+        raise click.UsageError(
+            "--decoder goes into a bundle; name its folder: samuel-export BUNDLE --decoder CODEC", context
+        )
+    return replace_decoder(bundle, load_codec(codec_location), output or bundle, _say)
 
 
 def _add_engines(bundle: Path, precision: str | None, flavor: str, targets: tuple[str, ...]) -> None:

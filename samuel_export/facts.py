@@ -25,7 +25,7 @@ def facts_of(checkpoint: Checkpoint, codec: Codec, guidance: Guidance) -> tuple[
         UserError: a bundle cannot hold them.
     """
     try:
-        return _model_facts(checkpoint, guidance), _codec_facts(codec)
+        return _model_facts(checkpoint, guidance), codec_facts_of(codec)
     except ValidationError as error:
         first = error.errors()[0]
         what = " ".join([error.title, *map(str, first["loc"])])
@@ -61,7 +61,12 @@ def _model_facts(checkpoint: Checkpoint, guidance: Guidance) -> ModelFacts:
     )
 
 
-def _codec_facts(codec: Codec) -> CodecFacts:
+def codec_facts_of(codec: Codec) -> CodecFacts:
+    """Of a codec alone.
+
+    Raises:
+        ValidationError: a bundle cannot hold them.
+    """
     facts = codec.facts
     return CodecFacts(
         sample_rate_hz=facts.sample_rate_hz,
@@ -70,5 +75,6 @@ def _codec_facts(codec: Codec) -> CodecFacts:
         encoder_context_frames=max(encoder_context_frames(codec)),
         decoder_context_frames=max(decoder_context_frames(codec)),
         chunk_frames=chunk_frames(codec),
+        decoder=facts.decoder,
         lowerable=isinstance(codec, OobleckCodec),  # of the other codec, low precision would be heard
     )

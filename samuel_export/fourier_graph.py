@@ -1,4 +1,4 @@
-"""The small codec's short-time Fourier transform and its inverse (samuel_train/codec/stft.py) as matrix products.
+"""The small codec's short-time Fourier transform (samuel_train/codec/stft.py) as matrix products.
 
 The 2048 points are factored 32 x 64 (Cooley & Tukey, 1965): sample 64 row + column, bin k1 + 32 k2, and with them
 
@@ -18,7 +18,7 @@ import numpy as np
 from torch import Tensor
 
 from samuel_export.builder import GraphBuilder
-from samuel_train.codec.stft import BINS, LATTICE_SAMPLES, PAD_AFTER, PAD_BEFORE, STEPS, Analysis, Synthesis
+from samuel_train.codec.stft import BINS, LATTICE_SAMPLES, PAD_AFTER, PAD_BEFORE, STEPS, Analysis
 
 ROWS, COLUMNS = 32, 64
 HALF = BINS // ROWS
@@ -48,38 +48,6 @@ def spectrum(g: GraphBuilder, audio: str, transform: Analysis) -> str:
     across = np.stack([np.stack([np.cos(turn), np.sin(turn)], -1), np.stack([-np.sin(turn), np.cos(turn)], -1)])
     bins = g.op("MatMul", g.exact(across.reshape(2 * HALF, 2 * COLUMNS)), sums)  # rows (part, k2)
     return g.op("Reshape", bins, g.ints(2, HALF, 2, -1, ROWS))
-
-
-def waveform(g: GraphBuilder, bins: str, transform: Synthesis) -> str:
-    """A spectrum of mid and side (2 parts, 32 k2, 4 frames, 2 * 32 k1) to left and right, (1, 2, frames * 2048).
-
-    The bin of direct current must come halved: unlike every other bin, it has no mirror image to stand for.
-    """
-    bins = g.op("Reshape", bins, g.ints(2 * HALF, -1))
-    turn = _outer_phase().T  # (column, k2)
-    across = np.stack([np.stack([np.cos(turn), -np.sin(turn)], 1), np.stack([np.sin(turn), np.cos(turn)], 1)], 1)
-    sums = g.op("MatMul", g.exact(across.reshape(2 * COLUMNS, 2 * HALF)), bins)  # rows (column, part)
-    sums = g.op("Reshape", sums, g.ints(COLUMNS, 2, -1, ROWS))  # (column, part, 4 frames * channel, k1)
-    turn = _inner_phase().transpose(0, 2, 1)  # (column, k1, row)
-    by_column = np.stack([np.cos(turn), -np.sin(turn)], axis=1)
-    parts = g.op("MatMul", sums, g.exact(by_column))  # (column, part, 4 frames * channel, row)
-    frames = g.op("ReduceSum", parts, g.ints(1), keepdims=0)
-    frames = g.op("Reshape", frames, g.ints(COLUMNS, -1, STEPS, 2, ROWS))  # (column, frames, step, channel, row)
-    here, following = (
-        g.op("ReduceSum", g.op("Mul", frames, _windows(g, windows, channel_axis=3)), g.ints(2), keepdims=0)
-        for windows in (transform.windows_here, transform.windows_next)
-    )  # (column, frames, channel, row)
-    cells = g.op(
-        "Add",
-        g.op("Pad", here, g.ints(0, 0, 0, 0, 0, 1, 0, 0)),
-        g.op("Pad", following, g.ints(0, 1, 0, 0, 0, 0, 0, 0)),
-    )
-    # One axis at a time: ONNX Runtime is four times slower at moving two.
-    cells = g.op("Transpose", cells, perm=[1, 2, 3, 0])  # (frames + 1, channel, row, column)
-    mid, side = g.split_op("Split", 2, cells, axis=1, num_outputs=2)
-    left, right = (g.op("Reshape", g.op(kind, mid, side), g.ints(1, 1, -1)) for kind in ("Add", "Sub"))
-    audio = g.op("Concat", left, right, axis=1)  # (1, 2, (frames + 1) * 2048)
-    return g.op("Slice", audio, g.ints(PAD_BEFORE), g.ints(-PAD_AFTER), g.ints(2))
 
 
 def _windows(g: GraphBuilder, windows: Tensor, channel_axis: int) -> str:

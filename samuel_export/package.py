@@ -76,7 +76,7 @@ def write_bundle(
         for name, graph in written.items():
             arithmetic = Precision.FP32 if name in _ALWAYS_FP32 else precision
             file = stored(graph, storage) if precision is Precision.FP32 else typed(graph, arithmetic)
-            graphs[name] = _write_graph(folder, name, file, arithmetic, say)
+            graphs[name] = write_graph(folder, name, file, arithmetic, say)
         manifest = Manifest(
             schema_version=SCHEMA_VERSION,
             model=model_facts,
@@ -88,15 +88,15 @@ def write_bundle(
         )  # fmt: skip
         if faults := list(structural_faults(manifest)):
             raise ParityError(f"the exported graphs do not fit each other; no bundle was written: {'; '.join(faults)}")
-        _write_manifest(folder, manifest)
-        reference = TorchSide(model, codec, checkpoint.statistics)
+        write_manifest(folder, manifest)
+        reference = TorchSide(codec, checkpoint.statistics, model)
         comparisons = proof.against_model(folder, reference, DEFAULT_STEPS, say)
         report = report_of(comparisons, DEFAULT_STEPS)
         if not report["passed"]:
             failed = "; ".join(one.line() for one in comparisons if not one.passed)
             raise ParityError(f"the exported graphs differ from the model, so no bundle was written: {failed}")
         report["lowered"] = proof.lowered(folder, say)
-        _write_manifest(folder, manifest.model_copy(update={"parity": report}))
+        write_manifest(folder, manifest.model_copy(update={"parity": report}))
     return out
 
 
@@ -113,7 +113,7 @@ def verify_bundle(folder: Path, say: Say, reference: tuple[Checkpoint, Codec] | 
         if differing:  # both sides of a probe take these from the manifest, so no probe would show it
             say(f"FAIL facts that are not the model's: {', '.join(differing)}")
             return False
-        side = TorchSide(checkpoint.build(), codec, checkpoint.statistics)
+        side = TorchSide(codec, checkpoint.statistics, checkpoint.build())
         comparisons = proof.against_model(folder, side, proof.steps_of(manifest.parity), say)
     else:
         comparisons = proof.against_fingerprints(folder, say)
@@ -131,7 +131,8 @@ def _graphs(model: Denoiser, codec: Codec, storage: Storage) -> Iterator[tuple[G
     yield GraphName.DECODER, decoder_graph(codec)
 
 
-def _write_graph(folder: Path, name: GraphName, graph: onnx.ModelProto, precision: Precision, say: Say) -> GraphFacts:
+def write_graph(folder: Path, name: GraphName, graph: onnx.ModelProto, precision: Precision, say: Say) -> GraphFacts:
+    """Write a graph's file into a bundle's folder; what its manifest says of it."""
     onnx.helper.set_model_props(graph, {"samuel.graph": name.value, "samuel.schema": str(SCHEMA_VERSION)})
     data = graph.SerializeToString()
     path = folder / f"{name.value}.onnx"
@@ -147,5 +148,6 @@ def _write_graph(folder: Path, name: GraphName, graph: onnx.ModelProto, precisio
     )
 
 
-def _write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write ``bundle.json``."""
     (folder / MANIFEST_NAME).write_text(manifest.to_json())

@@ -34,7 +34,7 @@ def against_model(folder: Path, expected: TorchSide, steps: int, say: Say) -> li
         UserError: nothing on this machine computes in the bundle's precision.
     """
     samuel = _loaded(folder)
-    return _said(check_sides(_probes(folder, samuel.manifest, steps), RuntimeSide(samuel), expected), say)
+    return told(check_sides(probes_of(folder, samuel.manifest, steps), RuntimeSide(samuel), expected), say)
 
 
 def against_fingerprints(folder: Path, say: Say) -> list[Comparison]:
@@ -45,8 +45,8 @@ def against_fingerprints(folder: Path, say: Say) -> list[Comparison]:
     """
     samuel = _loaded(folder)
     report = samuel.manifest.parity
-    wanted = _probes(folder, samuel.manifest, steps_of(report))
-    return _said(check_fingerprints(wanted, RuntimeSide(samuel), report), say)
+    wanted = probes_of(folder, samuel.manifest, steps_of(report))
+    return told(check_fingerprints(wanted, RuntimeSide(samuel), report), say)
 
 
 def lowered(folder: Path, say: Say) -> dict[str, dict[str, Any]]:
@@ -90,7 +90,12 @@ def _opened(folder: Path, way: Way) -> Samuel:
     return Samuel.load(folder, way.provider, precision=way.precision)
 
 
-def _probes(folder: Path, manifest: Manifest, steps: int) -> list[Probe]:
+def probes_of(folder: Path, manifest: Manifest, steps: int) -> list[Probe]:
+    """Every probe of a bundle, with the limits of its arithmetic and weights.
+
+    Raises:
+        UserError: the manifest does not say how weights are stored.
+    """
     try:
         storage = Storage(manifest.provenance.get("storage", Storage.FP32.value))
     except ValueError as error:
@@ -99,7 +104,8 @@ def _probes(folder: Path, manifest: Manifest, steps: int) -> list[Probe]:
     return list(probes(manifest.model, manifest.codec, manifest.statistics, limits, steps))
 
 
-def _said(comparisons: list[Comparison], say: Say) -> list[Comparison]:
+def told(comparisons: list[Comparison], say: Say) -> list[Comparison]:
+    """The comparisons, after a line for each."""
     for one in comparisons:
         say(one.line())
     return comparisons

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from samuel_runtime.choices import DEFAULT_SAMPLER
+from samuel_runtime.codec.spectrum import SPECTRUM_WIDTHS
 from samuel_runtime.diffusion import Schedule, x0_from_output
 from samuel_runtime.manifest import ModelFacts
 from samuel_runtime.noise import noise
@@ -27,6 +28,10 @@ class Side(Protocol):
 
     def encode(self, waveform: np.ndarray) -> np.ndarray:
         """Normalised latents (channels, frames) of vocals."""
+
+    def decoder_output(self, latents: np.ndarray) -> np.ndarray:
+        """All that the decoder gives for normalised latents (channels, frames) of accompaniment: a waveform, or the
+        predictions of a spectral decoder (steps, values)."""
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
         """The waveform of normalised latents (channels, frames) of accompaniment."""
@@ -47,18 +52,50 @@ class RuntimeSide:
         frames = len(waveform) // self.samuel.manifest.codec.hop_samples
         return self.samuel.codec.encode(iter([waveform]), frames)
 
+    def decoder_output(self, latents: np.ndarray) -> np.ndarray:
+        """See :class:`Side`."""
+        chunks = self.samuel.codec.decoder_outputs(latents)
+        return np.concatenate([_joined(outputs) for _, outputs in chunks])
+
     def decode(self, latents: np.ndarray) -> np.ndarray:
         """See :class:`Side`."""
         return np.concatenate(list(self.samuel.codec.decode(latents)))
 
 
 @dataclass(frozen=True, eq=False)
-class TorchSide:
+class TorchCodec:
+    """The trained codec, songs in one piece: a side without a network."""
+
+    codec: Codec
+    statistics: Statistics
+
+    @torch.no_grad()
+    def encode(self, waveform: np.ndarray) -> np.ndarray:
+        """See :class:`Side`."""
+        latents = self.codec.encoder(torch.from_numpy(waveform.T[None].copy()))[0].numpy()
+        return self.statistics.normalise_vocals(latents)
+
+    @torch.no_grad()
+    def decoder_output(self, latents: np.ndarray) -> np.ndarray:
+        """See :class:`Side`."""
+        outputs = self.codec.decoder(self._raw(latents))
+        named = {"waveform": outputs} if isinstance(outputs, torch.Tensor) else outputs
+        return _joined({name: value[0].numpy() for name, value in named.items()})
+
+    @torch.no_grad()
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """See :class:`Side`."""
+        return self.codec.decode(self._raw(latents))[0].numpy().T
+
+    def _raw(self, latents: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(self.statistics.denormalise_accompaniment(latents).astype(np.float32)[None])
+
+
+@dataclass(frozen=True, eq=False)
+class TorchSide(TorchCodec):
     """The trained model and codec, run the plain way: unfused, two calls for guidance, songs in one piece."""
 
     model: Denoiser
-    codec: Codec
-    statistics: Statistics
 
     @torch.no_grad()
     def network(self, x: np.ndarray, vocals: np.ndarray, t: list[int], guidance: float) -> np.ndarray:
@@ -70,17 +107,12 @@ class TorchSide:
         null = self.model(noisy, torch.zeros_like(voice), timesteps)
         return (null + guidance * (conditional - null)).numpy()
 
-    @torch.no_grad()
-    def encode(self, waveform: np.ndarray) -> np.ndarray:
-        """See :class:`Side`."""
-        latents = self.codec.encoder(torch.from_numpy(waveform.T[None].copy()))[0].numpy()
-        return self.statistics.normalise_vocals(latents)
 
-    @torch.no_grad()
-    def decode(self, latents: np.ndarray) -> np.ndarray:
-        """See :class:`Side`."""
-        raw = self.statistics.denormalise_accompaniment(latents).astype(np.float32)
-        return self.codec.decoder(torch.from_numpy(raw[None]))[0].numpy().T
+def _joined(outputs: dict[str, np.ndarray]) -> np.ndarray:
+    """A waveform as (samples, channels); predictions side by side, (steps, values)."""
+    if "waveform" in outputs:
+        return outputs["waveform"].T.copy()
+    return np.concatenate([outputs[name] for name in SPECTRUM_WIDTHS], axis=1)
 
 
 def trajectory(side: Side, facts: ModelFacts, statistics: Statistics, vocals: np.ndarray, steps: int) -> np.ndarray:

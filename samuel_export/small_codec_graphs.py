@@ -10,27 +10,31 @@ What is not as in PyTorch, and why; the function is the same:
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import onnx
 from torch import Tensor, nn
 
 from samuel_export.builder import GraphBuilder
-from samuel_export.fourier_graph import HALF, ROWS, spectrum, waveform
+from samuel_export.fourier_graph import HALF, ROWS, spectrum
+from samuel_runtime.codec.spectrum import MOST_DEVIATION, PARTIALS, SPECTRUM_WIDTHS
 from samuel_train.codec.convnext import ConvNextBlock
 from samuel_train.codec.small import (
     BAND_BINS,
+    ENVELOPE_FRAMES,
+    ENVELOPE_RANGE,
     FOURFOLD_BINS,
     LEVEL_CENTRE,
     LEVEL_SPREAD,
     LOUDEST_LOG_MAGNITUDE,
+    PARTIAL_CENTRE,
+    PARTIAL_VALUES,
     PHASE_COMPRESSION,
     PHASED_BINS,
     POWER_FLOOR,
     SINGLE_BINS,
     SKIP_GROUP,
-    VALUES,
+    SPREAD_CENTRE,
+    SPREAD_RANGE,
     BandHead,
     SmallCodec,
     SmallDecoder,
@@ -57,15 +61,32 @@ def encoder_graph(codec: SmallCodec) -> onnx.ModelProto:
 
 
 def decoder_graph(codec: SmallCodec) -> onnx.ModelProto:
-    """latents (1, latent channels, frames) -> waveform (1, 2, samples)."""
+    """latents (1, latent channels, frames) -> what a spectral decoder predicts, (1, 4 frames, width) each."""
     g, decoder = GraphBuilder("decoder"), codec.decoder
     x = g.input("latents", (1, codec.facts.latent_channels, "frames"))
     x = g.op("Transpose", g.op("Unsqueeze", x, g.ints(1)), perm=[0, 1, 3, 2])  # (1, 1, frames, latent channels)
     x = _linear(g, _blocks(g, decoder.coarse, _linear(g, x, decoder.enter)), decoder.unstack)
     x = g.op("Reshape", x, g.ints(1, 1, -1, decoder.width))
-    x = _normalised(g, _blocks(g, decoder.fine, x), decoder.norm)  # (1, 1, 4 frames, width)
-    audio = waveform(g, _bins(g, decoder, g.op("Squeeze", x, g.ints(0, 1))), decoder.synthesis)
-    g.output("waveform", audio, (1, _CHANNELS, "samples"))
+    x = _normalised(g, _blocks(g, decoder.fine, x), decoder.norm)
+    x = g.op("Squeeze", x, g.ints(1))  # (1, 4 frames, width)
+    level, deviation, pan = _partials(g, decoder, x)
+    scale, centre = [LEVEL_SPREAD, LEVEL_SPREAD, 1.0], [LEVEL_CENTRE, LEVEL_CENTRE, 0.0]
+    *low, turn, spread = _banded(g, decoder.low, x, [*scale, 1.0, 1.0], [*centre, 0.0, SPREAD_CENTRE])
+    high = _banded(g, decoder.high, x, scale, centre)
+    mid, side, coherence = (g.op("Concat", *pair, axis=2) for pair in zip(low, high, strict=True))
+    values = {
+        "partial_levels": _clipped(g, level, None, LOUDEST_LOG_MAGNITUDE),
+        "partial_deviations": _clipped(g, deviation, -MOST_DEVIATION, MOST_DEVIATION),
+        "partial_pans": g.op("Tanh", pan),
+        "mid_levels": _clipped(g, mid, None, LOUDEST_LOG_MAGNITUDE),
+        "side_levels": _clipped(g, side, None, LOUDEST_LOG_MAGNITUDE),
+        "coherences": g.op("Tanh", coherence),
+        "bin_deviations": turn,
+        "bin_spreads": _clipped(g, spread, *SPREAD_RANGE),
+        "envelope": _clipped(g, _centred(g, _linear(g, x, decoder.envelope)), *ENVELOPE_RANGE),
+    }
+    for name, width in SPECTRUM_WIDTHS.items():
+        g.output(name, values[name], (1, "steps", width))
     return g.build()
 
 
@@ -101,7 +122,7 @@ def _means(g: GraphBuilder, power: str, group: int) -> str:
     return g.op("ReduceMean", grouped, g.ints(4), keepdims=0)
 
 
-def _level_order() -> np.ndarray:
+def level_order() -> np.ndarray:
     """PyTorch's place, channel * groups + group, of each log power, in the order of `_features`."""
     fourfold, eightfold = (FOURFOLD_BINS - SINGLE_BINS) // 4, (HALF * ROWS - FOURFOLD_BINS) // 8
     places = np.arange(_CHANNELS * (SINGLE_BINS + fourfold + eightfold)).reshape(_CHANNELS, -1)
@@ -112,7 +133,7 @@ def _level_order() -> np.ndarray:
 def _entered(g: GraphBuilder, encoder: SmallEncoder, levels: str, phased: str) -> tuple[str, str]:
     """The first layer, in two products; log powers become levels in its weights."""
     weight, bias = _array(encoder.enter.weight), _array(encoder.enter.bias)
-    order = _level_order()
+    order = level_order()
     of_levels, of_phased = weight[:, : len(order)], weight[:, len(order) :]
     bias = bias - of_levels.sum(axis=1) * LEVEL_CENTRE / LEVEL_SPREAD
     scaled = of_levels[:, order] / (2 * LEVEL_SPREAD)
@@ -123,7 +144,7 @@ def _skip(g: GraphBuilder, encoder: SmallEncoder, levels: str) -> str:
     """The linear skip from the coarse spectrum, (frames, latent channels)."""
     weight, bias = _array(encoder.skip.weight), _array(encoder.skip.bias)
     bias = bias - weight.sum(axis=1) * LEVEL_CENTRE / LEVEL_SPREAD
-    order = _level_order()[::SKIP_GROUP] // SKIP_GROUP  # groups of four lie together in both orders
+    order = level_order()[::SKIP_GROUP] // SKIP_GROUP  # groups of four lie together in both orders
     by_step = weight.reshape(len(weight), STEPS, -1)[:, :, order] / (2 * LEVEL_SPREAD)
     coarse = g.op("Reshape", levels, g.ints(-1, len(order), SKIP_GROUP))
     coarse = g.op("ReduceMean", coarse, g.ints(2), keepdims=0)
@@ -131,39 +152,39 @@ def _skip(g: GraphBuilder, encoder: SmallEncoder, levels: str) -> str:
     return _product(g, coarse, by_step.reshape(len(weight), -1), bias)
 
 
-def _bins(g: GraphBuilder, decoder: SmallDecoder, x: str) -> str:
-    """(4 frames, width) to a spectrum (2 parts, k2, 4 frames, channel * k1), whose direct current is halved."""
-    heads = [(head, _hidden(g, head, x)) for head in (decoder.low, decoder.high)]
-    halved = np.zeros((HALF, 1, _CHANNELS * ROWS))  # (k2, 1, channel * k1)
-    halved[0, 0, ::ROWS] = math.log(2)
-
-    level = g.op("Concat", *(_banded(g, head, hidden, slice(0, 1)) for head, hidden in heads), axis=1)
-    bias = np.concatenate([_values(head.bias)[0] for head, _ in heads])  # (k2, 1, channel * k1)
-    level = g.op("Add", level, g.weight(bias * LEVEL_SPREAD + LEVEL_CENTRE - halved))
-    magnitude = g.op("Exp", g.op("Min", level, g.weight(LOUDEST_LOG_MAGNITUDE - halved)))
-
-    towards = g.op("Concat", *(_banded(g, head, hidden, slice(1, VALUES)) for head, hidden in heads), axis=1)
-    bias = np.concatenate([_values(head.bias)[1:] for head, _ in heads], axis=1)
-    towards = g.op("Add", towards, g.weight(bias))  # (2 parts, k2, 4 frames, channel * k1)
-    return g.op("Mul", towards, g.op("Div", magnitude, g.op("Sqrt", _power(g, towards))))
+def _partials(g: GraphBuilder, decoder: SmallDecoder, x: str) -> list[str]:
+    """Level, deviation and pan of every partial from (1, 4 frames, width), (1, 4 frames, PARTIALS) each."""
+    hidden = g.op("Gelu", _linear(g, x, decoder.partial_enter))
+    scale = np.repeat([LEVEL_SPREAD, 1.0, 1.0], PARTIALS)
+    centre = np.repeat([PARTIAL_CENTRE, 0.0, 0.0], PARTIALS)
+    layer = decoder.partial_leave
+    values = _product(g, hidden, _array(layer.weight) * scale[:, None], _array(layer.bias) * scale + centre)
+    return g.split_op("Split", PARTIAL_VALUES, values, axis=2, num_outputs=PARTIAL_VALUES)
 
 
-def _hidden(g: GraphBuilder, head: BandHead, x: str) -> str:
-    """A head's few values for each band, (bands, 4 frames, values)."""
+def _banded(g: GraphBuilder, head: BandHead, x: str, scale: list[float], centre: list[float]) -> list[str]:
+    """A head's values from (1, 4 frames, width), each times its scale plus its centre, (1, 4 frames, bins) each."""
     hidden = g.op("Gelu", _linear(g, x, head.enter))
-    return g.op("Transpose", g.op("Reshape", hidden, g.ints(0, head.bands, head.band_width)), perm=[1, 0, 2])
+    hidden = g.op("Transpose", g.op("Reshape", hidden, g.ints(-1, head.bands, head.band_width)), perm=[1, 0, 2])
+    scales, centres = (np.repeat(each, BAND_BINS) for each in (scale, centre))
+    values = g.op("MatMul", hidden, g.weight(_array(head.weight) * scales))
+    values = g.op("Add", values, g.weight(_array(head.bias) * scales + centres))  # (bands, 4 frames, values * 32)
+    values = g.op("Transpose", values, perm=[1, 0, 2])
+    parts = g.split_op("Split", head.values, values, axis=2, num_outputs=head.values)  # (4 frames, bands, 32) each
+    return [g.op("Reshape", part, g.ints(1, -1, head.bands * BAND_BINS)) for part in parts]
 
 
-def _banded(g: GraphBuilder, head: BandHead, hidden: str, values: slice) -> str:
-    """Some of a head's values without their biases, (values, bands, 4 frames, channel * k1)."""
-    weight = _values(head.weight)[values]
-    return g.op("MatMul", hidden, g.weight(weight * (LEVEL_SPREAD if values.start == 0 else 1.0)))
+def _centred(g: GraphBuilder, envelope: str) -> str:
+    """An envelope (1, 4 frames, steps) less its mean over the frames around."""
+    means = g.op("ReduceMean", g.op("Unsqueeze", envelope, g.ints(1)), g.ints(3))  # (1, 1, 4 frames, 1)
+    reach = ENVELOPE_FRAMES // 2
+    around = g.op("AveragePool", means, kernel_shape=[ENVELOPE_FRAMES, 1], pads=[reach, 0, reach, 0])
+    return g.op("Sub", envelope, g.op("Squeeze", around, g.ints(1)))
 
 
-def _values(weight: Tensor) -> np.ndarray:
-    """A head's (bands, inputs, values * channel * 32) as (values, bands, inputs, channel * k1)."""
-    bands, inputs, _ = weight.shape
-    return _array(weight).reshape(bands, inputs, VALUES, _CHANNELS * BAND_BINS).transpose(2, 0, 1, 3)
+def _clipped(g: GraphBuilder, value: str, least: float | None, most: float) -> str:
+    bounds = ["" if least is None else g.weight(np.array(least)), g.weight(np.array(most))]
+    return g.op("Clip", value, *bounds)
 
 
 def _blocks(g: GraphBuilder, blocks: nn.Sequential, x: str) -> str:

@@ -18,8 +18,8 @@ from samuel_runtime.files import is_folder
 from samuel_runtime.guidance import Guidance
 from samuel_runtime.statistics import Statistics
 
-SCHEMA_VERSION = 3
-_OLDEST_SCHEMA_VERSION = 2  # without engines
+SCHEMA_VERSION = 4
+_OLDEST_SCHEMA_VERSION = 2  # without engines; version 3 without spectral decoders
 MANIFEST_NAME = "bundle.json"
 _LARGEST_MANIFEST_BYTES = 4 << 20
 _LARGEST_GRAPH_BYTES = 2 << 30  # the most that one protobuf can hold
@@ -40,7 +40,7 @@ class GraphName(str, Enum):
     STEP = "step"
     """Once per step: the network, guidance inside."""
     DECODER = "decoder"
-    """Latents to waveform."""
+    """Latents to waveform or spectrum."""
 
 
 ENGINE_GRAPHS = frozenset({GraphName.ENCODER, GraphName.CONDITIONING, GraphName.STEP, GraphName.DECODER})
@@ -90,6 +90,15 @@ class ModelFacts(_Strict):
         return self
 
 
+class DecoderKind(str, Enum):
+    """What a codec's decoder graph gives."""
+
+    WAVEFORM = "waveform"
+    """The sound itself."""
+    SPECTRUM = "spectrum"
+    """Levels and frequencies without phases, see :class:`samuel_runtime.codec.Spectrum`."""
+
+
 class CodecFacts(_Strict):
     """What the chunked codec must know of its two graphs."""
 
@@ -105,6 +114,8 @@ class CodecFacts(_Strict):
     """Frames around a chunk that make its decoding exact."""
     chunk_frames: Positive
     """New frames of one chunk."""
+    decoder: DecoderKind = DecoderKind.WAVEFORM
+    """What the decoder graph gives; bundles before schema version 4 know waveforms alone."""
     lowerable: bool = False
     """Whether an engine may compute its float32 graphs in less; not if they pass through spectra, see ways.py."""
 

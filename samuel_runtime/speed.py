@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field
 
-from samuel_runtime.chunks import chunks
+from samuel_runtime.codec.chunks import chunks
 from samuel_runtime.manifest import Manifest
 from samuel_runtime.windows import OVERLAP_FRAMES, windows
 

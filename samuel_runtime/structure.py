@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from samuel_runtime.manifest import GraphFacts, GraphName, Manifest, TensorFacts
+from samuel_runtime.codec.spectrum import HOP_SAMPLES, SAMPLE_RATE_HZ, SPECTRUM_WIDTHS
+from samuel_runtime.manifest import DecoderKind, GraphFacts, GraphName, Manifest, TensorFacts
 
 _INPUTS = {
     GraphName.ENCODER: {"waveform": "float32"},
@@ -13,7 +14,9 @@ _INPUTS = {
     GraphName.TIMESTEPS: {"t": "int64"},
     GraphName.STEP: {"x": "float32", "scales": "float32"},
 }
-_OUTPUT = {GraphName.ENCODER: "latents", GraphName.DECODER: "waveform", GraphName.STEP: "output"}
+_OUTPUTS = {GraphName.ENCODER: ("latents",), GraphName.STEP: ("output",)}
+_SPECTRUM_AXES = 3  # song, step, value
+_DECODER_OUTPUTS = {DecoderKind.WAVEFORM: ("waveform",), DecoderKind.SPECTRUM: tuple(SPECTRUM_WIDTHS)}
 
 
 def structural_faults(manifest: Manifest) -> Iterator[str]:
@@ -25,10 +28,26 @@ def structural_faults(manifest: Manifest) -> Iterator[str]:
         found = {tensor.name: tensor.dtype for tensor in graphs[name].inputs}
         if found != wanted:
             yield f"{name.value} takes {found}, expected {wanted}"
-    for name, output in _OUTPUT.items():
-        if [tensor.name for tensor in graphs[name].outputs] != [output]:
-            yield f"{name.value} gives {[tensor.name for tensor in graphs[name].outputs]}, expected {output}"
+    outputs = {**_OUTPUTS, GraphName.DECODER: _DECODER_OUTPUTS[manifest.codec.decoder]}
+    for name, wanted_names in outputs.items():
+        given = tuple(tensor.name for tensor in graphs[name].outputs)
+        if given != wanted_names:
+            yield f"{name.value} gives {', '.join(given)}, expected {', '.join(wanted_names)}"
+    if manifest.codec.decoder is DecoderKind.SPECTRUM:
+        yield from _mismatched_spectrum(manifest)
     yield from _mismatched_shapes(handed_on, graphs[GraphName.STEP])
+
+
+def _mismatched_spectrum(manifest: Manifest) -> Iterator[str]:
+    """The synthesis knows one grid: its rate, its frames and the widths of what is predicted."""
+    codec, outputs = manifest.codec, manifest.graphs[GraphName.DECODER].outputs
+    grid = (codec.sample_rate_hz, codec.channels, codec.hop_samples % HOP_SAMPLES)
+    if grid != (SAMPLE_RATE_HZ, 2, 0):
+        yield f"a spectral decoder is for {SAMPLE_RATE_HZ} Hz, two channels and frames of {HOP_SAMPLES} samples"
+    for tensor in outputs:
+        width = SPECTRUM_WIDTHS.get(tensor.name)
+        if len(tensor.shape) != _SPECTRUM_AXES or tensor.shape[-1] != width:
+            yield f"decoder gives {tensor.name} as {tensor.shape}, expected (1, steps, {width})"
 
 
 def _mismatched_shapes(handed_on: dict[str, TensorFacts], step: GraphFacts) -> Iterator[str]:

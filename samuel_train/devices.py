@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from samuel_runtime.errors import UserError
@@ -23,3 +25,18 @@ def choose_device(name: str) -> str:
     if not present[name]:
         raise UserError(f"device {name!r} is not available to PyTorch on this machine; choose --device cpu")
     return name
+
+
+def lower_precision(device: torch.device) -> Any:
+    """A context in which linear layers compute in bfloat16, where the device has units for it.
+
+    Without them a processor emulates it: a training step of the denoiser took 26 s instead of 1.9 s.
+    """
+    return torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device))
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16 and not merely stores it."""
+    if device.type != "cpu":
+        return True
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from samuel_runtime.chunks import SlidingReader, chunks
+from samuel_runtime.codec.chunks import SlidingReader, chunks
 from samuel_train.codec.base import Codec
 from samuel_train.stems import Song, read_song
 

@@ -37,7 +37,9 @@ def draw_codec_plot(folder: Path) -> None:
 
 def _codec_losses(axes: Axes, lines: list[Line]) -> None:
     """The log-mel distance and, in the adversarial stage, what the discriminators hear."""
-    for key, label in (("log_mel", "log-mel distance"), ("told_apart", "discriminators"), ("features", "features")):
+    named = {"levels": "levels", "partials": "partials", "deviations": "deviations", "log_mel": "log-mel distance",
+             "told_apart": "discriminators", "features": "features"}  # fmt: skip
+    for key, label in named.items():
         points = np.array([(line["step"], line[key]) for line in lines if key in line])
         if len(points):
             stretches = np.array_split(points, min(len(points), _STRETCHES))

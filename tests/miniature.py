@@ -23,7 +23,7 @@ CONFIG = ModelConfig(base_channels=16, time_width=32)
 CODEC_CONFIG = SmallCodecConfig(
     encoder_width=16, encoder_blocks=1, encoder_latent_width=16, encoder_latent_blocks=1,
     decoder_latent_width=16, decoder_latent_blocks=1, decoder_width=16, decoder_blocks=1,
-    low_band_width=4, high_band_width=4,
+    low_band_width=4, high_band_width=4, partial_width=8,
 )  # fmt: skip
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from samuel_runtime.manifest import DecoderKind
 
 _FIRST_PROBE_FRAMES = 32
 _LONGEST_PROBE_FRAMES = 2048
@@ -24,21 +27,24 @@ class SignalFacts:
     """Channels of the waveform."""
     latent_channels: int = 64
     """Channels of the latents."""
+    decoder: DecoderKind = DecoderKind.WAVEFORM
+    """What the decoder gives."""
 
 
 class Codec(nn.Module):
     """A pair of deterministic modules between waveform and latents.
 
     ``encoder`` takes (batch, channels, frames * hop_samples) float32 to (batch, latent_channels, frames);
-    ``decoder`` is its counterpart. Neither looks further than a finite number of frames, so a song cut into
-    chunks that overlap by :func:`encoder_context_frames` or :func:`decoder_context_frames` comes out as if
-    it had been treated whole.
+    ``decoder`` takes latents to a waveform, or to a spectrum from which :meth:`decode` makes one. Neither looks further
+    than a finite number of frames, so a song cut into chunks that overlap by :func:`encoder_context_frames` or
+    :func:`decoder_context_frames` comes out as if it had been treated whole.
     """
 
     encoder: nn.Module
     """(batch, channels, frames * hop_samples) to (batch, latent_channels, frames)."""
     decoder: nn.Module
-    """(batch, latent_channels, frames) to (batch, channels, frames * hop_samples)."""
+    """(batch, latent_channels, frames) to what ``facts.decoder`` says: (batch, channels, frames * hop_samples), or
+    the outputs of a spectral decoder by name."""
 
     def __init__(self, facts: SignalFacts, provenance: str, licence: str) -> None:
         super().__init__()
@@ -48,6 +54,16 @@ class Codec(nn.Module):
         """Where the weights come from, for the manifest of a bundle."""
         self.licence = licence
         """What the weights may be used for, for the manifest of a bundle."""
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """(batch, latent_channels, frames) to a waveform, (batch, channels, frames * hop_samples)."""
+        waveform: Tensor = self.decoder(latents)
+        return waveform
+
+    def decoded_frames(self, outputs: Any) -> Tensor:
+        """What the decoder gave for one song, by the frame: (frames, values)."""
+        channels = outputs[0].unflatten(-1, (-1, self.facts.hop_samples))  # (channels, frames, hop)
+        return channels.transpose(0, 1).flatten(1)
 
 
 def encoder_context_frames(codec: Codec) -> tuple[int, int]:
@@ -67,7 +83,7 @@ def encoder_context_frames(codec: Codec) -> tuple[int, int]:
 
 
 def decoder_context_frames(codec: Codec) -> tuple[int, int]:
-    """Latent frames (before, after) a frame of waveform that it depends on.
+    """Latent frames (before, after) a frame of the decoder's output that it depends on.
 
     Raises:
         ValueError: if the decoder looks further than 1024 frames.
@@ -77,8 +93,7 @@ def decoder_context_frames(codec: Codec) -> tuple[int, int]:
     def poisoned(frames: int, at: int) -> Tensor:
         latents = torch.zeros(1, facts.latent_channels, frames, device=_device(decoder))
         latents[..., at] = torch.nan
-        per_frame = decoder(latents)[0].unflatten(-1, (frames, facts.hop_samples))  # (channels, frames, hop)
-        return per_frame.isnan().any(dim=-1).any(dim=0)
+        return codec.decoded_frames(decoder(latents)).isnan().any(dim=1)
 
     return _context(poisoned)
 

@@ -1,8 +1,7 @@
 """The last word on level: each band of the decoder's spectrum gets the power that recordings have there.
 
-Overlapping transforms whose phases disagree cancel in part, most where partials are steady: about 2 dB below 3 kHz,
-and no loss that is least in the spectrum's logarithm gives them back. What is missing on average is added to the biases
-of the levels, once, after training.
+Overlapping transforms whose phases disagree cancel in part, and no loss that is least in the spectrum's logarithm gives
+back what is lost. What is missing on average is added to the biases of the levels, once, after training.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from samuel_runtime.codec.spectrum import PARTIALS
 from samuel_train.codec.losses import mid_side
 from samuel_train.codec.small import BAND_BINS, LEVEL_SPREAD, LOW_BANDS, SmallCodec
 
@@ -28,10 +28,12 @@ def calibrate(codec: SmallCodec, batches: Iterable[Tensor]) -> Tensor:
         codec: changed in place.
         batches: recordings (batch, 2, samples), a whole number of latent frames.
     """
-    powers = [(_band_power(codec, audio), _band_power(codec, codec.decoder(codec.encoder(audio)))) for audio in batches]
+    powers = [(_band_power(codec, audio), _band_power(codec, codec.decode(codec.encoder(audio)))) for audio in batches]
     true, decoded = (torch.stack(each).sum(dim=0) + _QUIET for each in zip(*powers, strict=True))  # (2, bands) each
     gains = ((true / decoded).log() / 2).clamp(-_MOST, _MOST)
-    for head, bands in ((codec.decoder.low, slice(0, LOW_BANDS)), (codec.decoder.high, slice(LOW_BANDS, None))):
+    decoder = codec.decoder
+    decoder.partial_leave.bias[:PARTIALS] += gains[0, 0] / LEVEL_SPREAD  # the first band of mid is the partials'
+    for head, bands in ((decoder.low, slice(1, 1 + LOW_BANDS)), (decoder.high, slice(1 + LOW_BANDS, None))):
         for channel, of_channel in enumerate(gains):
             # A head's first outputs are the levels: those of mid, then those of side.
             bins = slice(channel * BAND_BINS, (channel + 1) * BAND_BINS)

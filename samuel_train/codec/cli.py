@@ -31,6 +31,11 @@ _DEFAULT_MINUTES = 30.0
     show_default=True,
     help="Steps on the same crops, for a GPU that waits for them.",
 )
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="The highest.  [default: 0.0015, with --refine 0.0005]",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of weights, crops and noise.")
 @click.option(
@@ -49,6 +54,7 @@ def command(
     adversarial_share: float,
     batch: int,
     echoes: int,
+    learning_rate: float | None,
     device: str,
     seed: int,
     refined: Path | None,
@@ -58,14 +64,15 @@ def command(
     from samuel_train.allocator import keep_freed_memory
     from samuel_train.codec.files import load_small_codec
     from samuel_train.codec.fit import fit_codec
-    from samuel_train.codec.fit_settings import FitSettings
+    from samuel_train.codec.fit_settings import LEARNING_RATE, REFINING_LEARNING_RATE, FitSettings
 
     if minutes is None and steps is None:
         minutes = _DEFAULT_MINUTES
     keep_freed_memory()
-    settings = FitSettings(minutes, steps, adversarial_share, seed, batch, echoes)
+    rate = learning_rate or (LEARNING_RATE if refined is None else REFINING_LEARNING_RATE)
+    settings = FitSettings(minutes, steps, adversarial_share, seed, batch, echoes, learning_rate=rate)
     codec = None if refined is None else load_small_codec(refined)
-    report = fit_codec(
+    distances = fit_codec(
         stems,
         out,
         settings,
@@ -74,7 +81,8 @@ def command(
         say=lambda line: click.echo(line, err=True),
         refined=codec,
     )
-    click.echo(str(report))
+    heard = ", ".join(f"{kind} {distance:.3f}" for kind, distance in distances.items())
+    click.echo(f"{out}: log-mel distance on songs held out: {heard}; `samuel-train evaluate-codec` measures the rest")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Training crops from folders of stems: voices, bands and mixes, read straight from their place in the file."""
+"""Training crops: voices, bands and mixes, read straight from their place in the file, and scenes of pure tones.
+
+Songs that were generated are in tune throughout, and their basses are hardly ever alone; the scenes are what they lack.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,10 @@ from torch.utils.data import Dataset
 
 from samuel_runtime.errors import UserError
 from samuel_train.codec.recorded import recorded
+from samuel_train.synth.tones import random_scene
 
-_KINDS = ("vocals", "accompaniment", "mix")
-_KIND_SHARES = (0.35, 0.4, 0.25)
+_KINDS = ("vocals", "accompaniment", "mix", "scene")
+_KIND_SHARES = (0.25, 0.35, 0.1, 0.3)
 _GAIN_DB = (-12.0, 3.0)
 _VOICE_OVER_BAND_DB = (-6.0, 6.0)
 _LOUDEST = 0.99
@@ -100,11 +104,22 @@ class Crops(Dataset[torch.Tensor]):
         return torch.from_numpy(np.stack([self._crop(rng) for _ in range(self.batch)]))
 
     def _crop(self, rng: np.random.Generator) -> np.ndarray:
+        kind = rng.choice(_KINDS, p=_KIND_SHARES)
+        crop = self._scene(rng) if kind == "scene" else self._recording(rng, kind)
+        crop = crop * _from_db(rng.uniform(*_GAIN_DB))
+        if rng.random() < 0.5:
+            crop = crop[::-1]  # left for right
+        peak = np.abs(crop).max()
+        return (crop * (_LOUDEST / peak) if peak > _LOUDEST else crop).astype(np.float32)
+
+    def _scene(self, rng: np.random.Generator) -> np.ndarray:
+        return random_scene(rng, self.crop_samples, self.sample_rate_hz).T
+
+    def _recording(self, rng: np.random.Generator, kind: str) -> np.ndarray:
         song = self.songs[rng.integers(len(self.songs))]
         speed = 2 ** (rng.uniform(-_MOVED_SEMITONES, _MOVED_SEMITONES) / 12) if rng.random() < _MOVED_SHARE else 1.0
         samples = min(math.ceil(speed * self.crop_samples), song.samples)
         start = int(rng.integers(song.samples - samples + 1))
-        kind = rng.choice(_KINDS, p=_KIND_SHARES)
         if kind == "mix":
             vocals, accompaniment = (song.read(stem, start, samples) for stem in _KINDS[:2])
             crop = vocals * _from_db(rng.uniform(*_VOICE_OVER_BAND_DB)) + accompaniment
@@ -113,11 +128,7 @@ class Crops(Dataset[torch.Tensor]):
         crop = _played(crop, speed, self.crop_samples)
         if rng.random() < _RECORDED_SHARE:
             crop = recorded(rng, crop, self.sample_rate_hz)
-        crop = crop * _from_db(rng.uniform(*_GAIN_DB))
-        if rng.random() < 0.5:
-            crop = crop[::-1]  # left for right
-        peak = np.abs(crop).max()
-        return (crop * (_LOUDEST / peak) if peak > _LOUDEST else crop).astype(np.float32)
+        return crop
 
 
 def _played(crop: np.ndarray, speed: float, samples: int) -> np.ndarray:

@@ -30,8 +30,9 @@ from samuel_runtime.errors import UserError
 def command(codec: str, stems: Path, recordings: tuple[Path, ...], output: Path | None) -> None:
     """Encode and decode voices, bands and mixes of STEMS, which the codec should not have been trained on.
 
-    Log-mel distance in all and below 8 kHz, what noise on the latents costs, level, stereo width, pitch classes, and
-    the effective rank of the latents.
+    Log-mel distance in all and below 8 kHz, fine spectra, lines at multiples of the frame rate, harmony, attacks,
+    level, stereo width, what noise on the latents costs, the pitch of tones by register, the basses of generated songs,
+    and the effective rank of the latents. Needs samuel-deploy[evaluate].
     """
     if output is not None and (output.suffix != ".json" or not output.parent.is_dir()):
         raise UserError(f"{output}: results go to a .json file in a folder that exists; name one with -o")
@@ -40,15 +41,17 @@ def command(codec: str, stems: Path, recordings: tuple[Path, ...], output: Path 
     from samuel_runtime.files import replacing
     from samuel_train.codec import load_codec
     from samuel_train.codec.crops import find_songs
-    from samuel_train.codec.evaluate import evaluate_codec, excerpt_of, excerpts_of, shown
+    from samuel_train.codec.evaluate import evaluate_codec, shown
+    from samuel_train.codec.excerpts import excerpt_of, excerpts_of
 
     loaded = load_codec(codec)
     hop, rate = loaded.facts.hop_samples, loaded.facts.sample_rate_hz
+    songs = find_songs(stems, rate, hop)
     excerpts = [
-        *excerpts_of(find_songs(stems, rate, hop), hop),
+        *excerpts_of(songs, hop),
         *(excerpt_of(path, rate, hop) for path in recordings),
     ]
-    report = evaluate_codec(loaded, excerpts)
+    report = evaluate_codec(loaded, excerpts, songs)
     click.echo(str(report))
     if output is not None:
         with replacing(output) as temporary:

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from samuel_runtime.errors import UserError
 
+LEARNING_RATE = 1.5e-3
+REFINING_LEARNING_RATE = 5e-4
+"""Where the decoder of a finished codec learns alone."""
+
 
 @dataclass(frozen=True)
 class FitSettings:
@@ -26,16 +30,15 @@ class FitSettings:
     2019): for a GPU that waits for the CPUs that draw them."""
     crop_frames: int = 32
     """Latent frames a crop; 32 are 1.5 s."""
-    learning_rate: float = 1.5e-3
+    learning_rate: float = LEARNING_RATE
     """Highest learning rate."""
-    refining_learning_rate: float = 5e-4
-    """Highest learning rate where the decoder of a finished codec learns alone."""
     warmup: float = 0.02
     """Share of a stage in which the learning rate rises."""
     clip: float = 1.0
     """Largest norm of the gradient."""
-    phase_weight: float = 2.0
-    """Weight of the low partials' phase in the loss."""
+    rendered_from: float = 0.15
+    """Share of the first stage after which the synthesised sound is compared as well as the predictions; before that
+    a step takes half as long."""
     level_weight: float = 0.3
     """Weight of the bands' mean power in the loss."""
     covariance_weight: float = 0.05

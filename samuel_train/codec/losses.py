@@ -81,51 +81,42 @@ def log_mel_distance(bands: Tensor, reference: Tensor) -> Tensor:
 
 
 class SpectralLoss(nn.Module):
-    """Distance of two waveforms, as the ear would: log-mel at several resolutions, level, and a little phase.
+    """Distance of two waveforms whose phases need not agree: log-mel at several resolutions, and level.
 
     The least absolute error of logarithms lies at the median, which for noise is 1.6 dB below the mean power; and
     overlapping transforms whose phases disagree take more away. So the power of each band, averaged over
     :data:`_LEVEL_FRAMES` frames, is compared as well.
     """
 
-    def __init__(
-        self, sample_rate_hz: int, phase_weight: float, level_weight: float = 0.0, phase_highest_hz: float = 2750.0
-    ) -> None:
+    def __init__(self, sample_rate_hz: int, level_weight: float = 0.0) -> None:
         super().__init__()
         self.mels = nn.ModuleList(MelSpectrum(each, sample_rate_hz) for each in RESOLUTIONS)
-        self.phase_weight = phase_weight
         self.level_weight = level_weight
-        self.phase_bins = [round(phase_highest_hz * each.window_samples / sample_rate_hz) for each in RESOLUTIONS]
 
     def forward(self, audio: Tensor, reference: Tensor) -> dict[str, Tensor]:
         """Two of (batch, channels, samples) to named terms; their sum is the loss."""
-        log_mel, phase, level = (audio.new_zeros(()) for _ in range(3))
-        for mel, resolution, phase_bins in zip(self.mels, RESOLUTIONS, self.phase_bins, strict=True):
+        log_mel, level = audio.new_zeros(()), audio.new_zeros(())
+        for mel in self.mels:
             assert isinstance(mel, MelSpectrum)  # mypy: what a ModuleList holds
-            spectrum = mel.spectrum(audio)
-            bands = mel.bands(spectrum)
+            bands = mel(audio)
             with torch.no_grad():
-                reference_spectrum = mel.spectrum(reference)
-                reference_bands = mel.bands(reference_spectrum)
+                reference_bands = mel(reference)
             log_mel = log_mel + log_mel_distance(bands, reference_bands)
-            if resolution == HEARD:
+            if mel.resolution == HEARD:
                 level = log_mel_distance(_mean_level(bands), _mean_level(reference_bands))
-            scale = resolution.window_samples / 4
-            compressed = _compressed(spectrum[..., :phase_bins] / scale)
-            reference_compressed = _compressed(reference_spectrum[..., :phase_bins] / scale)
-            phase = phase + torch.view_as_real(compressed - reference_compressed).abs().mean()
-        count = len(self.mels)
-        return {
-            "log_mel": log_mel / count,
-            "level": self.level_weight * level,
-            "phase": self.phase_weight * phase / count,
-        }
+        return {"log_mel": log_mel / len(self.mels), "level": self.level_weight * level}
 
 
 def mid_side(audio: Tensor) -> Tensor:
     """(batch, 2, samples) of left and right to middle and side, whose difference in level makes the width."""
     left, right = audio[:, :1], audio[:, 1:]
     return torch.cat([left + right, left - right], dim=1) / 2
+
+
+def left_right(mid_side: Tensor) -> Tensor:
+    """The inverse of :func:`mid_side`."""
+    mid, side = mid_side[:, :1], mid_side[:, 1:]
+    return torch.cat([mid + side, mid - side], dim=1)
 
 
 def _mean_level(bands: Tensor) -> Tensor:
@@ -192,12 +183,6 @@ def mel_filters(window_samples: int, bands: int, sample_rate_hz: int, highest_hz
     falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
     triangles = torch.minimum(rising, falling).clamp(min=0)
     return (triangles * (2 / (edges[2:] - edges[:-2]))[:, None]).float()
-
-
-def _compressed(spectrum: Tensor) -> Tensor:
-    """The spectrum with its magnitudes' square roots: quiet partials count too."""
-    power = spectrum.real.square() + spectrum.imag.square() + _QUIET
-    return spectrum * power.sqrt().sqrt().reciprocal()
 
 
 # Slaney's mel scale: linear below 1 kHz, logarithmic above (Auditory Toolbox, 1998).

@@ -23,6 +23,7 @@ _LIMITS = {
     "decoder_blocks": (0, 32),
     "low_band_width": (1, 512),
     "high_band_width": (1, 512),
+    "partial_width": (1, 2048),
     "expansion": (1, 8),
     "kernel_frames": (1, 63),
 }
@@ -30,7 +31,7 @@ _LIMITS = {
 
 @dataclass(frozen=True)
 class SmallCodecConfig:
-    """The defaults give 5.8 million parameters."""
+    """The defaults give 8.4 million parameters."""
 
     sample_rate_hz: int = 44100
     """Rate of the waveform it was trained on."""
@@ -44,18 +45,20 @@ class SmallCodecConfig:
     """Channels of the encoder at 21.5 Hz."""
     encoder_latent_blocks: int = 2
     """Blocks of the encoder at 21.5 Hz."""
-    decoder_latent_width: int = 320
+    decoder_latent_width: int = 384
     """Channels of the decoder at 21.5 Hz."""
-    decoder_latent_blocks: int = 3
+    decoder_latent_blocks: int = 4
     """Blocks of the decoder at 21.5 Hz."""
-    decoder_width: int = 320
+    decoder_width: int = 384
     """Channels of the decoder at 86 Hz."""
     decoder_blocks: int = 5
     """Blocks of the decoder at 86 Hz."""
     low_band_width: int = 64
-    """Hidden values of each band of 32 bins below 5.5 kHz."""
+    """Hidden values of each band of 32 bins from 0.7 to 5.5 kHz."""
     high_band_width: int = 24
     """Hidden values of each band of 32 bins above."""
+    partial_width: int = 384
+    """Hidden values of the partials below 0.7 kHz."""
     expansion: int = 2
     """Widening inside a block."""
     kernel_frames: int = 7

@@ -8,17 +8,22 @@ encoder stays as it is: latents that were made after the first stage remain good
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from samuel_train.captured import Captured, Measured
 from samuel_train.codec.discriminator import Discriminators, Heard, discriminator_loss, generator_losses
 from samuel_train.codec.fit_settings import FitSettings
-from samuel_train.codec.losses import LatentLoss, SpectralLoss, mid_side
+from samuel_train.codec.losses import LatentLoss, SpectralLoss, left_right, mid_side
+from samuel_train.codec.prediction_loss import low_loss, prediction_losses
+from samuel_train.codec.rendering import Prediction, rendered
 from samuel_train.codec.small import SmallCodec
+from samuel_train.codec.targets import Targets, targets_of
+from samuel_train.devices import lower_precision
 from samuel_train.steady import make_steady, set_rate, skip_overflow
 
 _NOISE_KEY = 1_000_003
@@ -33,34 +38,42 @@ class Reconstruction:
         self.codec, self.settings = codec, settings
         self.learner: nn.Module = codec.decoder if refining else codec
         self.refining = refining
-        self.rate = settings.refining_learning_rate if refining else settings.learning_rate
         self.spectral_loss = _spectral_loss(codec, settings).to(device)
         self.latent_loss = LatentLoss(codec.facts.latent_channels).to(device)
-        self._descend = Captured(self._descended, device)
-        self.optimiser = _adamw(self.learner, self.rate, device, (0.9, 0.98), self._descend.records)
+        self._predict = Captured(self._predicted, device)
+        self.optimiser = _adamw(self.learner, settings.learning_rate, device, (0.9, 0.98), self._predict.records)
 
     def step(self, audio: Tensor, number: int, share: float) -> dict[str, Tensor]:
         """One step on crops (batch, 2, samples), ``share`` of the stage being done; returns what to log."""
         settings = self.settings
-        set_rate(self.optimiser, self.rate * one_cycle(share, settings.warmup))
+        set_rate(self.optimiser, settings.learning_rate * one_cycle(share, settings.warmup))
         strength = settings.noise * min(1.0, share / settings.noise_ramp)
-        return self._descend(number % 2, audio, _noise(self.codec, audio, settings.seed, number, strength))
+        noise = _noise(self.codec, audio, settings.seed, number, strength)
+        if share < settings.rendered_from:
+            return self._predict("predicted", audio, noise)
+        terms, prediction, targets = self._compared(audio, noise)
+        made = rendered(prediction, _phase_rng(settings, number))
+        terms |= _distance(self.spectral_loss, made, audio, number % 2)
+        terms["low"] = low_loss(made[:, 0], targets)
+        return self._descended(terms)
 
-    def _descended(self, turn: int, audio: Tensor, noise: Tensor) -> Measured:
-        settings = self.settings
+    def _predicted(self, kind: Hashable, audio: Tensor, noise: Tensor) -> Measured:
+        return self._descended(self._compared(audio, noise)[0])
+
+    def _compared(self, audio: Tensor, noise: Tensor) -> tuple[Measured, Prediction, Targets]:
+        """Terms of the loss before anything is synthesised."""
         with torch.set_grad_enabled(not self.refining):
             latents = _encode(self.codec, audio)
             about_latents = self.latent_loss(latents)
-        decoded = _decode(self.codec, latents + noise)
-        terms = _distance(self.spectral_loss, decoded, audio, turn)
-        loss = (
-            _sum(terms.values())
-            + settings.centre_weight * about_latents["centre"]
-            + settings.covariance_weight * about_latents["covariance"]
-        )
-        norm = _descend(loss, self.optimiser, self.learner, settings.clip)
-        measured = {"loss": loss, **terms, **about_latents, "gradient": norm}
-        return {name: value.detach() for name, value in measured.items()}
+        prediction, targets = _predict(self.codec, latents + noise), targets_of(audio)
+        weights = {"centre": self.settings.centre_weight, "covariance": self.settings.covariance_weight}
+        weighted = {name: weights[name] * value for name, value in about_latents.items()}
+        return prediction_losses(prediction, targets) | weighted, prediction, targets
+
+    def _descended(self, terms: Measured) -> Measured:
+        loss = _sum(terms.values())
+        norm = _descend(loss, self.optimiser, self.learner, self.settings.clip)
+        return {name: value.detach() for name, value in {"loss": loss, **terms, "gradient": norm}.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """What :meth:`load_state_dict` takes, besides the codec's weights."""
@@ -90,13 +103,15 @@ class Adversarial:
             set_rate(optimiser, settings.adversarial_learning_rate * one_cycle(share, settings.warmup))
         with torch.no_grad():
             latents = _encode(self.codec, audio)
-        decoded = _decode(self.codec, latents + _noise(self.codec, audio, settings.seed, number, settings.noise))
+        noisy = latents + _noise(self.codec, audio, settings.seed, number, settings.noise)
+        made_mid_side = rendered(_predict(self.codec, noisy), _phase_rng(settings, number))
+        decoded = left_right(made_mid_side)
 
         recordings, made = (crops[: settings.discriminated_crops] for crops in (audio, decoded))
         told_apart = discriminator_loss(self._heard(recordings), self._heard(made.detach()))
         _descend(told_apart, self.adversary, self.discriminators, settings.clip)
 
-        terms = _distance(self.spectral_loss, decoded, audio, number % 2)
+        terms = _distance(self.spectral_loss, made_mid_side, audio, number % 2)
         self.discriminators.requires_grad_(False)
         adversarial, features = generator_losses(self._heard(recordings), self._heard(made))
         loss = _sum(terms.values()) + settings.adversarial_weight * adversarial + settings.feature_weight * features
@@ -105,7 +120,7 @@ class Adversarial:
         return {"loss": loss, **terms, "told_apart": told_apart, "features": features, "gradient": norm}
 
     def _heard(self, audio: Tensor) -> list[Heard]:
-        with torch.autocast(audio.device.type, torch.bfloat16):
+        with lower_precision(audio.device):
             return self.discriminators(audio)
 
     def state_dict(self) -> dict[str, Any]:
@@ -131,27 +146,33 @@ def one_cycle(share: float, warmup: float) -> float:
 
 
 def _spectral_loss(codec: SmallCodec, settings: FitSettings) -> SpectralLoss:
-    return SpectralLoss(codec.config.sample_rate_hz, settings.phase_weight, settings.level_weight)
+    return SpectralLoss(codec.config.sample_rate_hz, settings.level_weight)
 
 
-def _distance(loss: SpectralLoss, decoded: Tensor, audio: Tensor, turn: int) -> dict[str, Tensor]:
+def _distance(loss: SpectralLoss, made_mid_side: Tensor, audio: Tensor, turn: int) -> dict[str, Tensor]:
     """In turn of left and right, which are heard, and of middle and side, which make the width."""
-    return loss(mid_side(decoded), mid_side(audio)) if turn else loss(decoded, audio)
+    return loss(made_mid_side, mid_side(audio)) if turn else loss(left_right(made_mid_side), audio)
 
 
 def _encode(codec: SmallCodec, audio: Tensor) -> Tensor:
-    """The encoder's way with its learned layers in bfloat16."""
+    """The encoder's way with its learned layers in lower precision."""
     encoder = codec.encoder
     levels, phased = encoder.features(audio)
-    with torch.autocast(audio.device.type, torch.bfloat16):
+    with lower_precision(audio.device):
         learned = encoder.learned(torch.cat([levels, phased], dim=-1))
     return (encoder.skip(encoder.skip_features(levels)) + learned.float()).transpose(1, 2)
 
 
-def _decode(codec: SmallCodec, latents: Tensor) -> Tensor:
-    with torch.autocast(latents.device.type, torch.bfloat16):
-        values = codec.decoder.learned(latents)
-    return codec.decoder.waveform(values.float())
+def _predict(codec: SmallCodec, latents: Tensor) -> Prediction:
+    """The decoder's way, likewise."""
+    with lower_precision(latents.device):
+        low, high, partials, envelope = codec.decoder.learned(latents)
+    return codec.decoder.scaled((low.float(), high.float(), partials.float(), envelope.float()))
+
+
+def _phase_rng(settings: FitSettings, number: int) -> np.random.Generator:
+    """What the phases of a step are drawn from; a resumed run finds the same."""
+    return np.random.default_rng([settings.seed, number])
 
 
 def _noise(codec: SmallCodec, audio: Tensor, seed: int, number: int, most: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""The short-time Fourier transform and its inverse.
+"""The short-time Fourier transform that the small codec hears with.
 
 Four transforms, 512 samples apart, belong to each latent frame of 2048 samples. Every one is rolled onto the
 common lattice of 2048 samples, which takes the phase advance of its bin's centre frequency out of each bin:
@@ -26,7 +26,6 @@ _STEP_SAMPLES = LATTICE_SAMPLES // STEPS
 PAD_BEFORE = (LATTICE_SAMPLES - _STEP_SAMPLES) // 2  # the four windows lie symmetrically about their cell
 PAD_AFTER = LATTICE_SAMPLES - PAD_BEFORE
 _SINE_GAIN = LATTICE_SAMPLES / 4  # a Hann-windowed sine of amplitude 1 peaks here
-_OVERLAP_GAIN = 1.5  # sum of squared Hann windows at 75 % overlap
 
 
 class Analysis(nn.Module):
@@ -49,30 +48,6 @@ class Analysis(nn.Module):
         frames = windowed.flatten(2, 3)  # (batch, channels, 4 frames, 2048)
         spectrum = torch.fft.rfft(frames)[..., :BINS]
         return spectrum.real, spectrum.imag
-
-
-class Synthesis(nn.Module):
-    """Spectrum to waveform by windowed overlap-add; inverts :class:`Analysis` away from the signal's two ends."""
-
-    windows_here: Tensor
-    windows_next: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        windows_here, windows_next = _split_windows()
-        gain = 2 * _SINE_GAIN / LATTICE_SAMPLES / _OVERLAP_GAIN  # 2: the bins above Nyquist mirror these
-        self.register_buffer("windows_here", windows_here * gain, persistent=False)
-        self.register_buffer("windows_next", windows_next * gain, persistent=False)
-
-    def forward(self, real: Tensor, imaginary: Tensor) -> Tensor:
-        """Two of (batch, channels, 4 frames, 1024) to (batch, channels, frames * 2048)."""
-        # irfft ignores DC's imaginary part, pads the Nyquist bin with zero, and mirrors by itself
-        frames = torch.fft.irfft(torch.complex(real, imaginary), n=LATTICE_SAMPLES) * (LATTICE_SAMPLES / 2)
-        frames = frames.unflatten(2, (-1, STEPS))  # (batch, channels, frames, 4, 2048)
-        here = (frames * self.windows_here).sum(dim=3)  # (batch, channels, frames, 2048)
-        following = (frames * self.windows_next).sum(dim=3)
-        cells = functional.pad(here, (0, 0, 0, 1)) + functional.pad(following, (0, 0, 1, 0))
-        return cells.flatten(2)[..., PAD_BEFORE:-PAD_AFTER]
 
 
 def _split_windows() -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ from samuel_export.engine_graphs import engine_graphs
 from samuel_export.engine_profiles import MOST_TOGETHER, profiles_of
 from samuel_runtime.bundle import Bundle
 from samuel_runtime.choices import Precision
-from samuel_runtime.chunks import chunks
+from samuel_runtime.codec.chunks import chunks
 from samuel_runtime.manifest import ENGINE_GRAPHS, GraphName, Manifest, ShapeRange
 from samuel_runtime.windows import OVERLAP_FRAMES, windows
 from tests.samuel_export.sessions import run, session

@@ -12,7 +12,7 @@ import pytest
 
 from samuel_runtime import speed
 from samuel_runtime.choices import Provider
-from samuel_runtime.chunks import chunks
+from samuel_runtime.codec.chunks import chunks
 from samuel_runtime.manifest import Manifest
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.speed import Speed, measure_speed, paced

@@ -50,17 +50,17 @@ def metrics(folder: Path) -> list[dict[str, float]]:
 
 
 def test_training_brings_the_output_nearer(stems: Path, tmp_path: Path) -> None:
-    report = fit_codec(stems, tmp_path / "codec", replace(SETTINGS, steps=60), TINY)
+    report = fit_codec(stems, tmp_path / "codec", replace(SETTINGS, steps=120), TINY)
     lines = metrics(tmp_path / "codec")
-    assert [line["step"] for line in lines] == list(range(1, 61))
-    losses = [line["log_mel"] for line in lines]
-    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+    assert [line["step"] for line in lines] == list(range(1, 121))
+    assert "log_mel" not in lines[0] and "log_mel" in lines[-1]  # nothing is synthesised at first
+    assert np.mean([line["levels"] for line in lines[-20:]]) < 0.9 * np.mean([line["levels"] for line in lines[:20]])
     assert (tmp_path / "codec" / "losses.png").read_bytes().startswith(b"\x89PNG")
-    assert set(report.kinds) == {"voice", "band", "mix"}
-    assert 0 < report.kinds["band"].log_mel < 3
+    assert set(report) == {"voice", "band", "mix"}
+    assert 0 < report["band"] < 3
     codec = load_codec(tmp_path / "codec")
     assert codec.facts.latent_channels == 8
-    assert codec.provenance == "samuel-train codec: 60 steps of 2 crops from 3 songs, seed 0"
+    assert codec.provenance == "samuel-train codec: 120 steps of 2 crops from 3 songs, seed 0"
 
 
 def test_refining_teaches_the_decoder_and_spares_the_latents(stems: Path, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_refining_teaches_the_decoder_and_spares_the_latents(stems: Path, tmp_pa
     assert all(torch.equal(one, other) for one, other in pairs)
     assert not torch.equal(before.decoder.enter.weight, after.decoder.enter.weight)
     batch = Crops(held_out(find_songs(stems, RATE_HZ, 65536))[0], RATE_HZ, 65536, 8, seed=1)[0]
-    distances = [SpectralLoss(RATE_HZ, 0)(codec.decoder(codec.encoder(batch)), batch) for codec in (before, after)]
+    distances = [SpectralLoss(RATE_HZ)(codec.decode(codec.encoder(batch)), batch) for codec in (before, after)]
     assert distances[1]["log_mel"] < 0.95 * distances[0]["log_mel"]
     assert after.provenance == f"{before.provenance}; decoder refined: 60 steps of 2 crops from 3 songs, seed 0"
 

@@ -15,4 +15,5 @@ TINY = SmallCodecConfig(
     decoder_blocks=1,
     low_band_width=4,
     high_band_width=2,
+    partial_width=8,
 )

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samuel_runtime.chunks import chunks
+from samuel_runtime.codec.chunks import chunks
 
 
 @given(st.integers(0, 500), st.integers(1, 120), st.integers(0, 80))

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from samuel_runtime.chunks import Chunk, SlidingReader, chunks
+from samuel_runtime.codec.chunks import Chunk, SlidingReader, chunks
+from samuel_runtime.codec.spectrum import HOP_SAMPLES, Spectrum
+from samuel_runtime.codec.synthesis import SpectralSynthesis
 from samuel_runtime.engines import Bound, Engine
-from samuel_runtime.manifest import CodecFacts, GraphName
+from samuel_runtime.errors import UserError
+from samuel_runtime.manifest import CodecFacts, DecoderKind, GraphName
 from samuel_runtime.statistics import Statistics
 
 OnChunk = Callable[[int, int], None]
@@ -21,7 +24,8 @@ OnChunk = Callable[[int, int], None]
 
 
 class CodecEngines:
-    """The engines of the two codec graphs: (1, channels, frames * hop) to (1, latent channels, frames) and back."""
+    """The engines of the two codec graphs: (1, channels, frames * hop) to (1, latent channels, frames) and back, to a
+    waveform or a spectrum."""
 
     def __init__(self, open_graph: Callable[[GraphName], Engine], *, together: bool) -> None:
         """Open both at once if they may be open together; else each when it is needed, and then it alone."""
@@ -70,14 +74,32 @@ class Codec:
 
     def decode(self, latents: np.ndarray, on_chunk: OnChunk | None = None) -> Iterator[np.ndarray]:
         """Decode normalised latents (latent channels, frames) to float32 blocks (samples, channels)."""
-        hop, frames = self.facts.hop_samples, latents.shape[1]
+        synthesis = SpectralSynthesis() if self.facts.decoder is DecoderKind.SPECTRUM else None
+        for chunk, outputs in self.decoder_outputs(latents):
+            if synthesis is None:
+                yield outputs["waveform"].T.copy()  # the next chunk is written over it
+            else:
+                yield synthesis(Spectrum(**outputs), last=chunk.stop == latents.shape[1])
+            _report(on_chunk, chunk, latents.shape[1])
+
+    def decoder_outputs(self, latents: np.ndarray) -> Iterator[tuple[Chunk, dict[str, np.ndarray]]]:
+        """What the decoder graph gives for each chunk, without its context; the next chunk is written over it.
+
+        A waveform is (channels, samples); every output of a spectral decoder is (steps, width), some steps a frame.
+        """
         decoder = _Repeated(self.engines[GraphName.DECODER], "latents")
-        for chunk in chunks(frames, self.facts.chunk_frames, self.facts.decoder_context_frames):
+        axis = -1 if self.facts.decoder is DecoderKind.WAVEFORM else 0  # of time
+        for chunk in chunks(latents.shape[1], self.facts.chunk_frames, self.facts.decoder_context_frames):
             read = self.statistics.denormalise_accompaniment(latents[:, chunk.read_start : chunk.read_stop])
-            waveform = decoder(read[None])["waveform"][0]
-            kept = chunk.kept
-            yield waveform[:, kept.start * hop : kept.stop * hop].T.copy()  # the next chunk is written over it
-            _report(on_chunk, chunk, frames)
+            yield chunk, {name: self._kept(output[0], chunk, axis) for name, output in decoder(read[None]).items()}
+
+    def _kept(self, output: np.ndarray, chunk: Chunk, axis: int) -> np.ndarray:
+        """What belongs to the frames that a chunk keeps."""
+        steps = self.facts.hop_samples // (HOP_SAMPLES if axis == 0 else 1)  # of time, a frame
+        if output.shape[axis] != steps * (chunk.read_stop - chunk.read_start):
+            raise UserError("the bundle's decoder gives another length than its manifest says; export the bundle again")
+        kept = slice(chunk.kept.start * steps, chunk.kept.stop * steps)
+        return output[kept] if axis == 0 else output[:, kept]
 
 
 class _Repeated:

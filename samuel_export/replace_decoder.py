@@ -1,0 +1,125 @@
+"""Put another decoder into a bundle: of a codec whose encoder is the bundle's own.
+
+Latents stay what they were, and so do the denoiser and everything that was trained on them. The new bundle is proven as
+any other: the denoiser and the encoder against the old bundle, the decoder against PyTorch.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from samuel_export.codec_graphs import decoder_graph
+from samuel_export.facts import codec_facts_of
+from samuel_export.package import write_graph, write_manifest
+from samuel_export.parity import ParityError, check_sides, report_of
+from samuel_export.probes import test_signal
+from samuel_export.proof import Say, lowered, probes_of, told
+from samuel_export.sides import RuntimeSide, TorchCodec
+from samuel_export.storage import Storage, stored
+from samuel_export.typed import typed
+from samuel_runtime.bundle import Bundle
+from samuel_runtime.choices import DEFAULT_STEPS, Precision, Provider
+from samuel_runtime.errors import UserError
+from samuel_runtime.files import replacing_dir
+from samuel_runtime.manifest import SCHEMA_VERSION, GraphName
+from samuel_runtime.pipeline import Samuel
+from samuel_runtime.ways import chosen_ways
+from samuel_train.codec import Codec
+
+_SAME_ENCODER = 1e-2
+"""Relative L2 of latents: an encoder whose weights and tables are in half precision is 2e-3 from itself."""
+
+
+def replace_decoder(folder: Path, codec: Codec, out: Path, say: Say) -> Path:
+    """Write the bundle with the codec's decoder in place of its own, proven.
+
+    Args:
+        folder: of the bundle; engines, which had the old decoder, are left out.
+        codec: whose encoder is the bundle's.
+        out: folder of the new bundle, which may be ``folder``.
+        say: takes lines of progress.
+
+    Raises:
+        UserError: the bundle is not in order, or the codec's encoder is another.
+        ParityError: the new graph does not compute what PyTorch does; nothing is written.
+    """
+    bundle = Bundle.open(folder)
+    manifest = bundle.manifest
+    old = RuntimeSide(_loaded(bundle))
+    new = TorchCodec(codec, manifest.statistics)
+    _check_encoder(bundle, old, new)
+    storage = Storage(manifest.provenance.get("storage", Storage.FP32.value))
+    precision = manifest.graphs[GraphName.DECODER].precision
+    with replacing_dir(out) as whole:
+        for facts in (facts for name, facts in manifest.graphs.items() if name is not GraphName.DECODER):
+            shutil.copy(folder / facts.file, whole / facts.file)
+        graph = decoder_graph(codec)
+        file = stored(graph, storage) if precision is Precision.FP32 else typed(graph, precision)
+        graphs = {**manifest.graphs, GraphName.DECODER: write_graph(whole, GraphName.DECODER, file, precision, say)}
+        context = {"encoder_context_frames": manifest.codec.encoder_context_frames}
+        replaced = manifest.model_copy(
+            update={
+                "schema_version": SCHEMA_VERSION,
+                "codec": codec_facts_of(codec).model_copy(update=context),
+                "graphs": graphs,
+                "engines": None,
+                "provenance": {**manifest.provenance, "codec": codec.provenance},
+            }
+        )
+        write_manifest(whole, replaced)
+        probes = probes_of(whole, replaced, DEFAULT_STEPS)
+        comparisons = told(check_sides(probes, RuntimeSide(_loaded(Bundle.open(whole))), _Both(old, new)), say)
+        report = report_of(comparisons, DEFAULT_STEPS)
+        report["reference"] = "the bundle before, up to the latents; PyTorch, float32, from there"
+        if not report["passed"]:
+            failed = "; ".join(one.line() for one in comparisons if not one.passed)
+            raise ParityError(f"the exported decoder differs from the model, so no bundle was written: {failed}")
+        report["lowered"] = lowered(whole, say)
+        write_manifest(whole, replaced.model_copy(update={"parity": report}))
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class _Both:
+    """The old bundle up to the latents, and PyTorch from there; see :class:`samuel_export.sides.Side`."""
+
+    old: RuntimeSide
+    new: TorchCodec
+
+    def network(self, x: np.ndarray, vocals: np.ndarray, t: list[int], guidance: float) -> np.ndarray:
+        return self.old.network(x, vocals, t, guidance)
+
+    def encode(self, waveform: np.ndarray) -> np.ndarray:
+        return self.old.encode(waveform)
+
+    def decoder_output(self, latents: np.ndarray) -> np.ndarray:
+        return self.new.decoder_output(latents)
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        return self.new.decode(latents)
+
+
+def _check_encoder(bundle: Bundle, old: RuntimeSide, new: TorchCodec) -> None:
+    facts, theirs = bundle.manifest.codec, new.codec.facts
+    waveform = test_signal(facts)
+    if (facts.sample_rate_hz, facts.hop_samples, facts.channels) == (
+        theirs.sample_rate_hz,
+        theirs.hop_samples,
+        theirs.channels,
+    ) and bundle.manifest.model.latent_channels == theirs.latent_channels:
+        expected, found = old.encode(waveform), new.encode(waveform)
+        if np.linalg.norm(found - expected) <= _SAME_ENCODER * np.linalg.norm(expected):
+            return
+    raise UserError(
+        f"{bundle.folder}: has another encoder than the codec, whose decoder would not understand its latents; "
+        "refine the codec that the bundle was made with"
+    )
+
+
+def _loaded(bundle: Bundle) -> Samuel:
+    way = chosen_ways(bundle.manifest, Provider.AUTO, bundle.manifest.precision)[0]
+    return Samuel.load(bundle.folder, way.provider, precision=way.precision)

@@ -1,0 +1,23 @@
+"""What the bass of a generated song plays, from the recipe in its ``song.json``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from samuel_train.synth.library import GENERATOR_VERSION
+from samuel_train.synth.score import Hit
+from samuel_train.synth.song import compose
+
+
+def written_bass(song: Path) -> tuple[Hit, ...]:
+    """The notes of the bass, none where the song has no recipe that this version follows, or no bass."""
+    path = song / "song.json"
+    try:
+        recipe = json.loads(path.read_bytes())["recipe"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+    if recipe.get("generator_version") != GENERATOR_VERSION:
+        return ()
+    tracks = compose(recipe["song_seed"], recipe["duration_s"], recipe["freest"]).tracks
+    return next((track.hits for track in tracks if track.name == "bass"), ())

@@ -1,0 +1,81 @@
+"""Another decoder in a bundle: proven, and refused where the encoder is another."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from samuel_export import cli, read_back
+from samuel_runtime.bundle import Bundle
+from samuel_runtime.errors import UserError
+from samuel_runtime.manifest import GraphName
+from samuel_runtime.pipeline import Samuel
+from samuel_train.codec import load_codec
+from samuel_train.codec.files import save_small_codec
+from samuel_train.codec.small import SmallCodec
+from tests.miniature import CODEC_CONFIG, miniature_bundle
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``bundle`` and the ``codec`` it was made with."""
+    folder: Path = tmp_path_factory.mktemp("made")
+    miniature_bundle(folder)
+    return folder
+
+
+def refined(made: Path, folder: Path) -> Path:
+    """The codec with a decoder that went on learning."""
+    codec = load_codec(made / "codec")
+    assert isinstance(codec, SmallCodec)
+    with torch.no_grad():
+        codec.decoder.unstack.weight.add_(0.1)
+    codec.provenance = "refined"
+    save_small_codec(folder, codec)
+    return folder
+
+
+def test_everything_but_the_decoder_stays(made: Path, tmp_path: Path) -> None:
+    arguments = [str(made / "bundle"), "--decoder", str(refined(made, tmp_path / "codec")), "-o", str(tmp_path / "new")]
+    ran = CliRunner().invoke(cli.command, arguments, catch_exceptions=False)
+    assert ran.exit_code == 0, ran.output
+    old, new = Bundle.open(made / "bundle"), Bundle.open(tmp_path / "new")
+    for name in GraphName:
+        same = old.manifest.graphs[name].sha256 == new.manifest.graphs[name].sha256
+        assert same is (name is not GraphName.DECODER)
+    assert new.manifest.parity["passed"] is True and len(new.manifest.parity["probes"]) > 10
+    assert new.manifest.provenance["codec"] == "refined"
+    assert CliRunner().invoke(cli.command, ["--verify", str(tmp_path / "new")]).exit_code == 0
+    assert Samuel.load(tmp_path / "new").manifest.model == old.manifest.model
+
+
+def test_a_codec_with_another_encoder_is_refused(made: Path, tmp_path: Path) -> None:
+    torch.manual_seed(9)
+    save_small_codec(tmp_path / "codec", SmallCodec(CODEC_CONFIG))
+    before = hashlib.sha256((made / "bundle" / "decoder.onnx").read_bytes()).hexdigest()
+    arguments = [str(made / "bundle"), "--decoder", str(tmp_path / "codec")]
+    with pytest.raises(UserError, match="has another encoder"):
+        CliRunner().invoke(cli.command, arguments, catch_exceptions=False)
+    assert hashlib.sha256((made / "bundle" / "decoder.onnx").read_bytes()).hexdigest() == before
+
+
+def test_a_decoder_needs_a_bundle(tmp_path: Path) -> None:
+    ran = CliRunner().invoke(cli.command, ["--decoder", str(tmp_path)])
+    assert ran.exit_code == 2 and "goes into a bundle" in ran.output
+
+
+@torch.no_grad()
+def test_an_encoder_is_read_back_as_it_was(made: Path, tmp_path: Path) -> None:
+    ran = CliRunner().invoke(read_back.command, [str(made / "bundle"), "-o", str(tmp_path / "codec")])
+    assert ran.exit_code == 0, ran.output
+    audio = 0.1 * torch.randn(1, 2, 12 * 2048, generator=torch.Generator().manual_seed(0))
+    expected, found = (load_codec(folder).encoder(audio) for folder in (made / "codec", tmp_path / "codec"))
+    assert (found - expected).norm() < 1e-5 * expected.norm()
+    with pytest.raises(UserError, match="exists"):
+        CliRunner().invoke(
+            read_back.command, [str(made / "bundle"), "-o", str(tmp_path / "codec")], catch_exceptions=False
+        )
