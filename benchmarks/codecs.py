@@ -94,7 +94,7 @@ class Halves:
         if side == EAGER:
             module = self._module(name)
             given = torch.from_numpy(self.input(name))
-            return Side(side, torch.no_grad()(lambda: module(given).numpy()), self._module_flop(name))
+            return Side(side, torch.no_grad()(lambda: _first(module(given)).numpy()), self._module_flop(name))
         return Side(side, self._runtime(name, WAYS[side]), self._graph_flop(name))
 
     def _module(self, name: GraphName) -> torch.nn.Module:
@@ -124,7 +124,7 @@ class Halves:
             sample_rate_hz=facts.sample_rate_hz, hop_samples=facts.hop_samples, channels=facts.channels,
             encoder_context_frames=max(encoder_context_frames(self.codec)),
             decoder_context_frames=max(decoder_context_frames(self.codec)),
-            chunk_frames=chunk_frames(self.codec),
+            chunk_frames=chunk_frames(self.codec), decoder=facts.decoder,
         )  # fmt: skip
         settings: dict[str, Any] = {
             "facts": sizes.model_dump(), "latent_channels": facts.latent_channels, "frames": frames,
@@ -132,6 +132,11 @@ class Halves:
             "provider": way.provider.value, "precision": way.precision.value, "threads": this_machine().threads,
         }  # fmt: skip
         return run_script(_LONG_SONG, json.dumps(settings))
+
+
+def _first(outputs: torch.Tensor | dict[str, torch.Tensor]) -> torch.Tensor:
+    """The only output, or the first of several, as the graph has them in order."""
+    return outputs if isinstance(outputs, torch.Tensor) else next(iter(outputs.values()))
 
 
 _LONG_SONG = """

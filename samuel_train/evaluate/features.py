@@ -9,7 +9,14 @@ import numpy as np
 from samuel_train.evaluate import sound, spectra
 from samuel_train.evaluate.beats import tempo_bpm, track_beats
 from samuel_train.evaluate.keys import estimate_key
+from samuel_train.evaluate.metrics.attacks import mean_rise_db
+from samuel_train.evaluate.metrics.cqt_chroma import cqt_chroma
+from samuel_train.evaluate.metrics.fine_spectrum import fine_spectrum_db
+from samuel_train.evaluate.metrics.frame_lines import FrameLines, frame_lines
 from samuel_train.evaluate.patches import patches
+
+FRAME_SAMPLES = 2048
+"""Of a latent frame: where codecs of this project, and Stable Audio Open's, would buzz."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +43,14 @@ class Features:
     """Share of samples at full scale."""
     width: float
     """Share of the power in the side signal."""
+    lines: FrameLines
+    """Whether multiples of a codec's frame rate stand out."""
+    cqt_chroma: np.ndarray
+    """(12, seconds), librosa's."""
+    fine_db: np.ndarray
+    """(bins, frames) below 2 kHz, see metrics/fine_spectrum.py."""
+    rise_db: float
+    """Of the energy at what begins."""
 
     @classmethod
     def of(cls, samples: np.ndarray, sample_rate_hz: int) -> Features:
@@ -55,4 +70,8 @@ class Features:
             silence=sound.silence_share(samples, sample_rate_hz),
             clipping=sound.clipping_share(samples),
             width=sound.side_share(samples),
+            lines=frame_lines(samples, sample_rate_hz, FRAME_SAMPLES),
+            cqt_chroma=cqt_chroma(samples, sample_rate_hz),
+            fine_db=fine_spectrum_db(samples, sample_rate_hz).astype(np.float32),
+            rise_db=mean_rise_db(samples, sample_rate_hz),
         )

@@ -10,6 +10,7 @@ from samuel_train.evaluate.beats import beat_score, tempo_agrees
 from samuel_train.evaluate.features import Features
 from samuel_train.evaluate.harmony import chord_chroma, correlation, pooled, spans
 from samuel_train.evaluate.keys import key_score, signature_agrees
+from samuel_train.evaluate.metrics.cqt_chroma import chroma_correlation
 from samuel_train.evaluate.onsets import onset_agreement
 from samuel_train.evaluate.songs import key_name
 from samuel_train.synth.facts import SongFacts
@@ -38,6 +39,11 @@ METRICS = (
     Metric("silence", "share of blocks of 50 ms below -60 dB of full scale"),
     Metric("clipping", "share of samples at full scale"),
     Metric("width", "share of the power in the side signal: 0 mono, 0.5 independent channels"),
+    Metric("lines", "power on multiples of the codec's frame rate over that beside them, median, dB; music has 0.5"),
+    Metric("buzz", "share of those multiples more than 10 dB above what is beside them; music has 0 to 0.02"),
+    Metric("cqt", "correlation of librosa's CQT chroma with the true band's, by the second; 1 is the best"),
+    Metric("fine", "difference of log spectra of 186 ms below 2 kHz from the true band's, dB; 0 is the best"),
+    Metric("attack", "rise of the energy at onsets against the true band's at its own, dB; 0 is the best"),
 )
 """What is measured song by song; sound is one number for all songs."""
 
@@ -76,7 +82,23 @@ class Truth:
             "silence": heard.silence,
             "clipping": heard.clipping,
             "width": heard.width,
+            "lines": heard.lines.excess_db,
+            "buzz": heard.lines.prominent_share,
+            "cqt": _or_zero(chroma_correlation(heard.cqt_chroma, self.band.cqt_chroma)),
+            "fine": _mean_difference(heard.fine_db, self.band.fine_db),
+            "attack": heard.rise_db - self.band.rise_db,
         }
         if self._chords is not None:
             scores["chords"] = correlation(self._chords, harmony)
         return scores
+
+
+def _or_zero(value: float) -> float:
+    """What is not known of silence, as chance."""
+    return value if np.isfinite(value) else 0.0
+
+
+def _mean_difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Mean absolute difference of (bins, frames), of as many frames as both have."""
+    frames = min(one.shape[1], other.shape[1])
+    return float(np.abs(one[:, :frames] - other[:, :frames]).mean())

@@ -19,13 +19,14 @@ def log_spectral_distance_db(samples: np.ndarray, reference: np.ndarray, sample_
         reference: what they should be, of the same shape.
         sample_rate_hz: of both.
     """
-    return float(np.abs(_log_spectrum(samples, sample_rate_hz) - _log_spectrum(reference, sample_rate_hz)).mean())
+    return float(np.abs(fine_spectrum_db(samples, sample_rate_hz) - fine_spectrum_db(reference, sample_rate_hz)).mean())
 
 
-def _log_spectrum(samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-    """(bins, frames) in dB of full scale, of the sum of channels."""
+def fine_spectrum_db(samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    """(bins, frames) in dB of full scale, of the mean of the channels (samples, channels)."""
     size = round(_WINDOW_S * sample_rate_hz)
     transform = ShortTimeFFT(get_window("hann", size), size // 4, sample_rate_hz, scale_to="magnitude")
     bins = int(_HIGHEST_HZ / transform.delta_f)
-    magnitude = 2 * np.abs(transform.stft(samples.mean(axis=1)))[1:bins]  # 2: for a real sine's two halves
+    mono = np.pad(samples.mean(axis=1), (0, max(0, size - len(samples))))
+    magnitude = 2 * np.abs(transform.stft(mono))[1:bins]  # 2: for a real sine's two halves
     return np.asarray(20 * np.log10(np.maximum(magnitude, _FLOOR)))

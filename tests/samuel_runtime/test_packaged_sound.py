@@ -1,0 +1,45 @@
+"""What the packaged bundle writes does not buzz, and its basses are in tune: measured on waveforms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from samuel_runtime import Audio, Samuel
+from samuel_runtime.bundle import PACKAGED_BUNDLE
+from samuel_train.evaluate.metrics.frame_lines import frame_lines
+from samuel_train.evaluate.metrics.pitch import tone_error_cents
+from samuel_train.synth.tones import Note, alone
+
+RATE_HZ, HOP = 44_100, 2048
+
+
+@pytest.fixture(scope="module")
+def samuel() -> Samuel:
+    return Samuel.load()
+
+
+def through_codec(samuel: Samuel, samples: np.ndarray) -> np.ndarray:
+    """As a band: encoded with the voice's statistics, and decoded with the band's."""
+    frames = -(-len(samples) // HOP)
+    statistics = samuel.manifest.statistics
+    vocals = samuel.codec.encode(iter([samples]), frames)
+    raw = vocals * statistics.vocals_std[:, None] + statistics.vocals_mean[:, None]
+    band = (raw - statistics.accompaniment_mean[:, None]) / statistics.accompaniment_std[:, None]
+    return np.concatenate(list(samuel.codec.decode(band.astype(np.float32))))[: len(samples)]
+
+
+def test_a_generated_band_does_not_buzz(samuel: Samuel) -> None:
+    voice = Audio.read(PACKAGED_BUNDLE.parent / "example_voice.flac")
+    band = samuel.accompany(voice)
+    lines = frame_lines(band.samples, band.sample_rate_hz, HOP)
+    assert lines.excess_db <= 2 and lines.prominent_share <= 0.06, lines
+
+
+def test_basses_alone_are_in_tune(samuel: Samuel) -> None:
+    rng = np.random.default_rng(5)
+    pitches = rng.permutation(np.arange(40, 52) + rng.uniform(-0.5, 0.5, 12))
+    notes = [Note(0.6 * i, 0.6, float(midi)) for i, midi in enumerate(pitches)]
+    decoded = through_codec(samuel, alone(rng, notes, RATE_HZ))
+    errors = np.array([abs(tone_error_cents(decoded, note, RATE_HZ)) for note in notes])
+    assert np.mean(errors <= 30) >= 0.9, errors.round()
