@@ -30,14 +30,13 @@ class Limits:
     step: float
     """Of one evaluation of the network."""
     trajectory: float
-    """Of the latents that the default sampler ends at."""
+    """Of the latents that the default sampler ends at, and of what a spectral decoder predicts from them."""
     codec: float
-    """Of encoded latents and of a decoder's waveform."""
+    """Of encoded latents and of a decoder's waveform or predictions."""
     audio: float
     """Of the waveform of a whole trajectory."""
     log_mel: float
-    """Mean absolute difference of log-mel spectra of decoded audio, see samuel_runtime/mel.py; and of what a spectral
-    decoder predicts."""
+    """Mean absolute difference of log-mel spectra of decoded audio, see samuel_runtime/mel.py."""
 
 
 _FP32 = Limits(step=2e-5, trajectory=1e-3, codec=1e-4, audio=1e-2, log_mel=1e-3)

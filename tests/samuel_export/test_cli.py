@@ -75,7 +75,7 @@ def test_the_default_is_the_newest_run_and_its_bundle_lies_beside_it(
     code, out, err = export()
     assert code == 0, err
     assert out.splitlines() == [str(Path("runs") / "b" / "bundle")]
-    assert f"ok   trajectory of {DEFAULT_STEPS} steps, audio" in err
+    assert f"ok   trajectory of {DEFAULT_STEPS} steps, predictions" in err
     assert Manifest.read(tmp_path / "runs" / "b" / "bundle").model.guidance == 3.0
     assert sorted(path.parent.name for path in tmp_path.rglob("bundle")) == ["b"]
 

@@ -165,7 +165,7 @@ def test_the_model_sees_one_weight(bundle_copy: Path, source: tuple[Checkpoint, 
         ("model", "prediction", "epsilon"),
         ("model", "timesteps", 1000),
         ("model", "statistics", "shifted"),
-        ("codec", "sample_rate_hz", 48000),
+        ("codec", "encoder_context_frames", 1),
         ("codec", "decoder_context_frames", 0),
     ],
 )

@@ -227,16 +227,16 @@ def test_the_last_songs_by_name_are_held_out(stems: Path) -> None:
 def test_the_command_hands_its_options_on(stems: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, object] = {}
 
-    def remember(stems: Path, out_dir: Path, settings: FitSettings, **others: object) -> str:
+    def remember(stems: Path, out_dir: Path, settings: FitSettings, **others: object) -> dict[str, float]:
         seen.update(stems=stems, out_dir=out_dir, settings=settings, resume=others["resume"], device=others["device"])
-        return "a report"
+        return {"voice": 0.25}
 
     monkeypatch.setattr("samuel_train.codec.fit.fit_codec", remember)
     arguments = [str(stems), "-o", str(tmp_path / "out"), "--steps", "7", "--seed", "3", "--resume", "--device", "cpu"]
     arguments += ["--adversarial-share", "0.25", "--echoes", "2"]
     result = CliRunner().invoke(cli.command, arguments)
     assert result.exit_code == 0, result.output
-    assert result.output == "a report\n"
+    assert "voice 0.250" in result.output
     settings = FitSettings(steps=7, seed=3, adversarial_share=0.25, echoes=2)
     assert seen == {
         "stems": stems,

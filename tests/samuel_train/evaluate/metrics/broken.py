@@ -46,10 +46,10 @@ def with_rounded_pitch(samples: np.ndarray) -> np.ndarray:
 
 
 def with_smeared_magnitudes(samples: np.ndarray) -> np.ndarray:
-    """Magnitudes are means over three bins of 5.4 Hz; what their phases would make of that is not put right."""
+    """Magnitudes are means over three bins of 21.5 Hz; what their phases would make of that is not put right."""
 
     def change(channel: np.ndarray) -> np.ndarray:
-        transform = _stft(_WINDOW, _WINDOW // 8)
+        transform = _stft(2048, 512)
         spectrum = transform.stft(channel)
         magnitude = np.abs(spectrum)
         padded = np.pad(magnitude, ((1, 1), (0, 0)), mode="edge")
