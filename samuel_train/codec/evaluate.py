@@ -69,7 +69,7 @@ class CodecReport:
     """Means over the recordings of each kind, tones of known pitch, and the latents of all recordings."""
 
     kinds: dict[str, Measures]
-    """By kind; MP3 and Opus on the last but one kind's recordings, bands, are kinds as well."""
+    """By kind; bands through MP3 and Opus are kinds as well."""
     bass_right: tuple[int, int, int] | None
     """Written bass notes whose pitch class is heard in the true bands, after the codec, and how many were asked about;
     None where no song says how it was composed."""
