@@ -72,6 +72,10 @@ class Spectrum:
         """Some of the frames, where no axis leads."""
         return Spectrum(**{field.name: getattr(self, field.name)[frames] for field in fields(self)})
 
+    def copy(self) -> Spectrum:
+        """The same in memory of its own."""
+        return Spectrum(**{field.name: getattr(self, field.name).copy() for field in fields(self)})
+
     @property
     def frames(self) -> int:
         """How many frames there are."""

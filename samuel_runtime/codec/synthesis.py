@@ -113,7 +113,8 @@ class SpectralSynthesis:
         chain = links(spectrum, self._last)
         cycles = integrated(chain.source, chain.advance, self._cycles)
         places = (self._frame + np.arange(spectrum.frames)) % NOISE_FRAMES
-        self._cycles, self._frame, self._last = cycles[-1] % 1.0, self._frame + spectrum.frames, spectrum[-1:]
+        self._cycles, self._frame = cycles[-1] % 1.0, self._frame + spectrum.frames
+        self._last = spectrum[-1:].copy()  # an engine writes its next chunk over this one
         return spectra(spectrum, cycles, chain.tonal, noise_phasors()[places])
 
     def _overlapped(self, spectra: np.ndarray) -> np.ndarray:
