@@ -84,7 +84,8 @@ def command(
         if trt:
             _check_builder(trt_flavor, targets)  # before the work of an export
         if decoder is not None:
-            _refuse(context, _EXPORT_OPTIONS - {"output"}, "with --decoder")
+            idle = _EXPORT_OPTIONS - {"output"} | (set() if trt else {"precision"})
+            _refuse(context, idle, "with --decoder")
             target = _replace_decoder(context, checkpoint, decoder, output)
         elif trt and checkpoint is not None and _is_bundle(checkpoint):
             _refuse(context, _EXPORT_OPTIONS, "on a bundle")

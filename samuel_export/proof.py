@@ -33,7 +33,7 @@ def against_model(folder: Path, expected: TorchSide, steps: int, say: Say) -> li
     Raises:
         UserError: nothing on this machine computes in the bundle's precision.
     """
-    samuel = _loaded(folder)
+    samuel = loaded(folder)
     return told(check_sides(probes_of(folder, samuel.manifest, steps), RuntimeSide(samuel), expected), say)
 
 
@@ -43,7 +43,7 @@ def against_fingerprints(folder: Path, say: Say) -> list[Comparison]:
     Raises:
         UserError: as :func:`against_model`, or the report is not one.
     """
-    samuel = _loaded(folder)
+    samuel = loaded(folder)
     report = samuel.manifest.parity
     wanted = probes_of(folder, samuel.manifest, steps_of(report))
     return told(check_fingerprints(wanted, RuntimeSide(samuel), report), say)
@@ -59,7 +59,7 @@ def lowered(folder: Path, say: Say) -> dict[str, dict[str, Any]]:
     others = [way for way in ways if way.precision is not manifest.precision]
     if not others:
         return {}
-    reference, agreements = excerpt(_loaded(folder)), {}
+    reference, agreements = excerpt(loaded(folder)), {}
     for way in others:
         found = compare(excerpt(_opened(folder, way)), reference)
         verdict = "agrees" if found.passed else "does not agree"
@@ -80,7 +80,7 @@ def steps_of(report: dict[str, Any]) -> int:
     return steps
 
 
-def _loaded(folder: Path) -> Samuel:
+def loaded(folder: Path) -> Samuel:
     """The bundle, computing in its own precision; in ONNX Runtime on the processor where that can."""
     manifest = Manifest.read(folder)
     return _opened(folder, chosen_ways(manifest, Provider.AUTO, manifest.precision)[0])

@@ -17,17 +17,15 @@ from samuel_export.facts import codec_facts_of
 from samuel_export.package import write_graph, write_manifest
 from samuel_export.parity import ParityError, check_sides, report_of
 from samuel_export.probes import test_signal
-from samuel_export.proof import Say, lowered, probes_of, told
+from samuel_export.proof import Say, loaded, lowered, probes_of, told
 from samuel_export.sides import RuntimeSide, TorchCodec
 from samuel_export.storage import Storage, stored
 from samuel_export.typed import typed
 from samuel_runtime.bundle import Bundle
-from samuel_runtime.choices import DEFAULT_STEPS, Precision, Provider
+from samuel_runtime.choices import DEFAULT_STEPS, Precision
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing_dir
 from samuel_runtime.manifest import SCHEMA_VERSION, GraphName
-from samuel_runtime.pipeline import Samuel
-from samuel_runtime.ways import chosen_ways
 from samuel_train.codec import Codec
 
 _SAME_ENCODER = 1e-2
@@ -49,7 +47,7 @@ def replace_decoder(folder: Path, codec: Codec, out: Path, say: Say) -> Path:
     """
     bundle = Bundle.open(folder)
     manifest = bundle.manifest
-    old = RuntimeSide(_loaded(bundle))
+    old = RuntimeSide(loaded(folder))
     new = TorchCodec(codec, manifest.statistics)
     _check_encoder(bundle, old, new)
     storage = Storage(manifest.provenance.get("storage", Storage.FP32.value))
@@ -72,7 +70,7 @@ def replace_decoder(folder: Path, codec: Codec, out: Path, say: Say) -> Path:
         )
         write_manifest(whole, replaced)
         probes = probes_of(whole, replaced, DEFAULT_STEPS)
-        comparisons = told(check_sides(probes, RuntimeSide(_loaded(Bundle.open(whole))), _Both(old, new)), say)
+        comparisons = told(check_sides(probes, RuntimeSide(loaded(whole)), _Both(old, new)), say)
         report = report_of(comparisons, DEFAULT_STEPS)
         report["reference"] = "the bundle before, up to the latents; PyTorch, float32, from there"
         if not report["passed"]:
@@ -118,8 +116,3 @@ def _check_encoder(bundle: Bundle, old: RuntimeSide, new: TorchCodec) -> None:
         f"{bundle.folder}: has another encoder than the codec, whose decoder would not understand its latents; "
         "refine the codec that the bundle was made with"
     )
-
-
-def _loaded(bundle: Bundle) -> Samuel:
-    way = chosen_ways(bundle.manifest, Provider.AUTO, bundle.manifest.precision)[0]
-    return Samuel.load(bundle.folder, way.provider, precision=way.precision)

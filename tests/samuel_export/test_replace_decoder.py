@@ -79,3 +79,9 @@ def test_an_encoder_is_read_back_as_it_was(made: Path, tmp_path: Path) -> None:
         CliRunner().invoke(
             read_back.command, [str(made / "bundle"), "-o", str(tmp_path / "codec")], catch_exceptions=False
         )
+
+
+def test_a_precision_without_effect_is_refused(made: Path) -> None:
+    arguments = [str(made / "bundle"), "--decoder", str(made / "codec"), "--precision", "fp16"]
+    ran = CliRunner().invoke(cli.command, arguments)
+    assert ran.exit_code == 2 and "--precision has no effect with --decoder" in ran.output
