@@ -9,6 +9,7 @@ small_codec_graphs.py does to an encoder's weights is undone here.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from itertools import dropwhile
@@ -34,7 +35,7 @@ from samuel_train.codec.small_config import SmallCodecConfig
 from samuel_train.codec.stft import STEPS
 
 _CONVOLUTION_AXES = 4
-_FIRST_LAYER, _BLOCK = 3, 8  # arrays
+_FIRST_LAYER, _LINEAR, _BLOCK = 3, 2, 8  # arrays
 
 
 def read_back(bundle: Path, seed: int = 0) -> SmallCodec:
@@ -48,10 +49,11 @@ def read_back(bundle: Path, seed: int = 0) -> SmallCodec:
         UserError: the bundle is not in order, or its codec is of another kind.
     """
     opened = Bundle.open(bundle)
-    weights = _weights(onnx.load_model_from_string(opened.read_graph(GraphName.ENCODER)))
+    graph = unpacked(onnx.load_model_from_string(opened.read_graph(GraphName.ENCODER)))
+    weights = _weights(graph)
     torch.manual_seed(seed)
     try:
-        codec = SmallCodec(_config(weights, opened.manifest.codec.sample_rate_hz))
+        codec = SmallCodec(_config(graph, weights, opened.manifest.codec.sample_rate_hz))
         with torch.no_grad():
             _fill(codec.encoder, iter(weights))
     except (RuntimeError, StopIteration, IndexError) as error:
@@ -63,18 +65,19 @@ def read_back(bundle: Path, seed: int = 0) -> SmallCodec:
 
 def _weights(graph: onnx.ModelProto) -> list[Tensor]:
     """What was learned, in the order in which the graph's writer met it: from the first layer on."""
-    tensors = sorted(unpacked(graph).graph.initializer, key=lambda tensor: int(re.sub(r"\D", "", tensor.name) or 0))
+    tensors = sorted(graph.graph.initializer, key=lambda tensor: int(re.sub(r"\D", "", tensor.name) or 0))
     arrays = (numpy_helper.to_array(tensor) for tensor in tensors)
     learned = [torch.from_numpy(a.astype(np.float32)) for a in arrays if a.dtype.kind == "f" and a.ndim]
     inputs = len(level_order())
     return list(dropwhile(lambda weight: weight.ndim != 2 or len(weight) != inputs, learned))
 
 
-def _config(weights: list[Tensor], sample_rate_hz: int) -> SmallCodecConfig:
+def _config(graph: onnx.ModelProto, weights: list[Tensor], sample_rate_hz: int) -> SmallCodecConfig:
     width = weights[0].shape[1]
     convolutions = [weight for weight in weights if weight.ndim == _CONVOLUTION_AXES]
     after = weights[_FIRST_LAYER:]
     fine = next(count for count in range(len(convolutions)) if after[count * _BLOCK].ndim != _CONVOLUTION_AXES)
+    after_stack = after[fine * _BLOCK + _LINEAR]
     return SmallCodecConfig(
         sample_rate_hz=sample_rate_hz,
         latent_channels=len(weights[-1]),
@@ -82,8 +85,17 @@ def _config(weights: list[Tensor], sample_rate_hz: int) -> SmallCodecConfig:
         encoder_blocks=fine,
         encoder_latent_width=len(convolutions[-1]),
         encoder_latent_blocks=len(convolutions) - fine,
+        encoder_long_width=0 if after_stack.ndim == _CONVOLUTION_AXES else after_stack.shape[1],
+        quietest_db=_quietest_db(graph),
         kernel_frames=convolutions[0].shape[-1],
     )
+
+
+def _quietest_db(graph: onnx.ModelProto) -> int:
+    """Of the encoder's floor, below which the first Clip lets no power fall."""
+    name = next(node.input[1] for node in graph.graph.node if node.op_type == "Clip")
+    floor = next(tensor for tensor in graph.graph.initializer if tensor.name == name)
+    return round(10 * math.log10(numpy_helper.to_array(floor).item()))
 
 
 def _fill(encoder: SmallEncoder, weights: Iterator[Tensor]) -> None:
@@ -94,6 +106,11 @@ def _fill(encoder: SmallEncoder, weights: Iterator[Tensor]) -> None:
     encoder.enter.bias.copy_(bias + by_level.sum(dim=1) * LEVEL_CENTRE / LEVEL_SPREAD)
     _fill_blocks(encoder.fine, weights)
     _fill_linear(encoder.stack, weights)
+    if encoder.long:
+        weight, bias = next(weights).T * (2 * LEVEL_SPREAD), next(weights)
+        encoder.long.enter.weight.copy_(weight)
+        encoder.long.enter.bias.copy_(bias + weight.sum(dim=1) * LEVEL_CENTRE / LEVEL_SPREAD)
+        _fill_linear(encoder.long.leave, weights)
     _fill_blocks(encoder.coarse, weights)
     _fill_linear(encoder.leave, weights)
     skip, bias = next(weights).T * (2 * LEVEL_SPREAD), next(weights)

@@ -18,6 +18,7 @@ from samuel_export.builder import GraphBuilder
 from samuel_export.fourier_graph import HALF, ROWS, spectrum
 from samuel_runtime.codec.spectrum import MOST_DEVIATION, PARTIALS, SPECTRUM_WIDTHS
 from samuel_train.codec.convnext import ConvNextBlock
+from samuel_train.codec.long_windows import LONG_STEPS, PAD_STEPS, SHORT_BINS
 from samuel_train.codec.small import (
     BAND_BINS,
     ENVELOPE_FRAMES,
@@ -30,12 +31,12 @@ from samuel_train.codec.small import (
     PARTIAL_VALUES,
     PHASE_COMPRESSION,
     PHASED_BINS,
-    POWER_FLOOR,
     SINGLE_BINS,
     SKIP_GROUP,
     SPREAD_CENTRE,
     SPREAD_RANGE,
     BandHead,
+    LongHead,
     SmallCodec,
     SmallDecoder,
     SmallEncoder,
@@ -49,11 +50,15 @@ def encoder_graph(codec: SmallCodec) -> onnx.ModelProto:
     """waveform (1, 2, samples) -> latents (1, latent channels, frames)."""
     g, encoder = GraphBuilder("encoder"), codec.encoder
     bins = spectrum(g, g.input("waveform", (1, _CHANNELS, "samples")), encoder.analysis)
-    levels, phased = _features(g, bins)
+    levels, phased = _features(g, bins, encoder.power_floor)
+    long = _long_windows(g, bins, encoder.long, encoder.power_floor) if encoder.long else None
     entered = g.op("Add", *_entered(g, encoder, levels, phased))  # (4 frames, width)
     x = _blocks(g, encoder.fine, g.op("Unsqueeze", entered, g.ints(0, 1)))
     x = g.op("Reshape", x, g.ints(1, 1, -1, STEPS * codec.config.encoder_width))
-    x = _linear(g, _blocks(g, encoder.coarse, _linear(g, x, encoder.stack)), encoder.leave)
+    x = _linear(g, x, encoder.stack)
+    if encoder.long and long:
+        x = g.op("Add", x, _told(g, long, encoder.long))
+    x = _linear(g, _blocks(g, encoder.coarse, x), encoder.leave)
     x = g.op("Add", x, _skip(g, encoder, levels))  # (1, 1, frames, latent channels)
     latents = g.op("Transpose", g.op("Squeeze", x, g.ints(1)), perm=[0, 2, 1])
     g.output("latents", latents, (1, codec.facts.latent_channels, "frames"))
@@ -90,9 +95,9 @@ def decoder_graph(codec: SmallCodec) -> onnx.ModelProto:
     return g.build()
 
 
-def _features(g: GraphBuilder, bins: str) -> tuple[str, str]:
+def _features(g: GraphBuilder, bins: str, floor: float) -> tuple[str, str]:
     """A spectrum (part, k2, channel, 4 frames, k1) to log powers and the compressed low bins, (4 frames, n) each."""
-    power = g.op("Squeeze", _power(g, bins), g.ints(0))  # (k2, channel, 4 frames, k1)
+    power = g.op("Squeeze", _power(g, bins, 0, floor), g.ints(0))  # (k2, channel, 4 frames, k1)
     sizes = [SINGLE_BINS // ROWS, (FOURFOLD_BINS - SINGLE_BINS) // ROWS, HALF - FOURFOLD_BINS // ROWS]
     single, fourfold, eightfold = g.split_op("Split", 3, power, g.ints(*sizes), axis=0)
     singles = g.op("Log", single)
@@ -109,11 +114,29 @@ def _features(g: GraphBuilder, bins: str) -> tuple[str, str]:
     return levels, g.op("Reshape", phased, g.ints(0, -1))  # (4 frames, (part, k2, k1))
 
 
-def _power(g: GraphBuilder, parts: str) -> str:
-    """Real part squared and imaginary part squared, (2, ...) to (1, ...), no less than the floor."""
+def _power(g: GraphBuilder, parts: str, axis: int, floor: float) -> str:
+    """The squares of the two halves along an axis, added and no less than the floor."""
     # Not ReduceSumSquare, nor ReduceSum: ONNX Runtime takes seven times and twice as long.
-    squares = g.split_op("Split", 2, g.op("Mul", parts, parts), axis=0, num_outputs=2)
-    return g.op("Clip", g.op("Add", *squares), g.weight(np.array(POWER_FLOOR)))
+    squares = g.split_op("Split", 2, g.op("Mul", parts, parts), axis=axis, num_outputs=2)
+    return g.op("Clip", g.op("Add", *squares), g.weight(np.array(floor)))
+
+
+def _long_windows(g: GraphBuilder, bins: str, head: LongHead, floor: float) -> str:
+    """A spectrum (part, k2, channel, 4 frames, k1) to mid's log powers in long windows, (1, frames, LONG_BINS)."""
+    low = g.op("Slice", bins, g.ints(0, 0), g.ints(SHORT_BINS // ROWS, 1), g.ints(1, 2))
+    low = g.op("Transpose", low, perm=[2, 0, 1, 4, 3])  # (1, part, k2, k1, 4 frames)
+    windows = g.op(
+        "Conv", g.op("Reshape", low, g.ints(1, 2 * SHORT_BINS, -1)), g.weight(_array(head.windows.weight)),
+        kernel_shape=(LONG_STEPS,), strides=(STEPS,), pads=(PAD_STEPS, PAD_STEPS),
+    )  # fmt: skip
+    return g.op("Transpose", g.op("Log", _power(g, windows, 1, floor)), perm=[0, 2, 1])
+
+
+def _told(g: GraphBuilder, long: str, head: LongHead) -> str:
+    """What long windows tell, (1, frames, width); log powers become levels in the first layer's weights."""
+    weight, bias = _array(head.enter.weight), _array(head.enter.bias)
+    bias = bias - weight.sum(axis=1) * LEVEL_CENTRE / LEVEL_SPREAD
+    return _linear(g, g.op("Gelu", _product(g, long, weight / (2 * LEVEL_SPREAD), bias)), head.leave)
 
 
 def _means(g: GraphBuilder, power: str, group: int) -> str:

@@ -21,7 +21,7 @@ from samuel_train.model import Denoiser
 
 CONFIG = ModelConfig(base_channels=16, time_width=32)
 CODEC_CONFIG = SmallCodecConfig(
-    encoder_width=16, encoder_blocks=1, encoder_latent_width=16, encoder_latent_blocks=1,
+    encoder_width=16, encoder_blocks=1, encoder_latent_width=16, encoder_latent_blocks=1, encoder_long_width=8,
     decoder_latent_width=16, decoder_latent_blocks=1, decoder_width=16, decoder_blocks=1,
     low_band_width=4, high_band_width=4, partial_width=8,
 )  # fmt: skip
@@ -59,9 +59,12 @@ def miniature_checkpoint(path: Path, codec: Path, model: Denoiser | None = None)
 
 
 def miniature_codec(folder: Path) -> Codec:
-    """Save a small codec with random weights."""
+    """Save a small codec with random weights, in which long windows have an effect, too."""
     torch.manual_seed(3)
-    save_small_codec(folder, SmallCodec(CODEC_CONFIG))
+    codec = SmallCodec(CODEC_CONFIG)
+    assert codec.encoder.long is not None
+    torch.nn.init.normal_(codec.encoder.long.leave.weight, std=0.1)  # which begins at zero
+    save_small_codec(folder, codec)
     return load_codec(folder)
 
 

@@ -34,7 +34,7 @@ _DEFAULT_MINUTES = 30.0
 @click.option(
     "--learning-rate",
     type=click.FloatRange(0, 1, min_open=True),
-    help="The highest.  [default: 0.0015, with --refine 0.0005]",
+    help="The highest.  [default: 0.0015, with --from 0.001, with --refine 0.0005]",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of weights, crops and noise.")
@@ -44,6 +44,13 @@ _DEFAULT_MINUTES = 30.0
     type=click.Path(path_type=Path),
     metavar="CODEC",
     help="Train the decoder of this codec alone; its encoder, and all latents made with it, stay as they are.",
+)
+@click.option(
+    "--from",
+    "further",
+    type=click.Path(path_type=Path),
+    metavar="CODEC",
+    help="Begin with this codec's weights; what a codec has more today begins without effect.",
 )
 @click.option("--resume", is_flag=True, help="Continue the run in the folder.")
 def command(
@@ -58,20 +65,32 @@ def command(
     device: str,
     seed: int,
     refined: Path | None,
+    further: Path | None,
     resume: bool,
 ) -> None:
     """Train Samuel's small codec on STEMS: song folders with vocals.wav and accompaniment.wav."""
     from samuel_train.allocator import keep_freed_memory
     from samuel_train.codec.files import load_small_codec
     from samuel_train.codec.fit import fit_codec
-    from samuel_train.codec.fit_settings import LEARNING_RATE, REFINING_LEARNING_RATE, FitSettings
+    from samuel_train.codec.fit_settings import (
+        FURTHER_LEARNING_RATE,
+        LEARNING_RATE,
+        REFINING_LEARNING_RATE,
+        FitSettings,
+    )
+    from samuel_train.codec.grown import grown
+    from samuel_train.codec.small_config import SmallCodecConfig
 
+    if refined and further:
+        raise click.UsageError("--refine trains a codec's decoder alone, --from both of its halves; give one of them")
     if minutes is None and steps is None:
         minutes = _DEFAULT_MINUTES
     keep_freed_memory()
-    rate = learning_rate or (LEARNING_RATE if refined is None else REFINING_LEARNING_RATE)
-    settings = FitSettings(minutes, steps, adversarial_share, seed, batch, echoes, learning_rate=rate)
-    codec = None if refined is None else load_small_codec(refined)
+    usual = REFINING_LEARNING_RATE if refined else FURTHER_LEARNING_RATE if further else LEARNING_RATE
+    settings = FitSettings(minutes, steps, adversarial_share, seed, batch, echoes, learning_rate=learning_rate or usual)
+    start = load_small_codec(refined) if refined else None
+    if further:
+        start = grown(load_small_codec(further), SmallCodecConfig())
     distances = fit_codec(
         stems,
         out,
@@ -79,7 +98,8 @@ def command(
         device=device,
         resume=resume,
         say=lambda line: click.echo(line, err=True),
-        refined=codec,
+        start=start,
+        decoder_alone=refined is not None,
     )
     heard = ", ".join(f"{kind} {distance:.3f}" for kind, distance in distances.items())
     click.echo(f"{out}: log-mel distance on songs held out: {heard}; `samuel-train evaluate-codec` measures the rest")

@@ -52,7 +52,8 @@ def fit_codec(
     device: str = "auto",
     resume: bool = False,
     say: Callable[[str], None] = lambda line: None,
-    refined: SmallCodec | None = None,
+    start: SmallCodec | None = None,
+    decoder_alone: bool = False,
 ) -> dict[str, float]:
     """Train, and save the codec into ``out_dir``; its log-mel distance on songs held out, by kind of recording.
 
@@ -64,19 +65,19 @@ def fit_codec(
         device: auto, cpu, cuda or mps.
         resume: continue from ``training.pt`` in ``out_dir``.
         say: receives a line of progress now and then.
-        refined: a codec whose decoder goes on learning, instead of a new one; it is changed in place. Its encoder
-            stays as it is, so latents that were made with it remain good.
+        start: a codec that goes on learning, instead of a new one; it is changed in place.
+        decoder_alone: whether its encoder stays as it is, so that latents that were made with it remain good.
 
     Raises:
         UserError: if there are no usable songs, no such device, or nothing to resume from.
     """
     torch.manual_seed(settings.seed)
-    codec = refined or SmallCodec(config or SmallCodecConfig())
-    run = _Run(stems, out_dir, settings, codec, torch.device(choose_device(device)), refining=refined is not None)
+    codec = start or SmallCodec(config or SmallCodecConfig())
+    run = _Run(stems, out_dir, settings, codec, torch.device(choose_device(device)), decoder_alone)
     if resume:
         run.restore()
     else:
-        run.start()
+        run.start(anew=start is None)
     say(f"{len(run.training_songs)} songs to learn from, {len(run.held_out_songs)} held out")
     run.loop(say)
     run.calibrate()
@@ -101,14 +102,14 @@ class _Run:
         settings: FitSettings,
         codec: SmallCodec,
         device: torch.device,
-        refining: bool,
+        decoder_alone: bool,
     ) -> None:
         self.settings = settings
-        self.refining = refining
         self.out_dir = out_dir
         self.device = device
         self.codec = codec.to(device)
-        self.origin = f"{codec.provenance}; decoder refined: " if refining else "samuel-train codec: "
+        further = "decoder refined" if decoder_alone else "trained further"
+        self.origin = f"{codec.provenance}; {further}: " if codec.provenance else "samuel-train codec: "
         crop_samples = settings.crop_frames * self.codec.facts.hop_samples
         sample_rate_hz = codec.facts.sample_rate_hz
         songs = find_songs(stems, sample_rate_hz, crop_samples)
@@ -116,15 +117,15 @@ class _Run:
         self.held_out_songs: list[Song]
         self.training_songs, self.held_out_songs = held_out(songs)
         self.crops = Crops(self.training_songs, sample_rate_hz, crop_samples, settings.batch, settings.seed)
-        self.reconstruction = Reconstruction(self.codec, settings, device, refining)
+        self.reconstruction = Reconstruction(self.codec, settings, device, decoder_alone)
         self.adversarial = Adversarial(self.codec, settings, device) if settings.adversarial_share else None
         self.progress = _Progress()
 
-    def start(self) -> None:
-        """Begin anew: the linear skip from a principal component analysis, the rest from chance or as it was."""
+    def start(self, *, anew: bool) -> None:
+        """Begin; a new codec's linear skip with a principal component analysis, all else from chance or as it was."""
         self.out_dir.mkdir(parents=True, exist_ok=True)
         (self.out_dir / METRICS_NAME).unlink(missing_ok=True)
-        if not self.refining:
+        if anew:
             start_from_pca(
                 self.codec.encoder, self._batches(range(_PCA_FIRST_BATCH, _PCA_FIRST_BATCH + _OTHER_BATCHES))
             )

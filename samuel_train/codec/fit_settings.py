@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from samuel_runtime.errors import UserError
 
 LEARNING_RATE = 1.5e-3
+FURTHER_LEARNING_RATE = 1e-3
+"""Where a finished codec goes on."""
 REFINING_LEARNING_RATE = 5e-4
 """Where the decoder of a finished codec learns alone."""
 
@@ -36,7 +38,7 @@ class FitSettings:
     """Share of a stage in which the learning rate rises."""
     clip: float = 1.0
     """Largest norm of the gradient."""
-    rendered_from: float = 0.15
+    rendered_from: float = 0.4
     """Share of the first stage after which the synthesised sound is compared as well as the predictions; before that
     a step takes half as long."""
     level_weight: float = 0.3

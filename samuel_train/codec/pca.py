@@ -21,7 +21,7 @@ def start_from_pca(encoder: SmallEncoder, batches: Iterable[Tensor]) -> None:
         encoder: changed in place.
         batches: crops (batch, 2, samples), which must hold more latent frames than the codec has latents.
     """
-    rows = torch.cat([encoder.skip_features(encoder.features(audio)[0]).flatten(0, 1) for audio in batches])
+    rows = torch.cat([encoder.skip_features(encoder.features(audio).levels).flatten(0, 1) for audio in batches])
     mean = rows.double().mean(dim=0)  # rows: (batches * batch * frames, features)
     centred = rows.double() - mean
     values, vectors = torch.linalg.eigh(centred.T @ centred / len(rows))

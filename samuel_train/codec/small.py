@@ -4,7 +4,8 @@ Made for CPUs, as Vocos is (Siuzdak, 2023): every learned layer runs at 21.5 or 
 rate. The stages, with the rate of each:
 
     waveform -> spectrum of mid and side -> features -> ConvNeXt              86 Hz
-             -> four frames stacked -> ConvNeXt -> latents                    21.5 Hz
+             -> four frames stacked, long windows of the lows -> ConvNeXt     21.5 Hz
+             -> latents                                                       21.5 Hz
     latents  -> ConvNeXt                                                      21.5 Hz
              -> four frames unstacked -> ConvNeXt -> levels and frequencies   86 Hz
 
@@ -14,6 +15,7 @@ The decoder predicts no phases, which follow from the frequencies: samuel_runtim
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,11 +34,11 @@ from samuel_runtime.codec.synthesis import SpectralSynthesis
 from samuel_runtime.manifest import DecoderKind
 from samuel_train.codec.base import Codec, SignalFacts
 from samuel_train.codec.convnext import ConvNextBlock
+from samuel_train.codec.long_windows import LONG_BINS, LongWindows
 from samuel_train.codec.small_config import SmallCodecConfig
 from samuel_train.codec.stft import BINS, LATTICE_SAMPLES, STEPS, Analysis
 
 _CHANNELS = 2
-POWER_FLOOR = 1e-10  # a lower clamp, because ONNX graph optimisers drop the addition of so small a constant
 LEVEL_CENTRE, LEVEL_SPREAD = -7.0, 3.0  # log magnitudes of music, roughly
 # Bins are read one by one up to 5.5 kHz, by fours up to 11 kHz and by eights above.
 SINGLE_BINS, FOURFOLD_BINS = 256, 512
@@ -66,53 +68,87 @@ ENVELOPE_FRAMES = 9
 """Frames, 104 ms, over which an envelope's mean is 0; odd."""
 
 
+class Features(NamedTuple):
+    """What the encoder's learned layers read."""
+
+    levels: Tensor
+    """(batch, 4 frames, 2 * groups) log magnitudes of mid and side."""
+    phased: Tensor
+    """(batch, 4 frames, 2 * phased bins) mid's compressed low spectrum."""
+    long: Tensor | None
+    """(batch, frames, LONG_BINS) log magnitudes of mid in long windows; None in an encoder without them."""
+
+
 class SmallEncoder(nn.Module):
     """(batch, 2, frames * 2048) to (batch, latent_channels, frames)."""
 
     def __init__(self, config: SmallCodecConfig) -> None:
         super().__init__()
+        self.power_floor = 10 ** (config.quietest_db / 10)
         self.analysis = Analysis()
         features = _CHANNELS * _GROUPS + 2 * PHASED_BINS
         self.enter = nn.Linear(features, config.encoder_width)
         self.fine = _blocks(config.encoder_blocks, config.encoder_width, config)
         self.stack = nn.Linear(STEPS * config.encoder_width, config.encoder_latent_width)
+        self.long = LongHead(config) if config.encoder_long_width else None
         self.coarse = _blocks(config.encoder_latent_blocks, config.encoder_latent_width, config)
         self.leave = nn.Linear(config.encoder_latent_width, config.latent_channels)
         self.skip = nn.Linear(SKIP_FEATURES, config.latent_channels)
 
     def forward(self, audio: Tensor) -> Tensor:
         """(batch, 2, frames * 2048) to (batch, latent_channels, frames)."""
-        levels, phased = self.features(audio)
-        latents = self.skip(self.skip_features(levels)) + self.learned(torch.cat([levels, phased], dim=-1))
+        features = self.features(audio)
+        latents = self.skip(self.skip_features(features.levels)) + self.learned(features)
         return latents.transpose(1, 2)  # (batch, latent_channels, frames)
 
-    def features(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """Log magnitudes of mid and side (batch, 4 frames, 2 * groups), and mid's compressed low spectrum
-        (batch, 4 frames, 2 * phased bins)."""
+    def features(self, audio: Tensor) -> Features:
+        """Of (batch, 2, frames * 2048)."""
         left, right = audio[:, :1], audio[:, 1:]
         mid_side = torch.cat([left + right, left - right], dim=1) / 2
         real, imaginary = self.analysis(mid_side)  # each (batch, 2, 4 frames, bins)
-        power = (real.square() + imaginary.square()).clamp(min=POWER_FLOOR)
+        # Clamped, because ONNX graph optimisers drop the addition of so small a constant.
+        power = (real.square() + imaginary.square()).clamp(min=self.power_floor)
         fourfold = power[..., SINGLE_BINS:FOURFOLD_BINS].unflatten(-1, (-1, 4)).mean(-1)
         eightfold = power[..., FOURFOLD_BINS:].unflatten(-1, (-1, 8)).mean(-1)
         groups = torch.cat([power[..., :SINGLE_BINS], fourfold, eightfold], dim=-1)
-        levels = (groups.log() / 2 - LEVEL_CENTRE) / LEVEL_SPREAD
-        levels = levels.transpose(1, 2).flatten(2)  # (batch, 4 frames, 2 * groups)
+        levels = _level(groups).transpose(1, 2).flatten(2)  # (batch, 4 frames, 2 * groups)
         low = slice(0, PHASED_BINS)
         compression = power[:, 0, :, low].pow(PHASE_COMPRESSION)
         phased = torch.cat([real[:, 0, :, low] * compression, imaginary[:, 0, :, low] * compression], dim=-1)
-        return levels, phased
+        long = None
+        if self.long is not None:
+            long = _level(self.long.windows(real[:, 0], imaginary[:, 0]).clamp(min=self.power_floor))
+        return Features(levels, phased, long)
 
     def skip_features(self, levels: Tensor) -> Tensor:
         """(batch, 4 frames, 2 * groups) to (batch, frames, SKIP_FEATURES): means of four neighbouring groups."""
         coarse = levels.unflatten(-1, (-1, SKIP_GROUP)).mean(-1)  # (batch, 4 frames, 2 * groups / 4)
         return coarse.unflatten(1, (-1, STEPS)).flatten(2)
 
-    def learned(self, features: Tensor) -> Tensor:
-        """(batch, 4 frames, features) to (batch, frames, latent_channels)."""
-        x = self.fine(self.enter(features))
+    def learned(self, features: Features) -> Tensor:
+        """The latents but for the skip, (batch, frames, latent_channels)."""
+        x = self.fine(self.enter(torch.cat([features.levels, features.phased], dim=-1)))
         x = self.stack(x.unflatten(1, (-1, STEPS)).flatten(2))  # four frames side by side in the channels
+        if self.long is not None:
+            x = x + self.long(features.long)
         return self.leave(self.coarse(x))
+
+
+class LongHead(nn.Module):
+    """What the encoder makes of long windows, (batch, frames, LONG_BINS) to (batch, frames, encoder_latent_width)."""
+
+    def __init__(self, config: SmallCodecConfig) -> None:
+        super().__init__()
+        self.windows = LongWindows()
+        self.enter = nn.Linear(LONG_BINS, config.encoder_long_width)
+        self.activation = nn.GELU()
+        self.leave = nn.Linear(config.encoder_long_width, config.encoder_latent_width)
+        nn.init.zeros_(self.leave.weight)  # so that a codec that gains long windows goes on from where it was
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, levels: Tensor) -> Tensor:
+        """Of log magnitudes."""
+        return self.leave(self.activation(self.enter(levels)))
 
 
 class SmallDecoder(nn.Module):
@@ -224,6 +260,11 @@ class SmallCodec(Codec):
         """See :class:`Codec`."""
         joined = torch.cat(list(outputs.values()), dim=-1)  # (1, 4 frames, all widths)
         return joined.unflatten(1, (-1, STEPS))[0].flatten(1)
+
+
+def _level(power: Tensor) -> Tensor:
+    """Log magnitudes, about normal in music."""
+    return (power.log() / 2 - LEVEL_CENTRE) / LEVEL_SPREAD
 
 
 def _blocks(count: int, width: int, config: SmallCodecConfig) -> nn.Sequential:

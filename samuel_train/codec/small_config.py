@@ -17,6 +17,8 @@ _LIMITS = {
     "encoder_blocks": (0, 32),
     "encoder_latent_width": (1, 2048),
     "encoder_latent_blocks": (0, 32),
+    "encoder_long_width": (0, 2048),
+    "quietest_db": (-200, -60),
     "decoder_latent_width": (1, 2048),
     "decoder_latent_blocks": (0, 32),
     "decoder_width": (1, 2048),
@@ -31,7 +33,7 @@ _LIMITS = {
 
 @dataclass(frozen=True)
 class SmallCodecConfig:
-    """The defaults give 8.4 million parameters."""
+    """The defaults give 8.7 million parameters."""
 
     sample_rate_hz: int = 44100
     """Rate of the waveform it was trained on."""
@@ -43,8 +45,12 @@ class SmallCodecConfig:
     """Blocks of the encoder at 86 Hz."""
     encoder_latent_width: int = 320
     """Channels of the encoder at 21.5 Hz."""
-    encoder_latent_blocks: int = 2
+    encoder_latent_blocks: int = 3
     """Blocks of the encoder at 21.5 Hz."""
+    encoder_long_width: int = 192
+    """Hidden values of what long windows tell the encoder of basses; 0 for none."""
+    quietest_db: int = -128
+    """What is quieter, over a sine of full scale, the encoder takes for silence."""
     decoder_latent_width: int = 384
     """Channels of the decoder at 21.5 Hz."""
     decoder_latent_blocks: int = 4

@@ -33,11 +33,13 @@ _WEIGHT_DECAY = 0.01
 class Reconstruction:
     """Encoder and decoder, towards the recording and towards latents that are easy to model; or the decoder alone."""
 
-    def __init__(self, codec: SmallCodec, settings: FitSettings, device: torch.device, refining: bool = False) -> None:
-        """With ``refining`` the encoder stays as it is, and so do the latents of whatever was encoded with it."""
+    def __init__(
+        self, codec: SmallCodec, settings: FitSettings, device: torch.device, decoder_alone: bool = False
+    ) -> None:
+        """With ``decoder_alone`` the encoder stays as it is, and so do the latents of whatever was encoded with it."""
         self.codec, self.settings = codec, settings
-        self.learner: nn.Module = codec.decoder if refining else codec
-        self.refining = refining
+        self.learner: nn.Module = codec.decoder if decoder_alone else codec
+        self.decoder_alone = decoder_alone
         self.spectral_loss = _spectral_loss(codec, settings).to(device)
         self.latent_loss = LatentLoss(codec.facts.latent_channels).to(device)
         self._predict = Captured(self._predicted, device)
@@ -62,7 +64,7 @@ class Reconstruction:
 
     def _compared(self, audio: Tensor, noise: Tensor) -> tuple[Measured, Prediction, Targets]:
         """Terms of the loss before anything is synthesised."""
-        with torch.set_grad_enabled(not self.refining):
+        with torch.set_grad_enabled(not self.decoder_alone):
             latents = _encode(self.codec, audio)
             about_latents = self.latent_loss(latents)
         prediction, targets = _predict(self.codec, latents + noise), targets_of(audio)
@@ -157,10 +159,10 @@ def _distance(loss: SpectralLoss, made_mid_side: Tensor, audio: Tensor, turn: in
 def _encode(codec: SmallCodec, audio: Tensor) -> Tensor:
     """The encoder's way with its learned layers in lower precision."""
     encoder = codec.encoder
-    levels, phased = encoder.features(audio)
+    features = encoder.features(audio)
     with lower_precision(audio.device):
-        learned = encoder.learned(torch.cat([levels, phased], dim=-1))
-    return (encoder.skip(encoder.skip_features(levels)) + learned.float()).transpose(1, 2)
+        learned = encoder.learned(features)
+    return (encoder.skip(encoder.skip_features(features.levels)) + learned.float()).transpose(1, 2)
 
 
 def _predict(codec: SmallCodec, latents: Tensor) -> Prediction:

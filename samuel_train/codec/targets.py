@@ -34,7 +34,7 @@ _LOW_WINDOWS = (512, 256)  # at the low rate: 186 ms part the notes of a bass, 9
 _LOW_WINDOW_BELOW_MIDI = 52
 _HIGHEST_PARTIAL_HZ = 720.0
 _OWN_BINS = 1.2  # a peak's frequency lies this near to its bin
-_QUIET = 1e-5
+_QUIET = 4e-7  # -128 dB, where a log-mel spectrum counts as silent
 _LEAST = 1e-9
 
 

@@ -107,7 +107,7 @@ def test_the_tables_of_the_transform_are_small(tmp_path: Path) -> None:
     assert isinstance(codec, SmallCodec)
     learned = sum(parameter.numel() for parameter in codec.parameters())
     stored = sum(graph(codec).ByteSize() for graph in (encoder_graph, decoder_graph))
-    assert stored - 4 * learned < 1.5e6
+    assert stored - 4 * learned < 2.5e6
 
 
 def test_a_codec_of_another_kind_has_no_graphs() -> None:

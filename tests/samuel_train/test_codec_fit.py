@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from samuel_runtime.errors import UserError
 from samuel_train.codec import cli, load_codec
 from samuel_train.codec.crops import Crops, _played, find_songs, held_out
+from samuel_train.codec.files import load_small_codec
 from samuel_train.codec.fit import fit_codec
 from samuel_train.codec.fit_settings import FitSettings
 from samuel_train.codec.losses import SpectralLoss, effective_rank
@@ -76,6 +77,28 @@ def test_refining_teaches_the_decoder_and_spares_the_latents(stems: Path, tmp_pa
     distances = [SpectralLoss(RATE_HZ)(codec.decode(codec.encoder(batch)), batch) for codec in (before, after)]
     assert distances[1]["log_mel"] < 0.95 * distances[0]["log_mel"]
     assert after.provenance == f"{before.provenance}; decoder refined: 60 steps of 2 crops from 3 songs, seed 0"
+
+
+def test_training_goes_on_from_a_codec(stems: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit_codec(stems, tmp_path / "codec", replace(SETTINGS, steps=20), TINY)
+    larger = replace(TINY, encoder_latent_blocks=2)
+    monkeypatch.setattr("samuel_train.codec.small_config.SmallCodecConfig", lambda: larger)
+    arguments = [str(stems), "-o", str(tmp_path / "on"), "--from", str(tmp_path / "codec"), "--device", "cpu"]
+    ran = CliRunner().invoke(cli.command, [*arguments, "--steps", "2", "--batch", "2", "--learning-rate", "1e-4"])
+    assert ran.exit_code == 0, ran.output
+    before, after = (load_small_codec(tmp_path / name) for name in ("codec", "on"))
+    assert after.config == larger
+    assert not torch.equal(before.encoder.enter.weight, after.encoder.enter.weight)
+    with torch.no_grad():  # two steps at the foot of the warm-up move it little; new weights would be all wrong
+        latents = [codec.encoder(stem_like(stems)) for codec in (before, after)]
+    assert (latents[1] - latents[0]).norm() < 0.2 * latents[0].norm()
+    assert after.provenance == f"{before.provenance}; trained further: 2 steps of 2 crops from 3 songs, seed 0"
+    ran = CliRunner().invoke(cli.command, [*arguments, "--refine", str(tmp_path / "codec")])
+    assert ran.exit_code == 2 and "give one of them" in ran.output
+
+
+def stem_like(stems: Path) -> torch.Tensor:
+    return Crops(find_songs(stems, RATE_HZ, 65536), RATE_HZ, 65536, 2, seed=1)[0]
 
 
 @pytest.mark.parametrize("echoes", [1, 2])
@@ -168,7 +191,7 @@ def test_pca_starts_with_uncorrelated_latents(stems: Path) -> None:
     batches = [crops[number] for number in range(4)]
     start_from_pca(encoder, batches)
     with torch.no_grad():
-        levels, _ = encoder.features(torch.cat(batches))
+        levels = encoder.features(torch.cat(batches)).levels
         latents = encoder.skip(encoder.skip_features(levels)).transpose(1, 2)
     assert effective_rank(latents) > 7.9
     assert torch.allclose(latents.mean(dim=(0, 2)), torch.zeros(8), atol=1e-2)

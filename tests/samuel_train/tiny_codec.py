@@ -9,6 +9,7 @@ TINY = SmallCodecConfig(
     encoder_width=16,
     encoder_latent_width=16,
     encoder_latent_blocks=1,
+    encoder_long_width=8,
     decoder_latent_width=16,
     decoder_latent_blocks=1,
     decoder_width=16,
