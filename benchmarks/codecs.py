@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from samuel_runtime.engines.backend import Way
 
 from benchmarks.machine import this_machine
 from benchmarks.pairs import Side, Work
@@ -20,11 +21,10 @@ from benchmarks.sides import EAGER, WAYS
 from samuel_export import flops
 from samuel_export.chunk_sizes import chunk_frames
 from samuel_export.codec_graphs import decoder_graph, encoder_graph
-from samuel_runtime.choices import Precision, Provider
-from samuel_runtime.engines import open_engine
+from samuel_runtime.bundle.manifest import CodecFacts, GraphName
+from samuel_runtime.engines.loading import open_engine
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import CodecFacts, GraphName
-from samuel_runtime.ways import Way
+from samuel_runtime.settings import Precision, Provider
 from samuel_train.codec import Codec, decoder_context_frames, encoder_context_frames
 from samuel_train.codec.oobleck import OobleckCodec
 from samuel_train.codec.small import SmallCodec

@@ -18,6 +18,7 @@ import click
 import numpy as np
 import onnx
 import torch
+from samuel_runtime.engines.backend import Way
 
 from benchmarks.codecs import packaged_size, stable_audio_open
 from benchmarks.machine import this_machine
@@ -25,15 +26,15 @@ from benchmarks.network import FRAMES, GUIDANCE, Paper, latents, make_paper
 from benchmarks.published import guided, published
 from samuel_export import flops
 from samuel_export.add_engines import add_engines
-from samuel_runtime import console
-from samuel_runtime.agreement import Excerpt, compare, excerpt
-from samuel_runtime.audio import Audio
-from samuel_runtime.bundle import Bundle
-from samuel_runtime.choices import DEFAULT_STEPS, Precision, Provider
-from samuel_runtime.engines.device import gpu_here
-from samuel_runtime.manifest import GraphName
-from samuel_runtime.pipeline import Samuel, Settings
-from samuel_runtime.ways import Way, found_ways
+from samuel_runtime.audio.reading import Audio
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import GraphName
+from samuel_runtime.cli import console
+from samuel_runtime.engines.availability import found_ways
+from samuel_runtime.engines.tensorrt.device import gpu_here
+from samuel_runtime.pipeline import Samuel
+from samuel_runtime.settings import DEFAULT_STEPS, Precision, Provider, Settings
+from samuel_runtime.tuning.agreement import Excerpt, compare, excerpt
 
 OUTPUT = Path(__file__).parent / "results" / "gpu.json"
 _CODECS = {"stable-audio-open": stable_audio_open, "packaged": packaged_size}

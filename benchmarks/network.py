@@ -10,8 +10,8 @@ import torch
 
 from samuel_export.package import write_bundle
 from samuel_export.storage import Storage
-from samuel_runtime.guidance import Guidance
-from samuel_runtime.statistics import Statistics
+from samuel_runtime.bundle.statistics import Statistics
+from samuel_runtime.diffusion.guidance import Guidance
 from samuel_train.checkpoint import Checkpoint, save_checkpoint
 from samuel_train.codec import Codec
 from samuel_train.codec.files import save_small_codec

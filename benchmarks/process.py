@@ -12,7 +12,7 @@ from time import perf_counter
 _TIMEOUT_S = 300
 _PEAK_MARK = "peak kB:"
 
-SAMUEL_RUN = "from samuel_runtime.cli import command; command.main(standalone_mode=False)"
+SAMUEL_RUN = "from samuel_runtime.cli.command import command; command.main(standalone_mode=False)"
 """`samuel-run`, as a script."""
 
 # Not getrusage: its peak begins with that of the process that forked, and PyTorch's would hide everything.

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from samuel_runtime.diffusion import Schedule, x0_from_output
+from samuel_runtime.diffusion.schedule import Schedule, x0_from_output
 from samuel_train.attention import GlobalAttention, LocalAttention
 from samuel_train.config import Alignment
 from samuel_train.embedding import frequencies

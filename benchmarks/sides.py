@@ -11,20 +11,20 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from samuel_runtime.engines.backend import Bound, Engine, Way
 
 from benchmarks.network import FRAMES, GUIDANCE, Paper, latents
 from benchmarks.pairs import Side, Work
 from benchmarks.published import guided, published
 from samuel_export import flops
-from samuel_runtime.bundle import Bundle
-from samuel_runtime.choices import Precision, Provider
-from samuel_runtime.engines import Bound, Engine
-from samuel_runtime.engines.device import gpu_here
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import GraphName
+from samuel_runtime.bundle.statistics import Statistics
+from samuel_runtime.engines.availability import found_ways
+from samuel_runtime.engines.tensorrt.device import gpu_here
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import GraphName
 from samuel_runtime.pipeline import Samuel
-from samuel_runtime.statistics import Statistics
-from samuel_runtime.ways import Way, found_ways
+from samuel_runtime.settings import Precision, Provider
 from samuel_train.model import Denoiser
 
 PUBLISHED, EAGER, COMPILED = "PyTorch as published", "PyTorch eager", "torch.compile"

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from samuel_runtime.diffusion import Schedule
-from samuel_runtime.samplers import early_timesteps, trailing_timesteps
+from samuel_runtime.diffusion.samplers import early_timesteps, trailing_timesteps
+from samuel_runtime.diffusion.schedule import Schedule
 
 Spacing = Callable[[Schedule, int], list[int]]
 """(schedule, steps) -> timesteps from T - 1 downwards, at most so many: rounding leaves repeats out."""

@@ -3,7 +3,7 @@
     python -m benchmarks.steps --voices singer.wav
 
 Every take is one voice and one seed. Its limit is dpm++2m on all timesteps; a row is as near to it as its latents
-(relative L2) and its decoded audio (log-mel distance, see samuel_runtime/mel.py) are, in the median over the takes.
+(relative L2) and its decoded audio (log-mel distance, see samuel_runtime/audio/mel.py) are, in the median over all.
 The ancestral sampler is not here: it draws noise at every step, and so has no limit to near.
 """
 
@@ -23,14 +23,14 @@ import samuel_runtime
 from benchmarks.pairs import relative_l2
 from benchmarks.spacings import SPACINGS
 from benchmarks.steps_picture import draw
-from samuel_runtime.audio import Audio
-from samuel_runtime.choices import DEFAULT_STEPS, Provider, Sampler
-from samuel_runtime.denoiser import Sampling
+from samuel_runtime.audio.mel import log_mel_distance
+from samuel_runtime.audio.reading import Audio
+from samuel_runtime.diffusion.denoiser import Sampling
+from samuel_runtime.diffusion.noise import noise
+from samuel_runtime.diffusion.samplers import early_timesteps
 from samuel_runtime.files import replacing
-from samuel_runtime.mel import log_mel_distance
-from samuel_runtime.noise import noise
 from samuel_runtime.pipeline import Samuel
-from samuel_runtime.samplers import early_timesteps
+from samuel_runtime.settings import DEFAULT_STEPS, Provider, Sampler
 
 COUNTS = (4, 6, 8, 10, 12, 16, 20, 25, 35, 50, 100)
 SAMPLERS = (Sampler.DDIM, Sampler.DPM_SOLVER_2M, Sampler.UNIPC)

@@ -9,8 +9,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from benchmarks.codecs import LIMITS, SIDES, Halves, packaged_size, stable_audio_open
 from benchmarks.pairs import note, relative_l2, time_beside
 from benchmarks.sides import EAGER, WAYS
-from samuel_runtime.choices import Precision
-from samuel_runtime.manifest import GraphName
+from samuel_runtime.bundle.manifest import GraphName
+from samuel_runtime.settings import Precision
 
 _BOTH = (GraphName.ENCODER, GraphName.DECODER)
 _VERBS = {GraphName.ENCODER: "Encoding", GraphName.DECODER: "Decoding"}

@@ -15,12 +15,11 @@ from benchmarks.network import FRAMES, GUIDANCE, latents
 from benchmarks.pairs import keep_ratios, note, relative_l2, timed
 from benchmarks.published import ancestral_steps
 from benchmarks.sides import PUBLISHED, WAYS, Steps
-from samuel_runtime.choices import DEFAULT_SAMPLER, DEFAULT_SEED, DEFAULT_STEPS, Precision, Sampler
-from samuel_runtime.denoiser import Sampling
-from samuel_runtime.diffusion import TIMESTEPS
-from samuel_runtime.guidance import Guidance
-from samuel_runtime.noise import noise
-from samuel_runtime.pipeline import Settings
+from samuel_runtime.diffusion.denoiser import Sampling
+from samuel_runtime.diffusion.guidance import Guidance
+from samuel_runtime.diffusion.noise import noise
+from samuel_runtime.diffusion.schedule import TIMESTEPS
+from samuel_runtime.settings import DEFAULT_SAMPLER, DEFAULT_SEED, DEFAULT_STEPS, Precision, Sampler, Settings
 
 _PARTS = 8
 _STEPS_COMPARED = 40

@@ -18,10 +18,10 @@ from benchmarks.process import SAMUEL_RUN, Finished, run_script
 from benchmarks.sides import PUBLISHED, WAYS, Steps
 from benchmarks.voices import write_voice
 from samuel_export.add_engines import add_engines
-from samuel_runtime.agreement import LOG_MEL_MAX
-from samuel_runtime.bundle import PACKAGED_BUNDLE, Bundle
-from samuel_runtime.choices import DEFAULT_STEPS, Precision, Provider
-from samuel_runtime.mel import log_mel_distance
+from samuel_runtime.audio.mel import log_mel_distance
+from samuel_runtime.bundle.bundle import PACKAGED_BUNDLE, Bundle
+from samuel_runtime.settings import DEFAULT_STEPS, Precision, Provider
+from samuel_runtime.tuning.agreement import LOG_MEL_MAX
 
 _ROUNDS = 2
 _TORCH_RUN = "from benchmarks.torch_run import command; command.main(standalone_mode=False)"

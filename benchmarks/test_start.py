@@ -17,7 +17,7 @@ from benchmarks.network import GUIDANCE, Paper, latents
 from benchmarks.pairs import keep_ratios, note, relative_l2
 from benchmarks.process import SAMUEL_RUN, run_script
 from benchmarks.sides import LIMITS, PUBLISHED, TIMESTEP
-from samuel_runtime.choices import Precision
+from samuel_runtime.settings import Precision
 
 _ROUNDS = 3
 _GROUP = "Cold start"

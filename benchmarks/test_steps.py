@@ -10,10 +10,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.pairs import note
 from benchmarks.steps import EXAMPLE, SAMPLERS, Study, Take, study
-from samuel_runtime.audio import Audio
-from samuel_runtime.choices import DEFAULT_SAMPLER, DEFAULT_STEPS, Provider, Sampler
+from samuel_runtime.audio.reading import Audio
+from samuel_runtime.diffusion.samplers import timesteps_for
 from samuel_runtime.pipeline import Samuel
-from samuel_runtime.samplers import timesteps_for
+from samuel_runtime.settings import DEFAULT_SAMPLER, DEFAULT_STEPS, Provider, Sampler
 
 _GROUP = "Sampling 5.9 s, packaged bundle, and the distance from the many-step limit"
 _FRAMES, _SEEDS, _LIMIT_STEPS = 128, 2, 200

@@ -13,11 +13,11 @@ import soundfile
 import torch
 
 from benchmarks.published import guided, published
-from samuel_runtime.choices import DEFAULT_SAMPLER, DEFAULT_SEED
-from samuel_runtime.diffusion import Schedule, x0_from_output
-from samuel_runtime.noise import noise
+from samuel_runtime.diffusion.noise import noise
+from samuel_runtime.diffusion.samplers import sample, timesteps_for
+from samuel_runtime.diffusion.schedule import Schedule, x0_from_output
 from samuel_runtime.pipeline import contracted
-from samuel_runtime.samplers import sample, timesteps_for
+from samuel_runtime.settings import DEFAULT_SAMPLER, DEFAULT_SEED
 from samuel_train.checkpoint import load_checkpoint
 from samuel_train.codec import load_codec
 

@@ -13,14 +13,14 @@ from samuel_export.engine_profiles import profiles_of
 from samuel_export.engine_proof import prove
 from samuel_export.parity import ParityError
 from samuel_export.proof import Say
-from samuel_runtime.bundle import Bundle
-from samuel_runtime.choices import Flavor, Precision
-from samuel_runtime.engines.device import gpu_here
-from samuel_runtime.engines.tensorrt_library import version_of
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import MANIFEST_NAME, SCHEMA_VERSION, EngineFacts, Engines
+from samuel_runtime.bundle.trust import trust
+from samuel_runtime.engines.tensorrt.device import gpu_here
+from samuel_runtime.engines.tensorrt.library import version_of
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing_dir
-from samuel_runtime.manifest import MANIFEST_NAME, SCHEMA_VERSION, EngineFacts, Engines
-from samuel_runtime.trust import trust
+from samuel_runtime.settings import Flavor, Precision
 
 
 def add_engines(folder: Path, precision: Precision, flavor: Flavor | None, targets: Sequence[str], say: Say) -> Engines:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from samuel_runtime import console
-from samuel_runtime.guidance import Guidance
+from samuel_runtime.cli import console
+from samuel_runtime.diffusion.guidance import Guidance
 
 _DEFAULT_CODEC = "stabilityai/stable-audio-open-1.0"
 _ENGINE_PRECISION = "fp16"
@@ -18,7 +18,7 @@ _RUNS = Path("runs")
 _EXPORT_OPTIONS = {"output", "codec_location", "weights", "guidance", "guided_down_to", "licence"}
 
 if TYPE_CHECKING:
-    from samuel_runtime.choices import Flavor, Precision
+    from samuel_runtime.settings import Flavor, Precision
     from samuel_train.checkpoint import Checkpoint
     from samuel_train.codec import Codec
 
@@ -74,7 +74,7 @@ def command(
     CHECKPOINT given as well is the reference; without one, the fingerprints in the bundle are.
     """
     from samuel_export.parity import ParityError
-    from samuel_runtime.choices import Precision
+    from samuel_runtime.settings import Precision
 
     if not trt:
         _refuse(context, {"trt_flavor", "targets"}, "without --trt")
@@ -147,7 +147,7 @@ def _replace_decoder(context: click.Context, bundle: Path | None, codec_location
 
 def _add_engines(bundle: Path, precision: str | None, flavor: str, targets: tuple[str, ...]) -> None:
     from samuel_export.add_engines import add_engines
-    from samuel_runtime.choices import Precision
+    from samuel_runtime.settings import Precision
 
     add_engines(bundle, Precision(precision or _ENGINE_PRECISION), _flavor(flavor), targets, _say)
 
@@ -159,7 +159,7 @@ def _check_builder(flavor: str, targets: tuple[str, ...]) -> None:
 
 
 def _flavor(name: str) -> Flavor | None:
-    from samuel_runtime.choices import Flavor
+    from samuel_runtime.settings import Flavor
 
     return None if name == "auto" else Flavor(name)
 
@@ -173,7 +173,7 @@ def _loaded(path: Path, codec_location: str | None) -> tuple[Checkpoint, Codec]:
 
 
 def _is_bundle(path: Path) -> bool:
-    from samuel_runtime.manifest import MANIFEST_NAME
+    from samuel_runtime.bundle.manifest import MANIFEST_NAME
 
     try:
         return (path / MANIFEST_NAME).is_file()

@@ -9,10 +9,10 @@ from time import perf_counter
 from typing import Any
 
 from samuel_export.timing_cache import TimingCache
-from samuel_runtime.choices import Flavor
-from samuel_runtime.engines.tensorrt_library import is_installed, last_error, library, logger_of, why_missing
+from samuel_runtime.bundle.manifest import ShapeRange
+from samuel_runtime.engines.tensorrt.library import is_installed, last_error, library, logger_of, why_missing
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import ShapeRange
+from samuel_runtime.settings import Flavor
 
 _SCRATCH = re.compile(r"Max Scratch Memory: (\d+) bytes")
 
@@ -35,7 +35,7 @@ def flavor_for(asked: Flavor | None) -> Flavor:
     Raises:
         UserError: its library is not installed, or a GPU that it needs is missing.
     """
-    from samuel_runtime.engines.device import gpu_here
+    from samuel_runtime.engines.tensorrt.device import gpu_here
 
     if asked is None:
         asked = Flavor.RTX

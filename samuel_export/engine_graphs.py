@@ -20,11 +20,11 @@ from onnx import TensorProto, helper, numpy_helper
 from samuel_export.builder import Axis, GraphBuilder
 from samuel_export.storage import unpacked
 from samuel_export.typed import typed
-from samuel_runtime import fused_step
-from samuel_runtime.bundle import Bundle
-from samuel_runtime.choices import Precision
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import ENGINE_GRAPHS, GraphName
+from samuel_runtime.diffusion import fused_step
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import ENGINE_GRAPHS, GraphName
+from samuel_runtime.settings import Precision
 
 _LEAST_HEAD = 16
 """The smallest head size that TensorRT has a fused kernel for, in fp16 and bf16."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import onnx
 
-from samuel_runtime.fused_step import BRANCHES
-from samuel_runtime.manifest import GraphName, Manifest, ShapeRange
+from samuel_runtime.bundle.manifest import GraphName, Manifest, ShapeRange
+from samuel_runtime.diffusion.fused_step import BRANCHES
 
 MOST_TOGETHER = 8
 """Takes in one batch."""

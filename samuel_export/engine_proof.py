@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from samuel_runtime.engines.backend import Engine, Way
 
 from samuel_export.engine_graphs import engine_graphs
 from samuel_export.limits import limits_of
@@ -20,16 +21,15 @@ from samuel_export.probes import probes
 from samuel_export.proof import Say
 from samuel_export.sides import RuntimeSide
 from samuel_export.storage import Storage
-from samuel_runtime.agreement import compare, excerpt
-from samuel_runtime.bundle import Bundle
-from samuel_runtime.choices import DEFAULT_STEPS, Precision, Provider
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.codec import Codec, CodecEngines
-from samuel_runtime.device_denoiser import DeviceDenoiser
-from samuel_runtime.engines import Engine, open_engine
-from samuel_runtime.fused_step import Inputs
-from samuel_runtime.manifest import GraphName
+from samuel_runtime.diffusion.fused_step import Inputs
+from samuel_runtime.engines.loading import open_engine
+from samuel_runtime.engines.tensorrt.denoiser import DeviceDenoiser
 from samuel_runtime.pipeline import Samuel
-from samuel_runtime.ways import Way
+from samuel_runtime.settings import DEFAULT_STEPS, Precision, Provider
+from samuel_runtime.tuning.agreement import compare, excerpt
 
 
 class HostLoop:
@@ -40,7 +40,7 @@ class HostLoop:
         self._conditioning, self._step = conditioning, step
 
     def run(self, inputs: Inputs) -> np.ndarray:
-        """See :class:`samuel_runtime.fused_step.SamplingLoop`."""
+        """See :class:`samuel_runtime.diffusion.fused_step.SamplingLoop`."""
         x, anchor, before = inputs.start, np.zeros_like(inputs.start), np.zeros_like(inputs.start)
         held = inputs.known.shape[-1]
         known = np.zeros_like(x)

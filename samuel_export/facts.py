@@ -6,9 +6,9 @@ import onnx
 from pydantic import ValidationError
 
 from samuel_export.chunk_sizes import chunk_frames
+from samuel_runtime.bundle.manifest import CodecFacts, Manifest, ModelFacts, TensorFacts
+from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.errors import UserError
-from samuel_runtime.guidance import Guidance
-from samuel_runtime.manifest import CodecFacts, Manifest, ModelFacts, TensorFacts
 from samuel_train.checkpoint import Checkpoint
 from samuel_train.codec import Codec, decoder_context_frames, encoder_context_frames
 from samuel_train.codec.oobleck import OobleckCodec

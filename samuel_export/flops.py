@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from samuel_runtime.manifest import GraphName
+from samuel_runtime.bundle.manifest import GraphName
 from samuel_train.model import Denoiser
 
 Shape = tuple[int, ...]

@@ -1,7 +1,7 @@
 """How far a bundle may be from the PyTorch model, by the precision of its arithmetic.
 
 What an ear could notice sets the scale. Measured on the packaged model (25 steps, guidance 2, three real voices), the
-latents' signal-to-noise ratio and the log-mel distance (see samuel_runtime/mel.py) of the audio that they decode to:
+latents' signal-to-noise ratio and the log-mel distance (samuel_runtime/audio/mel.py) of the audio that they decode to:
 
     another seed                                     -3 dB  1.6 - 2.0
     the codec itself, a song against its original           0.35 - 0.41
@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from samuel_export.storage import Storage
-from samuel_runtime.choices import Precision
+from samuel_runtime.settings import Precision
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Limits:
     audio: float
     """Of the waveform of a whole trajectory."""
     log_mel: float
-    """Mean absolute difference of log-mel spectra of decoded audio, see samuel_runtime/mel.py."""
+    """Mean absolute difference of log-mel spectra of decoded audio, see samuel_runtime/audio/mel.py."""
 
 
 _FP32 = Limits(step=2e-5, trajectory=1e-3, codec=1e-4, audio=1e-2, log_mel=1e-3)

@@ -17,13 +17,13 @@ from samuel_export.proof import Say
 from samuel_export.sides import TorchSide
 from samuel_export.storage import Storage, stored
 from samuel_export.typed import typed
-from samuel_runtime.bundle import Bundle
-from samuel_runtime.choices import DEFAULT_STEPS, Precision
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import MANIFEST_NAME, SCHEMA_VERSION, GraphFacts, GraphName, Manifest
+from samuel_runtime.bundle.structure import structural_faults
+from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing_dir
-from samuel_runtime.guidance import Guidance
-from samuel_runtime.manifest import MANIFEST_NAME, SCHEMA_VERSION, GraphFacts, GraphName, Manifest
-from samuel_runtime.structure import structural_faults
+from samuel_runtime.settings import DEFAULT_STEPS, Precision
 from samuel_train.checkpoint import Checkpoint
 from samuel_train.codec import Codec
 from samuel_train.model import Denoiser

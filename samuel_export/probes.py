@@ -10,10 +10,10 @@ import numpy as np
 
 from samuel_export.limits import Limits
 from samuel_export.sides import Side, trajectory
-from samuel_runtime.manifest import CodecFacts, DecoderKind, ModelFacts
-from samuel_runtime.mel import log_mel
-from samuel_runtime.noise import noise
-from samuel_runtime.statistics import Statistics
+from samuel_runtime.audio.mel import log_mel
+from samuel_runtime.bundle.manifest import CodecFacts, DecoderKind, ModelFacts
+from samuel_runtime.bundle.statistics import Statistics
+from samuel_runtime.diffusion.noise import noise
 
 _SHORT_FRAMES, _SONG_FRAMES = 72, 304  # neither a multiple of the attention's blocks nor of a codec chunk
 _TRAJECTORY_FRAMES = 256

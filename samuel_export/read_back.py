@@ -24,10 +24,10 @@ from torch import Tensor, nn
 
 from samuel_export.small_codec_graphs import level_order
 from samuel_export.storage import unpacked
-from samuel_runtime import console
-from samuel_runtime.bundle import Bundle
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import GraphName
+from samuel_runtime.cli import console
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import GraphName
 from samuel_train.codec.convnext import ConvNextBlock
 from samuel_train.codec.files import save_small_codec
 from samuel_train.codec.small import LEVEL_CENTRE, LEVEL_SPREAD, SKIP_GROUP, SmallCodec, SmallEncoder

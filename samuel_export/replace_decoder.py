@@ -21,11 +21,11 @@ from samuel_export.proof import Say, loaded, lowered, probes_of, told
 from samuel_export.sides import RuntimeSide, TorchCodec
 from samuel_export.storage import Storage, stored
 from samuel_export.typed import typed
-from samuel_runtime.bundle import Bundle
-from samuel_runtime.choices import DEFAULT_STEPS, Precision
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import SCHEMA_VERSION, GraphName
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing_dir
-from samuel_runtime.manifest import SCHEMA_VERSION, GraphName
+from samuel_runtime.settings import DEFAULT_STEPS, Precision
 from samuel_train.codec import Codec
 
 _SAME_ENCODER = 1e-2

@@ -8,14 +8,14 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from samuel_runtime.choices import DEFAULT_SAMPLER
+from samuel_runtime.bundle.manifest import ModelFacts
+from samuel_runtime.bundle.statistics import Statistics
 from samuel_runtime.codec.spectrum import SPECTRUM_WIDTHS
-from samuel_runtime.diffusion import Schedule, x0_from_output
-from samuel_runtime.manifest import ModelFacts
-from samuel_runtime.noise import noise
+from samuel_runtime.diffusion.noise import noise
+from samuel_runtime.diffusion.samplers import sample, timesteps_for
+from samuel_runtime.diffusion.schedule import Schedule, x0_from_output
 from samuel_runtime.pipeline import Samuel
-from samuel_runtime.samplers import sample, timesteps_for
-from samuel_runtime.statistics import Statistics
+from samuel_runtime.settings import DEFAULT_SAMPLER
 from samuel_train.codec import Codec
 from samuel_train.model import Denoiser
 

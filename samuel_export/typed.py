@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from samuel_export.casts import retype
 from samuel_export.flow import Flow
-from samuel_runtime.choices import Precision
+from samuel_runtime.settings import Precision
 
 _ELEMENT_TYPES = {Precision.FP16: TensorProto.FLOAT16, Precision.BF16: TensorProto.BFLOAT16}
 _PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})

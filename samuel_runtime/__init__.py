@@ -11,13 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from samuel_runtime.audio import Audio
+    from samuel_runtime.audio.reading import Audio
     from samuel_runtime.errors import UserError
-    from samuel_runtime.pipeline import Samuel, Settings
+    from samuel_runtime.pipeline import Samuel
+    from samuel_runtime.settings import Settings
 
 __all__ = ["Audio", "Samuel", "Settings", "UserError"]
 
-_HOMES = {"Audio": "audio", "Samuel": "pipeline", "Settings": "pipeline", "UserError": "errors"}
+_HOMES = {"Audio": "audio.reading", "Samuel": "pipeline", "Settings": "settings", "UserError": "errors"}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,49 +7,29 @@ band = samuel.accompany(Audio.read("vocals.wav"))
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from samuel_runtime.audio import Audio, Recording, resampled, resampled_count
-from samuel_runtime.bundle import Bundle
-from samuel_runtime.choices import DEFAULT_SAMPLER, DEFAULT_SEED, DEFAULT_STEPS, Precision, Provider, Sampler
+from samuel_runtime.audio.level import Level, gain_from_db
+from samuel_runtime.audio.reading import Audio, Recording, resampled, resampled_count
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import Manifest
 from samuel_runtime.codec import Codec
-from samuel_runtime.denoiser import Denoising, Network, Sampling
+from samuel_runtime.diffusion.denoiser import Denoising, Network, Sampling
+from samuel_runtime.diffusion.noise import noise
+from samuel_runtime.diffusion.samplers import timesteps_for
+from samuel_runtime.diffusion.windows import OVERLAP_FRAMES, Window, windows
+from samuel_runtime.engines.availability import chosen_ways
+from samuel_runtime.engines.backend import Way
+from samuel_runtime.engines.loading import open_parts
 from samuel_runtime.errors import UserError
-from samuel_runtime.level import Level, gain_from_db
-from samuel_runtime.loading import open_parts
-from samuel_runtime.manifest import Manifest
-from samuel_runtime.noise import noise
-from samuel_runtime.observer import Observer, Step
-from samuel_runtime.preference import preferred
-from samuel_runtime.samplers import timesteps_for
-from samuel_runtime.ways import Way, chosen_ways
-from samuel_runtime.windows import OVERLAP_FRAMES, Window, windows
+from samuel_runtime.progress import Observer, Step
+from samuel_runtime.settings import Precision, Provider, Settings
+from samuel_runtime.tuning.preference import preferred
 
 _VOICE_RMS_DB = (-32.0, -12.0)
 """The levels of recorded voices that a codec is trained on; others are brought to the nearer end."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What may differ from one take to the next."""
-
-    sampler: Sampler = DEFAULT_SAMPLER
-    """How latents are drawn."""
-    steps: int = DEFAULT_STEPS
-    """Denoising steps per window."""
-    guidance: float | None = None
-    """How strongly the voice leads; None takes the bundle's default, 1.0 means no guidance."""
-    seed: int = DEFAULT_SEED
-    """Of the noise; the same seed gives the same take."""
-
-    def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise UserError(f"--steps {self.steps}: at least one step is needed")
-        if self.guidance is not None and not 0 <= self.guidance <= 100:
-            raise UserError(f"--guidance {self.guidance}: must lie between 0 and 100")
 
 
 class Samuel:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samuel_runtime.diffusion import Schedule
+from samuel_runtime.diffusion.schedule import Schedule
 from samuel_train.config import Alignment, ModelConfig
 from samuel_train.embedding import rotate
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from samuel_runtime.statistics import Statistics
+from samuel_runtime.bundle.statistics import Statistics
 from samuel_train.data import Latents
 from samuel_train.settings import FRAMES_MULTIPLE, FitConfig
 from samuel_train.shelf import Shelf, sent

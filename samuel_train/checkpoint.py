@@ -16,9 +16,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from samuel_runtime.bundle.statistics import Statistics
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing
-from samuel_runtime.statistics import Statistics
 from samuel_train.config import ModelConfig
 from samuel_train.model import FRAMES_MULTIPLE, Denoiser
 

@@ -6,7 +6,7 @@ import importlib
 
 import click
 
-from samuel_runtime import console
+from samuel_runtime.cli import console
 
 _COMMANDS = {
     "synthesize": ("samuel_train.synth.cli:command", "Write procedural songs: a voice and a band for each."),

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from typing import Any
 
-from samuel_runtime.diffusion import TIMESTEPS, Prediction
+from samuel_runtime.diffusion.schedule import TIMESTEPS, Prediction
 from samuel_runtime.errors import UserError
 
 LEVELS = 3

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from samuel_runtime.bundle.statistics import Statistics
 from samuel_runtime.errors import UserError
-from samuel_runtime.statistics import Statistics
 from samuel_train.music import CHANNELS as MUSIC_CHANNELS
 
 VOCALS_FILE = "latent_vocal.npy"

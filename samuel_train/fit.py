@@ -17,9 +17,9 @@ from accelerate.utils import broadcast
 from torch import Tensor
 from tqdm import tqdm
 
-from samuel_runtime.diffusion import Schedule
+from samuel_runtime.bundle.statistics import Statistics
+from samuel_runtime.diffusion.schedule import Schedule
 from samuel_runtime.errors import UserError
-from samuel_runtime.statistics import Statistics
 from samuel_train.batches import Batch, Batches
 from samuel_train.captured import Captured, Measured
 from samuel_train.checkpoint import Checkpoint, save_checkpoint

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from samuel_runtime.diffusion import Prediction, Schedule, diffuse, velocity
+from samuel_runtime.diffusion.schedule import Prediction, Schedule, diffuse, velocity
 
 _WEIGHT_SCALE, _WEIGHT_OFFSET = 2.0, 1e-5
 PUBLISHED_WEIGHTS = (0.0, 10.0)

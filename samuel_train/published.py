@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from samuel_runtime.diffusion import Prediction
+from samuel_runtime.diffusion.schedule import Prediction
 from samuel_runtime.errors import UserError
 from samuel_train.checkpoint import Checkpoint, check_shapes, save_checkpoint
 from samuel_train.config import Alignment, ModelConfig

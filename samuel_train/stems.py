@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from samuel_runtime.audio import BLOCK_SAMPLES, AudioFile, resampled, resampled_count
+from samuel_runtime.audio.reading import BLOCK_SAMPLES, AudioFile, resampled, resampled_count
 from samuel_runtime.errors import UserError
 
 VOCALS = "vocals"

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from samuel_runtime.choices import Sampler
-from samuel_runtime.diffusion import Prediction, Schedule, x0_from_output
-from samuel_runtime.samplers import sample, trailing_timesteps
-from samuel_runtime.statistics import Statistics
+from samuel_runtime.bundle.statistics import Statistics
+from samuel_runtime.diffusion.samplers import sample, trailing_timesteps
+from samuel_runtime.diffusion.schedule import Prediction, Schedule, x0_from_output
+from samuel_runtime.settings import Sampler
 from samuel_train.batches import Stream, generator
 from samuel_train.data import Latents
 from samuel_train.guess import guess_errors

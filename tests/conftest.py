@@ -35,8 +35,8 @@ def _no_cache_but_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A miniature bundle with random weights; read it only."""
     # torch takes seconds to import, and few tests need it
-    from samuel_runtime.bundle import Bundle
-    from samuel_runtime.preference import remember
+    from samuel_runtime.bundle.bundle import Bundle
+    from samuel_runtime.tuning.preference import remember
     from tests.miniature import miniature_bundle
 
     folder = miniature_bundle(tmp_path_factory.mktemp("miniature"))
@@ -62,14 +62,14 @@ def engined(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Engined:
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
     """A machine with a GPU and TensorRT for RTX, both fake, which compute."""
-    from samuel_runtime.engines.device import gpu_here
+    from samuel_runtime.engines.tensorrt.device import gpu_here
     from tests.samuel_runtime.fake_cuda import FakeCuda
     from tests.samuel_runtime.fake_tensorrt import VERSION, FakeTensorRt
 
     fake = FakeCuda()
     fake.install(monkeypatch)
     FakeTensorRt(fake).install(monkeypatch)
-    monkeypatch.setattr("samuel_runtime.engines.device.version_of", lambda flavor: VERSION)
+    monkeypatch.setattr("samuel_runtime.engines.tensorrt.device.version_of", lambda flavor: VERSION)
     gpu_here.cache_clear()
     yield fake
     gpu_here.cache_clear()

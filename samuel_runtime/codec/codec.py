@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from samuel_runtime.bundle.manifest import CodecFacts, DecoderKind, GraphName
+from samuel_runtime.bundle.statistics import Statistics
 from samuel_runtime.codec.chunks import Chunk, SlidingReader, chunks
 from samuel_runtime.codec.spectrum import HOP_SAMPLES, Spectrum
 from samuel_runtime.codec.synthesis import SpectralSynthesis
-from samuel_runtime.engines import Bound, Engine
+from samuel_runtime.engines.backend import Bound, Engine
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import CodecFacts, DecoderKind, GraphName
-from samuel_runtime.statistics import Statistics
 
 OnChunk = Callable[[int, int], None]
 """Told after each chunk: frames done, frames in all."""

@@ -23,7 +23,7 @@ from samuel_runtime.codec.spectrum import (
     WINDOW_SAMPLES,
     Spectrum,
 )
-from samuel_runtime.noise import noise
+from samuel_runtime.diffusion.noise import noise
 
 _OVERLAP = WINDOW_SAMPLES // HOP_SAMPLES
 _STEP_SAMPLES = HOP_SAMPLES // ENVELOPE_STEPS

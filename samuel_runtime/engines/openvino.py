@@ -12,11 +12,10 @@ import numpy as np
 import openvino
 from openvino.frontend import FrontEndManager
 
-from samuel_runtime.choices import Precision
-from samuel_runtime.engines import Bound
+from samuel_runtime.engines.backend import Bound, Way
 from samuel_runtime.engines.openvino_sines import with_polynomials
 from samuel_runtime.errors import UserError
-from samuel_runtime.ways import Way
+from samuel_runtime.settings import Precision
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 """Of the inputs by name, sorted; empty where they may vary."""

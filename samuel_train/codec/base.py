@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from samuel_runtime.manifest import DecoderKind
+from samuel_runtime.bundle.manifest import DecoderKind
 
 _FIRST_PROBE_FRAMES = 32
 _LONGEST_PROBE_FRAMES = 2048

@@ -56,7 +56,7 @@ def command(codec: str, stems: Path, recordings: tuple[Path, ...], output: Path 
     if output is not None:
         with replacing(output) as temporary:
             temporary.write_text(json.dumps(report.to_dict(), indent=1) + "\n")
-        from samuel_runtime.plots import spectrograms
+        from samuel_runtime.cli.plots import spectrograms
 
         picture = output.with_suffix(".png")
         with replacing(picture) as temporary:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from samuel_runtime.audio import AudioFile, resampled
+from samuel_runtime.audio.reading import AudioFile, resampled
 from samuel_runtime.errors import UserError
 from samuel_train.codec.crops import Song
 from samuel_train.evaluate.excerpt import loudest_start

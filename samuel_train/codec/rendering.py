@@ -14,14 +14,7 @@ from torch.nn import functional
 
 from samuel_runtime.codec import lobes
 from samuel_runtime.codec.phases import WIDTH, integrated, links
-from samuel_runtime.codec.spectrum import (
-    ENVELOPE_STEPS,
-    HOP_SAMPLES,
-    PARTIALS,
-    TUNED_BINS,
-    WINDOW_SAMPLES,
-    Spectrum,
-)
+from samuel_runtime.codec.spectrum import ENVELOPE_STEPS, HOP_SAMPLES, PARTIALS, TUNED_BINS, WINDOW_SAMPLES, Spectrum
 from samuel_runtime.codec.synthesis import BEFORE_SAMPLES, CENTRED, NOISE_FRAMES, SYNTHESIS_WINDOW, noise_phasors
 
 Prediction = dict[str, Tensor]

@@ -22,16 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from samuel_runtime.codec.spectrum import (
-    ENVELOPE_STEPS,
-    LEVELLED_BINS,
-    MOST_DEVIATION,
-    PARTIALS,
-    TUNED_BINS,
-    Spectrum,
-)
+from samuel_runtime.bundle.manifest import DecoderKind
+from samuel_runtime.codec.spectrum import ENVELOPE_STEPS, LEVELLED_BINS, MOST_DEVIATION, PARTIALS, TUNED_BINS, Spectrum
 from samuel_runtime.codec.synthesis import SpectralSynthesis
-from samuel_runtime.manifest import DecoderKind
 from samuel_train.codec.base import Codec, SignalFacts
 from samuel_train.codec.convnext import ConvNextBlock
 from samuel_train.codec.long_windows import LONG_BINS, LongWindows

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from samuel_runtime.choices import Sampler
-from samuel_runtime.pipeline import Settings
+from samuel_runtime.settings import Sampler, Settings
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from samuel_runtime.choices import (
+from samuel_runtime.errors import UserError
+from samuel_runtime.settings import (
     DEFAULT_SAMPLER,
     DEFAULT_SEED,
     DEFAULT_STEPS,
@@ -17,7 +18,6 @@ from samuel_runtime.choices import (
     Provider,
     Sampler,
 )
-from samuel_runtime.errors import UserError
 
 _NEEDED = ("librosa", "mir_eval", "scipy", "matplotlib")
 _SEMITONES = "-5,-3,-2,2,3,5"

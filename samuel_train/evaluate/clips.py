@@ -10,9 +10,9 @@ import numpy as np
 import soundfile
 import soxr
 
-from samuel_runtime.audio import BLOCK_SAMPLES
-from samuel_runtime.level import Meter
-from samuel_runtime.output import gain_under, peak_of, safe_gain
+from samuel_runtime.audio.level import Meter
+from samuel_runtime.audio.reading import BLOCK_SAMPLES
+from samuel_runtime.audio.writing import gain_under, peak_of, safe_gain
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.evaluation import Heard
 from samuel_train.evaluate.excerpt import loudest_start

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from samuel_runtime.windows import Window
+from samuel_runtime.diffusion.windows import Window
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.features import Features
 from samuel_train.evaluate.harmony import correlation

@@ -9,7 +9,7 @@ from pathlib import Path
 import librosa
 import numpy as np
 
-from samuel_runtime.audio import AudioFile, resampled
+from samuel_runtime.audio.reading import AudioFile, resampled
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel, contracted
 from samuel_train.evaluate import spectra

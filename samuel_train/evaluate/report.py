@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.files import replacing
-from samuel_runtime.manifest import GraphName
 from samuel_runtime.pipeline import Samuel
 from samuel_train.evaluate.drift import Drift
 from samuel_train.evaluate.rows import Row

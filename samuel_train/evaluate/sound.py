@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from samuel_runtime.level import SILENCE_DB, Meter
+from samuel_runtime.audio.level import SILENCE_DB, Meter
 
 _BLOCK_S = 0.05
 _SILENCE_DBFS = -60.0

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from samuel_runtime.bundle.manifest import Manifest
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import Manifest
 from samuel_runtime.pipeline import Samuel, contracted, frames_for, windows_of
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.drift import Drift, measured, settled

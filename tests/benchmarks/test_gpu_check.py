@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from benchmarks import gpu_check
 from benchmarks.network import Paper
-from samuel_runtime.choices import Precision
+from samuel_runtime.settings import Precision
 from tests.engined import Engined, build_fakes, with_fake_engines
 from tests.miniature import miniature_model
 from tests.samuel_runtime.fake_cuda import FakeCuda
@@ -42,7 +42,7 @@ def test_the_table_and_the_numbers(gpu: FakeCuda, engined: Engined, tmp_path: Pa
 
 
 def test_without_a_gpu_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    from samuel_runtime.engines.device import gpu_here
+    from samuel_runtime.engines.tensorrt.device import gpu_here
     from samuel_runtime.errors import UserError
 
     FakeCuda(devices=0).install(monkeypatch)

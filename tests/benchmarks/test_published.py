@@ -10,10 +10,10 @@ import torch
 
 from benchmarks.pairs import relative_l2
 from benchmarks.published import PublishedGlobalAttention, PublishedLocalAttention, ancestral_steps, guided, published
-from samuel_runtime.choices import Sampler
-from samuel_runtime.diffusion import Schedule, x0_from_output
-from samuel_runtime.noise import noise
-from samuel_runtime.samplers import sample
+from samuel_runtime.diffusion.noise import noise
+from samuel_runtime.diffusion.samplers import sample
+from samuel_runtime.diffusion.schedule import Schedule, x0_from_output
+from samuel_runtime.settings import Sampler
 from samuel_train.config import Alignment, Prediction
 from samuel_train.model import Denoiser
 from tests.miniature import CONFIG, miniature_model

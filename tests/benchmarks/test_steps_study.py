@@ -11,10 +11,10 @@ import pytest
 from benchmarks.spacings import SPACINGS
 from benchmarks.steps import Row, Study, study, write
 from benchmarks.steps_picture import draw
-from samuel_runtime.choices import Provider, Sampler
-from samuel_runtime.diffusion import Schedule
+from samuel_runtime.diffusion.samplers import early_timesteps
+from samuel_runtime.diffusion.schedule import Schedule
 from samuel_runtime.pipeline import Samuel
-from samuel_runtime.samplers import early_timesteps
+from samuel_runtime.settings import Provider, Sampler
 
 _COUNTS = (2, 6)
 

@@ -18,14 +18,14 @@ from samuel_export import add_engines as adding
 from samuel_export import cli, engine_proof, proof
 from samuel_export.engine_builder import Built
 from samuel_export.parity import ParityError
-from samuel_runtime import console
-from samuel_runtime.bundle import PACKAGED_BUNDLE, Bundle
-from samuel_runtime.choices import Flavor, Precision, Provider
-from samuel_runtime.engines import tensorrt_library
+from samuel_runtime.bundle.bundle import PACKAGED_BUNDLE, Bundle
+from samuel_runtime.bundle.manifest import ENGINE_GRAPHS, SCHEMA_VERSION, GraphName, Manifest
+from samuel_runtime.bundle.trust import is_trusted
+from samuel_runtime.cli import console
+from samuel_runtime.engines.tensorrt import library as tensorrt_library
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import ENGINE_GRAPHS, SCHEMA_VERSION, GraphName, Manifest
 from samuel_runtime.pipeline import Samuel
-from samuel_runtime.trust import is_trusted
+from samuel_runtime.settings import Flavor, Precision, Provider
 from tests.samuel_export.sabotage import edit_manifest, nudge, tamper
 from tests.samuel_runtime.commands import tree
 

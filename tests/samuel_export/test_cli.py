@@ -15,13 +15,14 @@ import soundfile
 import torch
 
 from samuel_export import add_engines, cli, package
-from samuel_runtime import cli as runtime_cli
-from samuel_runtime.choices import DEFAULT_STEPS, Flavor, Precision
-from samuel_runtime.diffusion import Prediction
-from samuel_runtime.engines import device, tensorrt_library
+from samuel_runtime.bundle.manifest import Manifest
+from samuel_runtime.bundle.statistics import Statistics
+from samuel_runtime.cli import command as runtime_cli
+from samuel_runtime.diffusion.schedule import Prediction
+from samuel_runtime.engines.tensorrt import device
+from samuel_runtime.engines.tensorrt import library as tensorrt_library
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import Manifest
-from samuel_runtime.statistics import Statistics
+from samuel_runtime.settings import DEFAULT_STEPS, Flavor, Precision
 from samuel_train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from samuel_train.codec.files import save_small_codec
 from samuel_train.codec.small import SmallCodec

@@ -12,7 +12,7 @@ import torch
 from diffusers import AutoencoderOobleck
 
 from samuel_export.codec_graphs import decoder_graph, encoder_graph
-from samuel_runtime.onnx_guard import check_onnx
+from samuel_runtime.bundle.onnx_guard import check_onnx
 from samuel_train.codec import Codec, SignalFacts, load_codec
 from samuel_train.codec.oobleck import OobleckCodec
 from samuel_train.codec.small import SmallCodec

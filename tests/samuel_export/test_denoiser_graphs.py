@@ -9,11 +9,11 @@ import numpy as np
 import onnx
 import pytest
 
-from samuel_runtime.choices import Sampler
-from samuel_runtime.diffusion import Prediction, Schedule, x0_from_output
+from samuel_runtime.bundle.onnx_guard import check_onnx
+from samuel_runtime.diffusion.samplers import sample, trailing_timesteps
+from samuel_runtime.diffusion.schedule import Prediction, Schedule, x0_from_output
 from samuel_runtime.errors import UserError
-from samuel_runtime.onnx_guard import check_onnx
-from samuel_runtime.samplers import sample, trailing_timesteps
+from samuel_runtime.settings import Sampler
 from samuel_train.config import Alignment, ModelConfig
 from samuel_train.model import Denoiser
 from tests.miniature import miniature_model

@@ -17,11 +17,12 @@ from samuel_export.engine_builder import Built, build, flavor_for, known_targets
 from samuel_export.engine_graphs import buildable, fused, named, padded_heads, unfused_attention
 from samuel_export.engine_profiles import profiles_of
 from samuel_export.typed import typed
-from samuel_runtime.bundle import Bundle
-from samuel_runtime.choices import Flavor, Precision
-from samuel_runtime.engines import device, tensorrt_library
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import GraphName, Manifest, ShapeRange
+from samuel_runtime.engines.tensorrt import device
+from samuel_runtime.engines.tensorrt import library as tensorrt_library
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import GraphName, Manifest, ShapeRange
+from samuel_runtime.settings import Flavor, Precision
 from samuel_train.config import Alignment
 from tests.miniature import miniature_model
 from tests.weights import normal

@@ -19,9 +19,9 @@ from samuel_export.engine_builder import Built, build
 from samuel_export.engine_graphs import buildable, fused, named
 from samuel_export.engine_profiles import profiles_of
 from samuel_export.typed import typed
-from samuel_runtime.bundle import Bundle
-from samuel_runtime.choices import Flavor, Precision
-from samuel_runtime.manifest import CodecFacts, GraphName, Manifest
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import CodecFacts, GraphName, Manifest
+from samuel_runtime.settings import Flavor, Precision
 from samuel_train.codec.oobleck import OobleckCodec
 from samuel_train.config import ModelConfig
 from samuel_train.model import Denoiser

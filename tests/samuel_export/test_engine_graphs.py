@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto
+from samuel_runtime.engines.backend import Engine, Way
 
 from samuel_export.builder import GraphBuilder
 from samuel_export.denoiser_graphs import conditioning_graph, step_graph, timesteps_graph
@@ -27,20 +28,19 @@ from samuel_export.engine_graphs import (
 from samuel_export.engine_proof import HostLoop
 from samuel_export.storage import Storage, stored, unpacked
 from samuel_export.typed import typed
-from samuel_runtime import fused_step
-from samuel_runtime.bundle import Bundle
-from samuel_runtime.choices import Precision, Provider, Sampler
-from samuel_runtime.denoiser import Denoiser, Sampling
-from samuel_runtime.device_denoiser import DeviceDenoiser
-from samuel_runtime.diffusion import Prediction
-from samuel_runtime.engines import Engine, open_engine
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import GraphName, ModelFacts
+from samuel_runtime.diffusion import fused_step
+from samuel_runtime.diffusion.denoiser import Denoiser, Sampling
+from samuel_runtime.diffusion.guidance import Guidance
+from samuel_runtime.diffusion.noise import noise
+from samuel_runtime.diffusion.samplers import timesteps_for
+from samuel_runtime.diffusion.schedule import Prediction
+from samuel_runtime.engines.loading import open_engine
+from samuel_runtime.engines.tensorrt.denoiser import DeviceDenoiser
 from samuel_runtime.errors import UserError
-from samuel_runtime.guidance import Guidance
-from samuel_runtime.manifest import GraphName, ModelFacts
-from samuel_runtime.noise import noise
-from samuel_runtime.pipeline import Samuel, Settings
-from samuel_runtime.samplers import timesteps_for
-from samuel_runtime.ways import Way
+from samuel_runtime.pipeline import Samuel
+from samuel_runtime.settings import Precision, Provider, Sampler, Settings
 from samuel_train.config import Alignment
 from tests.miniature import miniature_model, miniature_statistics
 from tests.samuel_export.sabotage import edit_manifest

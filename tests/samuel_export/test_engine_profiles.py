@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from samuel_export.engine_graphs import engine_graphs
 from samuel_export.engine_profiles import MOST_TOGETHER, profiles_of
-from samuel_runtime.bundle import Bundle
-from samuel_runtime.choices import Precision
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import ENGINE_GRAPHS, GraphName, Manifest, ShapeRange
 from samuel_runtime.codec.chunks import chunks
-from samuel_runtime.manifest import ENGINE_GRAPHS, GraphName, Manifest, ShapeRange
-from samuel_runtime.windows import OVERLAP_FRAMES, windows
+from samuel_runtime.diffusion.windows import OVERLAP_FRAMES, windows
+from samuel_runtime.settings import Precision
 from tests.samuel_export.sessions import run, session
 
 Profiles = tuple[dict[str, ShapeRange], ...]

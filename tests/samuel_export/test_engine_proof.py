@@ -12,13 +12,13 @@ import pytest
 from samuel_export import engine_graphs as writing
 from samuel_export.engine_graphs import engine_graphs
 from samuel_export.engine_proof import HostLoop, as_a_device, prove
-from samuel_runtime.bundle import Bundle
-from samuel_runtime.choices import Precision, Provider
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import GraphName
+from samuel_runtime.diffusion.fused_step import Inputs, output_alone
 from samuel_runtime.engines import openvino
 from samuel_runtime.errors import UserError
-from samuel_runtime.fused_step import Inputs, output_alone
-from samuel_runtime.manifest import GraphName
-from samuel_runtime.pipeline import Samuel, Settings
+from samuel_runtime.pipeline import Samuel
+from samuel_runtime.settings import Precision, Provider, Settings
 from tests.samuel_export.sabotage import nudge
 from tests.weights import normal, relative_l2
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from samuel_export.facts import facts_of
-from samuel_runtime.guidance import Guidance
-from samuel_runtime.manifest import CodecFacts
+from samuel_runtime.bundle.manifest import CodecFacts
+from samuel_runtime.diffusion.guidance import Guidance
 from samuel_train.codec import Codec, load_codec
 from tests.miniature import miniature_checkpoint, miniature_codec
 from tests.samuel_export.small_oobleck import save_small_oobleck

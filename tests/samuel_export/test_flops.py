@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from samuel_export import flops
 from samuel_export.builder import GraphBuilder
-from samuel_runtime.manifest import GraphName
+from samuel_runtime.bundle.manifest import GraphName
 from samuel_train.config import ModelConfig
 from samuel_train.model import Denoiser
 from tests.samuel_export.sessions import DenoiserGraphs

@@ -17,12 +17,12 @@ from samuel_export import package
 from samuel_export.package import verify_bundle, write_bundle
 from samuel_export.parity import ParityError
 from samuel_export.storage import Storage
-from samuel_runtime.bundle import Bundle
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import GraphName, Manifest
+from samuel_runtime.bundle.statistics import Statistics
+from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.errors import UserError
-from samuel_runtime.guidance import Guidance
-from samuel_runtime.manifest import GraphName, Manifest
 from samuel_runtime.pipeline import Samuel
-from samuel_runtime.statistics import Statistics
 from samuel_train.checkpoint import Checkpoint
 from samuel_train.codec import Codec
 from samuel_train.config import ModelConfig

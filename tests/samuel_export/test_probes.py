@@ -10,8 +10,8 @@ import pytest
 from samuel_export.limits import limits_of
 from samuel_export.probes import Measure, Probe, probes
 from samuel_export.storage import Storage
-from samuel_runtime.choices import Precision
-from samuel_runtime.manifest import Manifest
+from samuel_runtime.bundle.manifest import Manifest
+from samuel_runtime.settings import Precision
 from tests.weights import relative_l2
 
 

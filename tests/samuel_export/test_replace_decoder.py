@@ -10,9 +10,9 @@ import torch
 from click.testing import CliRunner
 
 from samuel_export import cli, read_back
-from samuel_runtime.bundle import Bundle
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import GraphName
 from samuel_runtime.pipeline import Samuel
 from samuel_train.codec import load_codec
 from samuel_train.codec.files import save_small_codec

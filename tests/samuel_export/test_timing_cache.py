@@ -92,7 +92,7 @@ def test_what_cannot_be_kept_is_no_failure(folder: Path) -> None:
 
 def test_the_true_library_takes_it(folder: Path) -> None:
     trt: Any = pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed (extra `rtx`)")
-    from samuel_runtime.engines.tensorrt_library import logger_of
+    from samuel_runtime.engines.tensorrt.library import logger_of
 
     logger = logger_of(trt)
     builder = trt.Builder(logger)

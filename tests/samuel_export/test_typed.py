@@ -15,7 +15,7 @@ from onnx import TensorProto, numpy_helper
 from samuel_export.builder import GraphBuilder
 from samuel_export.codec_graphs import decoder_graph, encoder_graph
 from samuel_export.typed import typed
-from samuel_runtime.choices import Precision
+from samuel_runtime.settings import Precision
 from samuel_train.codec import load_codec
 from samuel_train.config import Alignment
 from tests.miniature import miniature_model

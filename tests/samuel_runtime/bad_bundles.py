@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from samuel_runtime.manifest import SCHEMA_VERSION
+from samuel_runtime.bundle.manifest import SCHEMA_VERSION
 from tests.samuel_runtime.onnx_models import HOSTILE
 
 

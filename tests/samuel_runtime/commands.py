@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from samuel_runtime import console
-from samuel_runtime.cli import command
+from samuel_runtime.cli import console
+from samuel_runtime.cli.command import command
 
 RATE_HZ = 44_100
 

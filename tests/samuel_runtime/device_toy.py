@@ -11,20 +11,20 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from samuel_runtime.engines.backend import Way
 
 from samuel_export.builder import GraphBuilder
-from samuel_runtime import fused_step
-from samuel_runtime.choices import Precision, Provider, Sampler
-from samuel_runtime.denoiser import Denoiser
-from samuel_runtime.diffusion import Prediction, Schedule
-from samuel_runtime.engines.cuda import Cuda
-from samuel_runtime.engines.kernel_cache import KernelCache
-from samuel_runtime.engines.onnx import OnnxEngine
-from samuel_runtime.engines.tensorrt import TensorRtEngine
-from samuel_runtime.guidance import Guidance
-from samuel_runtime.noise import noise
-from samuel_runtime.samplers import timesteps_for, updates_of
-from samuel_runtime.ways import Way
+from samuel_runtime.diffusion import fused_step
+from samuel_runtime.diffusion.denoiser import Denoiser
+from samuel_runtime.diffusion.guidance import Guidance
+from samuel_runtime.diffusion.noise import noise
+from samuel_runtime.diffusion.samplers import timesteps_for, updates_of
+from samuel_runtime.diffusion.schedule import Prediction, Schedule
+from samuel_runtime.engines.onnxruntime import OnnxEngine
+from samuel_runtime.engines.tensorrt.cuda import Cuda
+from samuel_runtime.engines.tensorrt.engine import TensorRtEngine
+from samuel_runtime.engines.tensorrt.kernel_cache import KernelCache
+from samuel_runtime.settings import Precision, Provider, Sampler
 from tests.samuel_runtime.fake_cuda import FakeCuda
 from tests.samuel_runtime.fake_tensorrt import FakeTensorRt, Profile, write_engine
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from samuel_runtime.choices import Precision, Provider
-from samuel_runtime.preference import Measurement
-from samuel_runtime.speed import Speed
-from samuel_runtime.ways import Way
+from samuel_runtime.engines.backend import Way
+
+from samuel_runtime.settings import Precision, Provider
+from samuel_runtime.tuning.preference import Measurement
+from samuel_runtime.tuning.speed import Speed
 
 REFERENCE = Way(Provider.CPU, Precision.FP32)
 OTHER = Way(Provider.OPENVINO, Precision.FP32)

@@ -6,8 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from samuel_runtime.choices import Flavor, Precision
-from samuel_runtime.manifest import (
+from samuel_runtime.bundle.manifest import (
     ENGINE_GRAPHS,
     MANIFEST_NAME,
     SCHEMA_VERSION,
@@ -17,6 +16,7 @@ from samuel_runtime.manifest import (
     Manifest,
     ShapeRange,
 )
+from samuel_runtime.settings import Flavor, Precision
 
 VERSION = "1.7.0.23"
 

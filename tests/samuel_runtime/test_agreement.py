@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samuel_runtime import agreement as module
-from samuel_runtime.agreement import IDENTICAL_DB, Agreement, Excerpt, agreement, compare, excerpt
-from samuel_runtime.audio import Audio
-from samuel_runtime.choices import Provider
+from samuel_runtime.audio.reading import Audio
 from samuel_runtime.errors import UserError
-from samuel_runtime.pipeline import Samuel, Settings
+from samuel_runtime.pipeline import Samuel
+from samuel_runtime.settings import Provider, Settings
+from samuel_runtime.tuning import agreement as module
+from samuel_runtime.tuning.agreement import IDENTICAL_DB, Agreement, Excerpt, agreement, compare, excerpt
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samuel_runtime.audio import Audio, AudioFile, resampled, resampled_count
+from samuel_runtime.audio.reading import Audio, AudioFile, resampled, resampled_count
+from samuel_runtime.audio.writing import FORMATS
 from samuel_runtime.errors import UserError
-from samuel_runtime.output import FORMATS
 from tests.samuel_runtime.commands import RATE_HZ, singing, write_voice
 
 

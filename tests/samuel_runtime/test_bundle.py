@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from samuel_runtime.bundle import PACKAGED_BUNDLE, Bundle
+from samuel_runtime.bundle.bundle import PACKAGED_BUNDLE, Bundle
+from samuel_runtime.bundle.manifest import SCHEMA_VERSION, GraphName, Manifest
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import SCHEMA_VERSION, GraphName, Manifest
 from samuel_runtime.pipeline import Samuel
 from tests.samuel_runtime.bad_bundles import BAD_BUNDLES, edit
 from tests.samuel_runtime.sham_engines import add_sham_engines, sham_engine

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from samuel_runtime import console
+from samuel_runtime.cli import console
 from samuel_runtime.errors import UserError
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samuel_runtime.choices import Provider, Sampler
-from samuel_runtime.diffusion import Prediction
-from samuel_runtime.guidance import Guidance
-from samuel_runtime.observer import Observer, Step
-from samuel_runtime.pipeline import Samuel, Settings
+from samuel_runtime.diffusion.guidance import Guidance
+from samuel_runtime.diffusion.schedule import Prediction
+from samuel_runtime.pipeline import Samuel
+from samuel_runtime.progress import Observer, Step
+from samuel_runtime.settings import Provider, Sampler, Settings
 
 RNG = np.random.default_rng(8)
 VOCALS = RNG.standard_normal((2, 64, 32)).astype(np.float32)

@@ -8,16 +8,16 @@ from functools import partial
 import numpy as np
 import pytest
 
-from samuel_runtime import fused_step
-from samuel_runtime.choices import Sampler
-from samuel_runtime.denoiser import Denoiser
-from samuel_runtime.diffusion import Prediction, Schedule
-from samuel_runtime.engines.device_loop import Loop, Rows
+from samuel_runtime.diffusion import fused_step
+from samuel_runtime.diffusion.denoiser import Denoiser
+from samuel_runtime.diffusion.fused_step import Inputs
+from samuel_runtime.diffusion.guidance import Guidance
+from samuel_runtime.diffusion.samplers import sample, timesteps_for
+from samuel_runtime.diffusion.schedule import Prediction, Schedule
+from samuel_runtime.diffusion.windows import hold
+from samuel_runtime.engines.tensorrt.cuda_graph_sampler import Loop, Rows
 from samuel_runtime.errors import UserError
-from samuel_runtime.fused_step import Inputs
-from samuel_runtime.guidance import Guidance
-from samuel_runtime.samplers import sample, timesteps_for
-from samuel_runtime.windows import hold
+from samuel_runtime.settings import Sampler
 from tests.samuel_runtime.device_toy import CHANNELS, CLAMP, FRAMES, Machine, Window, draw, host_denoiser
 from tests.samuel_runtime.fake_cuda import CopyKind, FakeCuda
 

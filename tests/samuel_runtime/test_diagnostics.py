@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from samuel_runtime import diagnostics
+from samuel_runtime.cli import diagnostics
 from tests.samuel_runtime.commands import run_here, write_voice
 
 

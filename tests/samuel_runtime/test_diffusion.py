@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samuel_runtime import diffusion
-from samuel_runtime.diffusion import Prediction, Schedule
+from samuel_runtime.diffusion import schedule as diffusion
+from samuel_runtime.diffusion.schedule import Prediction, Schedule
 
 SCHEDULE = Schedule.cosine()
 

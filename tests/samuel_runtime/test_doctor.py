@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from samuel_runtime.engines.backend import Way
 
-from samuel_runtime import doctor
-from samuel_runtime.agreement import Excerpt
-from samuel_runtime.audio import Audio
-from samuel_runtime.bundle import Bundle
-from samuel_runtime.choices import Precision, Provider
+from samuel_runtime.audio.reading import Audio
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.cli import doctor
+from samuel_runtime.engines.availability import Found, found_ways
 from samuel_runtime.errors import UserError
-from samuel_runtime.preference import preferred, recall
-from samuel_runtime.ways import Found, Way, found_ways
+from samuel_runtime.settings import Precision, Provider
+from samuel_runtime.tuning.agreement import Excerpt
+from samuel_runtime.tuning.preference import preferred, recall
 from tests.samuel_runtime.commands import run_here
 from tests.samuel_runtime.measured import LOWERED, OTHER, REFERENCE, measurement
 

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from samuel_runtime.engines.cuda import Cuda
+from samuel_runtime.engines.tensorrt.cuda import Cuda
 from samuel_runtime.errors import UserError
 from tests.samuel_runtime.device_toy import defective
 from tests.samuel_runtime.fake_cuda import FakeCuda

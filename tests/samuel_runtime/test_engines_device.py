@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from samuel_runtime.choices import Flavor
-from samuel_runtime.engines import device, tensorrt_library
-from samuel_runtime.engines.cuda import Cuda, Gpu
-from samuel_runtime.engines.device import gpu_here, why_unfit
+from samuel_runtime.bundle.manifest import Engines
+from samuel_runtime.bundle.trust import is_trusted, trust
+from samuel_runtime.engines.tensorrt import device
+from samuel_runtime.engines.tensorrt import library as tensorrt_library
+from samuel_runtime.engines.tensorrt.cuda import Cuda, Gpu
+from samuel_runtime.engines.tensorrt.device import gpu_here, why_unfit
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import Engines
-from samuel_runtime.trust import is_trusted, trust
+from samuel_runtime.settings import Flavor
 from tests.samuel_runtime.sham_engines import VERSION, sham_engines
 
 ADA, HOPPER, TURING = (

@@ -4,12 +4,12 @@ import sys
 
 import numpy as np
 import pytest
+from samuel_runtime.engines.backend import Way
 
-from samuel_runtime.choices import Precision, Provider
-from samuel_runtime.engines import open_engine
-from samuel_runtime.engines.onnx import available_providers
+from samuel_runtime.engines.loading import open_engine
+from samuel_runtime.engines.onnxruntime import available_providers
 from samuel_runtime.errors import UserError
-from samuel_runtime.ways import Way
+from samuel_runtime.settings import Precision, Provider
 from tests.samuel_runtime.onnx_models import honest
 
 MODEL = honest().SerializeToString()

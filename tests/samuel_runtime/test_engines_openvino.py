@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from samuel_runtime.choices import Precision, Provider
+from samuel_runtime.engines.backend import Way
 from samuel_runtime.errors import UserError
-from samuel_runtime.ways import Way
+from samuel_runtime.settings import Precision, Provider
 from tests.samuel_runtime.onnx_models import honest
 
 openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed (extra `openvino`)")
 
-from samuel_runtime.engines import Engine, open_engine  # noqa: E402
 from samuel_runtime.engines import openvino as engines_openvino  # noqa: E402
+from samuel_runtime.engines.backend import Engine  # noqa: E402
+from samuel_runtime.engines.loading import open_engine  # noqa: E402
 
 SIZE = 64
 RNG = np.random.default_rng(3)

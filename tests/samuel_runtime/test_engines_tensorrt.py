@@ -9,11 +9,11 @@ from enum import IntEnum
 import numpy as np
 import pytest
 
-from samuel_runtime.choices import Flavor
-from samuel_runtime.engines.cuda import Cuda
-from samuel_runtime.engines.tensorrt import TensorRtEngine
-from samuel_runtime.engines.tensorrt_library import library
+from samuel_runtime.engines.tensorrt.cuda import Cuda
+from samuel_runtime.engines.tensorrt.engine import TensorRtEngine
+from samuel_runtime.engines.tensorrt.library import library
 from samuel_runtime.errors import UserError
+from samuel_runtime.settings import Flavor
 from tests.samuel_runtime import fake_tensorrt
 from tests.samuel_runtime.device_toy import (
     CHANNELS,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from samuel_runtime.choices import Sampler
-from samuel_runtime.front import DISTANCE, FEWEST_STEPS, MOST_STEPS, distance
+from samuel_runtime.settings import Sampler
+from samuel_runtime.tuning.sampling_error import DISTANCE, FEWEST_STEPS, MOST_STEPS, distance
 
 
 def test_more_steps_are_nearer_and_the_second_order_is_nearer_than_the_first() -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samuel_runtime.agreement import agreement, excerpt
-from samuel_runtime.bundle import PACKAGED_BUNDLE, Bundle
-from samuel_runtime.choices import DEFAULT_STEPS, Precision, Provider, Sampler
-from samuel_runtime.engines.device import gpu_here
+from samuel_runtime.bundle.bundle import PACKAGED_BUNDLE, Bundle
+from samuel_runtime.engines.availability import ways_of, why_missing
+from samuel_runtime.engines.tensorrt.device import gpu_here
 from samuel_runtime.errors import UserError
-from samuel_runtime.pipeline import Samuel, Settings
-from samuel_runtime.ways import ways_of, why_missing
+from samuel_runtime.pipeline import Samuel
+from samuel_runtime.settings import DEFAULT_STEPS, Precision, Provider, Sampler, Settings
+from samuel_runtime.tuning.agreement import agreement, excerpt
 
 pytestmark = pytest.mark.gpu
 

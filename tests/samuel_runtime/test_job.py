@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from samuel_runtime.bundle import Bundle
-from samuel_runtime.choices import DEFAULT_SAMPLER
-from samuel_runtime.level import Meter
-from samuel_runtime.output import FORMATS
+from samuel_runtime.audio.level import Meter
+from samuel_runtime.audio.writing import FORMATS
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.settings import DEFAULT_SAMPLER
 from tests.samuel_runtime.commands import RATE_HZ, Run, run_apart, run_here, tree, write_voice
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samuel_runtime.choices import Sampler
-from samuel_runtime.engines import kernel_cache
-from samuel_runtime.engines.cuda import Gpu
-from samuel_runtime.engines.device_loop import Loop
-from samuel_runtime.engines.kernel_cache import KernelCache
+from samuel_runtime.engines.tensorrt import kernel_cache
+from samuel_runtime.engines.tensorrt.cuda import Gpu
+from samuel_runtime.engines.tensorrt.cuda_graph_sampler import Loop
+from samuel_runtime.engines.tensorrt.kernel_cache import KernelCache
+from samuel_runtime.settings import Sampler
 from tests.samuel_runtime.device_toy import CHANNELS, Machine, Window
 from tests.samuel_runtime.fake_cuda import FakeCuda
 

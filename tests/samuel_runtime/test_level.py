@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samuel_runtime.level import Level, Meter, gain_from_db
+from samuel_runtime.audio.level import Level, Meter, gain_from_db
 from tests.samuel_runtime.commands import RATE_HZ, singing
 
 

@@ -8,17 +8,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from samuel_runtime.engines.backend import Way
 
-from samuel_runtime import loading
-from samuel_runtime.bundle import Bundle
-from samuel_runtime.choices import Precision, Provider
-from samuel_runtime.denoiser import Denoiser
-from samuel_runtime.device_denoiser import DeviceDenoiser
-from samuel_runtime.engines import device
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import ENGINE_GRAPHS, GraphName
+from samuel_runtime.diffusion.denoiser import Denoiser
+from samuel_runtime.engines import loading
+from samuel_runtime.engines.loading import open_parts
+from samuel_runtime.engines.tensorrt import device
+from samuel_runtime.engines.tensorrt.denoiser import DeviceDenoiser
 from samuel_runtime.errors import UserError
-from samuel_runtime.loading import open_parts
-from samuel_runtime.manifest import ENGINE_GRAPHS, GraphName
-from samuel_runtime.ways import Way
+from samuel_runtime.settings import Precision, Provider
 from tests.samuel_runtime.bad_bundles import edit
 from tests.samuel_runtime.sham_engines import add_sham_engines, sham_engine
 

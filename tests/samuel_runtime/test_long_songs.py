@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from samuel_runtime import pipeline
-from samuel_runtime.choices import Sampler
-from samuel_runtime.observer import Observer, Step
-from samuel_runtime.pipeline import Samuel, Settings
-from samuel_runtime.windows import Window, windows
+from samuel_runtime.diffusion.windows import Window, windows
+from samuel_runtime.pipeline import Samuel
+from samuel_runtime.progress import Observer, Step
+from samuel_runtime.settings import Sampler, Settings
 from tests.samuel_runtime.toy import CORRELATION, FRAMES, toy_samuel
 
 VOCALS = np.zeros((64, 1000), np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from samuel_runtime.mel import BANDS, HOP_SAMPLES, WINDOW_SAMPLES, log_mel, log_mel_distance, mel_filters
+from samuel_runtime.audio.mel import BANDS, HOP_SAMPLES, WINDOW_SAMPLES, log_mel, log_mel_distance, mel_filters
 
 RATE_HZ = 44_100
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samuel_runtime.noise import noise
+from samuel_runtime.diffusion.noise import noise
 
 SONG = noise(seed=3, draw=800, start=0, frames=2000, channels=64)
 

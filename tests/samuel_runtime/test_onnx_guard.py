@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from samuel_runtime.bundle.manifest import GraphName
+from samuel_runtime.bundle.onnx_guard import check_onnx
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import GraphName
-from samuel_runtime.onnx_guard import check_onnx
 from tests.samuel_runtime.onnx_models import HOSTILE, honest
 
 
@@ -113,9 +113,10 @@ def test_no_damage_turns_hidden_external_data_into_a_model_that_passes_and_loads
 
 
 def test_the_engine_refuses_onnx_runtimes_own_format(tmp_path: Path) -> None:
-    from samuel_runtime.choices import Precision, Provider
-    from samuel_runtime.engines import open_engine
-    from samuel_runtime.ways import Way
+    from samuel_runtime.engines.backend import Way
+
+    from samuel_runtime.engines.loading import open_engine
+    from samuel_runtime.settings import Precision, Provider
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from samuel_runtime.audio import Audio, AudioFile
+from samuel_runtime.audio.level import Meter
+from samuel_runtime.audio.reading import Audio, AudioFile
+from samuel_runtime.audio.writing import FORMATS, Band, check_target, peak_of, safe_gain, write_audio
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing
-from samuel_runtime.level import Meter
-from samuel_runtime.output import FORMATS, Band, check_target, peak_of, safe_gain, write_audio
 from tests.samuel_runtime.commands import RATE_HZ, mounted, singing, tree
 
 NOISE = np.random.default_rng(1).normal(size=(70_000, 2)).astype(np.float32)

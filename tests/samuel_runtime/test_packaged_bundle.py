@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samuel_runtime.audio import Audio, AudioFile
-from samuel_runtime.bundle import PACKAGED_BUNDLE, Bundle
-from samuel_runtime.manifest import GraphName
+from samuel_runtime.audio.reading import Audio, AudioFile
+from samuel_runtime.bundle.bundle import PACKAGED_BUNDLE, Bundle
+from samuel_runtime.bundle.manifest import GraphName
 from tests.samuel_runtime.commands import run_here
 
 EXAMPLE = PACKAGED_BUNDLE.parent / "example_voice.flac"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from samuel_runtime import Audio, Samuel
-from samuel_runtime.bundle import PACKAGED_BUNDLE
+from samuel_runtime.bundle.bundle import PACKAGED_BUNDLE
 from samuel_train.evaluate.metrics.frame_lines import frame_lines
 from samuel_train.evaluate.metrics.pitch import tone_error_cents
 from samuel_train.synth.tones import Note, alone

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from samuel_runtime.engines.backend import Way
 
-from samuel_runtime.audio import Audio
-from samuel_runtime.choices import Precision, Provider, Sampler
-from samuel_runtime.engines import device
-from samuel_runtime.engines.cuda import Cuda
+from samuel_runtime.audio.reading import Audio
+from samuel_runtime.engines.tensorrt import device
+from samuel_runtime.engines.tensorrt.cuda import Cuda
 from samuel_runtime.errors import UserError
-from samuel_runtime.observer import Observer, Step
-from samuel_runtime.pipeline import Samuel, Settings, contracted
-from samuel_runtime.preference import remember
-from samuel_runtime.ways import Way
+from samuel_runtime.pipeline import Samuel, contracted
+from samuel_runtime.progress import Observer, Step
+from samuel_runtime.settings import Precision, Provider, Sampler, Settings
+from samuel_runtime.tuning.preference import remember
 from tests.samuel_runtime.commands import run_here, singing, write_voice
 from tests.samuel_runtime.measured import measurement
 from tests.samuel_runtime.sham_engines import add_sham_engines

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from samuel_runtime.engines.backend import Way
 
-from samuel_runtime import preference
-from samuel_runtime.bundle import Bundle
-from samuel_runtime.choices import Precision, Provider
-from samuel_runtime.preference import fastest, preferred, recall, remark, remember
-from samuel_runtime.ways import Found, Way
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.engines.availability import Found
+from samuel_runtime.settings import Precision, Provider
+from samuel_runtime.tuning import preference
+from samuel_runtime.tuning.preference import fastest, preferred, recall, remark, remember
 from tests.samuel_runtime.commands import run_here, write_voice
 from tests.samuel_runtime.measured import LOWERED, OTHER, REFERENCE, measurement
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samuel_runtime import diffusion
-from samuel_runtime.choices import Sampler
-from samuel_runtime.diffusion import Prediction, Schedule
-from samuel_runtime.samplers import early_timesteps, sample, timesteps_for, trailing_timesteps
+from samuel_runtime.diffusion import schedule as diffusion
+from samuel_runtime.diffusion.samplers import early_timesteps, sample, timesteps_for, trailing_timesteps
+from samuel_runtime.diffusion.schedule import Prediction, Schedule
+from samuel_runtime.settings import Sampler
 
 SCHEDULE = Schedule.cosine()
 SPREAD = 0.5

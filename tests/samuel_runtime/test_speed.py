@@ -10,12 +10,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from samuel_runtime import speed
-from samuel_runtime.choices import Provider
+from samuel_runtime.bundle.manifest import Manifest
 from samuel_runtime.codec.chunks import chunks
-from samuel_runtime.manifest import Manifest
 from samuel_runtime.pipeline import Samuel
-from samuel_runtime.speed import Speed, measure_speed, paced
+from samuel_runtime.settings import Provider
+from samuel_runtime.tuning import measure
+from samuel_runtime.tuning.measure import measure_speed, paced
+from samuel_runtime.tuning.speed import Speed
 
 STARTING_S = 0.5
 
@@ -35,7 +36,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(speed, "perf_counter", lambda: clock.now_s)
+    monkeypatch.setattr(measure, "perf_counter", lambda: clock.now_s)
     return clock
 
 
@@ -83,7 +84,7 @@ def test_a_busy_machine_slows_every_part_that_is_to_come(clock: Clock, bundle: P
 
 
 def test_what_takes_long_is_run_once(clock: Clock) -> None:
-    timing = speed._timed(lambda: clock.spend("all", 60.0))
+    timing = measure._timed(lambda: clock.spend("all", 60.0))
     assert clock.now_s == 60 + STARTING_S
     assert (timing.first_more_s, timing.best_s) == (0, 60 + STARTING_S)
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from samuel_runtime.bundle.statistics import Statistics
 from samuel_runtime.errors import UserError
-from samuel_runtime.statistics import Statistics
 
 RNG = np.random.default_rng(0)
 STATISTICS = Statistics(*RNG.uniform(0.5, 2, (4, 8)).astype(np.float32), clamp_min=-4.5, clamp_max=5.5)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from samuel_runtime.bundle import Bundle
-from samuel_runtime.choices import Provider
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import Manifest
+from samuel_runtime.bundle.structure import structural_faults
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import Manifest
 from samuel_runtime.pipeline import Samuel
-from samuel_runtime.structure import structural_faults
+from samuel_runtime.settings import Provider
 
 
 def edited(bundle: Path, edit: Any) -> Path:

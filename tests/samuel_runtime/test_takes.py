@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samuel_runtime.audio import Recording
+from samuel_runtime.audio.reading import Recording
+from samuel_runtime.cli.render import Take, make_takes, plan_takes
 from samuel_runtime.errors import UserError
-from samuel_runtime.observer import Observer
-from samuel_runtime.pipeline import Samuel, Settings
-from samuel_runtime.takes import Take, make_takes, plan_takes
+from samuel_runtime.pipeline import Samuel
+from samuel_runtime.progress import Observer
+from samuel_runtime.settings import Settings
 from tests.samuel_runtime.commands import tree, write_voice
 
 QUICK = Settings(steps=1, seed=5)

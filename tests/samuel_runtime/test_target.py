@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from samuel_runtime import front, target
-from samuel_runtime.bundle import Bundle
-from samuel_runtime.choices import DEFAULT_STEPS, Precision, Provider, Sampler
+from samuel_runtime.audio.reading import Recording
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import Manifest
+from samuel_runtime.cli.render import Take, plan_takes
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import Manifest
-from samuel_runtime.pipeline import Samuel, Settings
-from samuel_runtime.preference import remember
-from samuel_runtime.takes import plan_takes
-from samuel_runtime.target import Plan, Target, Work, measured_ways, plan
+from samuel_runtime.pipeline import Samuel
+from samuel_runtime.settings import DEFAULT_STEPS, Precision, Provider, Sampler, Settings
+from samuel_runtime.tuning import sampling_error, target
+from samuel_runtime.tuning.preference import remember
+from samuel_runtime.tuning.target import Plan, Target, Work, measured_ways, plan
 from tests.samuel_runtime.commands import Run, run_here, write_voice
 from tests.samuel_runtime.measured import LOWERED, OTHER, REFERENCE, measurement
 
@@ -32,9 +33,9 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundle: Path) -> Non
 def _front(monkeypatch: pytest.MonkeyPatch) -> None:
     """A front of the test's own: what is chosen must not hang on the last digit of a study."""
     falling = {Sampler.DDIM: {4: 0.5, 100: 0.04}, Sampler.DPM_SOLVER_2M: {4: 0.4, 100: 0.01}}
-    monkeypatch.setattr(front, "DISTANCE", falling)
-    monkeypatch.setattr(front, "FEWEST_STEPS", 4)
-    monkeypatch.setattr(front, "MOST_STEPS", 100)
+    monkeypatch.setattr(sampling_error, "DISTANCE", falling)
+    monkeypatch.setattr(sampling_error, "FEWEST_STEPS", 4)
+    monkeypatch.setattr(sampling_error, "MOST_STEPS", 100)
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_more_time_buys_steps_and_the_plan_fills_the_budget(work: Work) -> None:
 
 
 def test_beyond_what_was_measured_time_buys_nothing(work: Work) -> None:
-    assert _within(1e6, work).steps == front.MOST_STEPS
+    assert _within(1e6, work).steps == sampling_error.MOST_STEPS
     short = work.manifest.model.model_copy(update={"timesteps": 50})
     few = replace(work, manifest=work.manifest.model_copy(update={"model": short}))
     assert _within(1e6, few).steps == 50
@@ -68,7 +69,7 @@ def test_beyond_what_was_measured_time_buys_nothing(work: Work) -> None:
 
 def test_a_budget_that_cannot_be_met_gets_the_fewest_steps_and_a_warning(work: Work) -> None:
     found = _within(0.5, work, measurement(), measurement(OTHER, 0.01))
-    assert (found.steps, found.way, found.fits) == (front.FEWEST_STEPS, OTHER, False)
+    assert (found.steps, found.way, found.fits) == (sampling_error.FEWEST_STEPS, OTHER, False)
     assert found.explained(Target(0.5)).startswith("warning: ") and f"{found.seconds:.1f} s" in found.explained(
         Target(0.5)
     )
@@ -88,7 +89,7 @@ def test_lowered_arithmetic_is_taken_only_where_the_steps_it_buys_are_worth_more
     exact, lowered = measurement(step_s=0.04), measurement(LOWERED, 0.01, error=0.05)
     scarce, ample = (_within(seconds, work, exact, lowered) for seconds in (4.5, 30.0))
     assert scarce.way == LOWERED and scarce.steps > _within(4.5, work, exact).steps
-    assert ample.way == REFERENCE and ample.steps == front.MOST_STEPS
+    assert ample.way == REFERENCE and ample.steps == sampling_error.MOST_STEPS
     assert _within(30.0, work, lowered).error == pytest.approx(0.05, abs=0.001)
 
 
@@ -121,14 +122,18 @@ def test_samuel_run_explains_a_budget_that_is_none(
     assert run.err.startswith("error: ") and "--target-s" in run.err and run.err.count("\n") == 1
 
 
+def counted(takes: list[Take]) -> list[tuple[Recording, int]]:
+    return [(take.voice, take.passes) for take in takes]
+
+
 def test_work_is_counted_by_voices_and_takes(bundle: Path, tmp_path: Path) -> None:
     manifest = Manifest.read(bundle)
     voices = [write_voice(tmp_path / "short.wav", 0.5), write_voice(tmp_path / "long.wav", 3.0)]
     takes = plan_takes(voices, None, None, Settings(), 3)
-    work = Work.of(takes, manifest, read_s=0.25)
+    work = Work.of(counted(takes), manifest, read_s=0.25)
     assert len(work.voices) == 2 and len(work.takes) == 6
     assert set(work.takes) == set(work.voices) and work.voices[0] < work.voices[1]
-    with_mixes = Work.of(plan_takes(voices, None, tmp_path, Settings(), 3), manifest, read_s=0.25)
+    with_mixes = Work.of(counted(plan_takes(voices, None, tmp_path, Settings(), 3)), manifest, read_s=0.25)
     assert with_mixes.files_s == 2 * work.files_s > 0.25
     fixed, per_step = work.seconds(measurement())
     speed = measurement().speed
@@ -174,7 +179,7 @@ def test_samuel_run_says_what_it_picked_and_what_it_took(
     run = _run(capfd, bundle, tmp_path, "--target-s", "0.001")
     found = json.loads(run.out)
     assert run.err.startswith("warning: --target-s 0.001 is too short: 4 steps of dpm++2m on cpu fp32")
-    assert found["takes"][0]["steps"] == found["target"]["steps"] == front.FEWEST_STEPS
+    assert found["takes"][0]["steps"] == found["target"]["steps"] == sampling_error.FEWEST_STEPS
     assert found["target"]["target_s"] == 0.001 and found["target"]["met"] is False
     assert found["target"]["total_s"] == pytest.approx(found["seconds"]["total"])
 
@@ -208,7 +213,7 @@ def test_samuel_run_loads_the_way_that_was_picked_and_not_the_fastest(
 def test_samuel_run_takes_the_sampler_that_was_picked(
     bundle: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(front, "DISTANCE", {Sampler.DDIM: front.DISTANCE[Sampler.DDIM]})
+    monkeypatch.setattr(sampling_error, "DISTANCE", {Sampler.DDIM: sampling_error.DISTANCE[Sampler.DDIM]})
     found = json.loads(_run(capfd, bundle, tmp_path, "--target-s", "0.001").out)
     assert found["takes"][0]["sampler"] == found["target"]["sampler"] == "ddim"
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samuel_runtime.agreement import agreement
-from samuel_runtime.choices import Precision, Provider, Sampler
 from samuel_runtime.errors import UserError
-from samuel_runtime.pipeline import Samuel, Settings
+from samuel_runtime.pipeline import Samuel
+from samuel_runtime.settings import Precision, Provider, Sampler, Settings
+from samuel_runtime.tuning.agreement import agreement
 from tests.engined import Engined
 from tests.samuel_runtime.commands import run_here, write_voice
 from tests.samuel_runtime.fake_cuda import FakeCuda

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from samuel_runtime.choices import Provider
-from samuel_runtime.engines import device
+from samuel_runtime.bundle.manifest import GraphName
+from samuel_runtime.bundle.trust import is_trusted, trust
+from samuel_runtime.engines.availability import chosen_ways, ways_of, why_missing
+from samuel_runtime.engines.tensorrt import device
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import GraphName
-from samuel_runtime.trust import is_trusted, trust
-from samuel_runtime.ways import chosen_ways, ways_of, why_missing
+from samuel_runtime.settings import Provider
 from tests.samuel_runtime.commands import run_here, tree, write_voice
 from tests.samuel_runtime.sham_engines import VERSION, add_sham_engines, sham_engines
 

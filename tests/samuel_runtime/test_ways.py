@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from samuel_runtime.engines.backend import Way
 
-from samuel_runtime import engines, ways
-from samuel_runtime.choices import Precision, Provider
+from samuel_runtime import engines
+from samuel_runtime.bundle.manifest import GraphName, Manifest
+from samuel_runtime.engines import availability as ways
+from samuel_runtime.engines.availability import chosen_ways, found_ways, way_of_graph, ways_of, why_missing
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import GraphName, Manifest
 from samuel_runtime.pipeline import Samuel
-from samuel_runtime.ways import Way, chosen_ways, found_ways, way_of_graph, ways_of, why_missing
+from samuel_runtime.settings import Precision, Provider
 from tests.samuel_runtime.commands import run_here, write_voice
 from tests.samuel_runtime.sham_engines import add_sham_engines, sham_engines
 
@@ -188,13 +190,13 @@ def test_engines_of_another_precision_are_not_lowered(manifest: Manifest) -> Non
 
 def test_engines_of_a_bundle_in_bfloat16_can_run(manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its timesteps are float32, as everywhere, so that the processor need not know bfloat16."""
-    from samuel_runtime.engines import device
+    from samuel_runtime.engines.tensorrt import device
 
     monkeypatch.setattr(device, "why_unfit", lambda engines: "")
     engined = _with_engines(_typed(manifest, Precision.BF16), Precision.BF16)
     assert why_missing(Way(Provider.TENSORRT, Precision.BF16), engined) == ""
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    monkeypatch.delitem(sys.modules, "samuel_runtime.engines.onnx", raising=False)
+    monkeypatch.delitem(sys.modules, "samuel_runtime.engines.onnxruntime", raising=False)
     monkeypatch.delattr(engines, "onnx", raising=False)
     assert "samuel-deploy[cpu]" in why_missing(Way(Provider.TENSORRT, Precision.BF16), engined)
 
@@ -207,7 +209,7 @@ def test_engines_without_a_gpu_are_one_line_to_the_user(
     monkeypatch: pytest.MonkeyPatch,
     options: tuple[str, ...],
 ) -> None:
-    from samuel_runtime.engines import device
+    from samuel_runtime.engines.tensorrt import device
 
     def no_gpu() -> None:
         raise UserError("CUDA: there is no NVIDIA GPU; use --provider cpu")

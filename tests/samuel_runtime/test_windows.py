@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samuel_runtime.windows import Window, hold, windows
+from samuel_runtime.diffusion.windows import Window, hold, windows
 
 
 @given(st.integers(1, 5000), st.integers(1, 600).flatmap(lambda w: st.tuples(st.just(w), st.integers(0, w - 1))))

@@ -7,14 +7,14 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from samuel_runtime.engines.backend import Way
 
-from samuel_runtime.choices import Precision, Provider
+from samuel_runtime.bundle.manifest import Manifest
 from samuel_runtime.codec import Codec, CodecEngines
-from samuel_runtime.denoiser import Denoiser
-from samuel_runtime.diffusion import Schedule
-from samuel_runtime.manifest import Manifest
+from samuel_runtime.diffusion.denoiser import Denoiser
+from samuel_runtime.diffusion.schedule import Schedule
 from samuel_runtime.pipeline import Samuel
-from samuel_runtime.ways import Way
+from samuel_runtime.settings import Precision, Provider
 
 FRAMES = 128
 """Frames of the toy's window."""

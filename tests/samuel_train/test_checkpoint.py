@@ -17,8 +17,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from samuel_runtime.bundle.statistics import Statistics
 from samuel_runtime.errors import UserError
-from samuel_runtime.statistics import Statistics
 from samuel_train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from samuel_train.config import Alignment, ModelConfig
 from samuel_train.model import Denoiser

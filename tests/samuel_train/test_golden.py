@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from samuel_runtime.choices import Sampler
-from samuel_runtime.diffusion import Prediction, Schedule, x0_from_output
-from samuel_runtime.samplers import sample, trailing_timesteps
+from samuel_runtime.diffusion.samplers import sample, trailing_timesteps
+from samuel_runtime.diffusion.schedule import Prediction, Schedule, x0_from_output
+from samuel_runtime.settings import Sampler
 from samuel_train.config import Alignment, ModelConfig
 from samuel_train.model import Denoiser
 from tests.weights import DATA, golden_state_dict, normal, relative_l2

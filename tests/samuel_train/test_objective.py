@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from samuel_runtime.diffusion import Prediction, Schedule, x0_from_output
+from samuel_runtime.diffusion.schedule import Prediction, Schedule, x0_from_output
 from samuel_train.objective import Objective
 
 _SCHEDULE = Schedule.cosine()

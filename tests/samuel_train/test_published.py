@@ -13,7 +13,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from samuel_runtime.diffusion import Prediction
+from samuel_runtime.diffusion.schedule import Prediction
 from samuel_runtime.errors import UserError
 from samuel_train.checkpoint import load_checkpoint
 from samuel_train.config import Alignment

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from samuel_runtime.diffusion import Prediction, Schedule
+from samuel_runtime.diffusion.schedule import Prediction, Schedule
 from samuel_train.data import Latents, latent_statistics, read_latents, split_songs
 from samuel_train.objective import Objective
 from samuel_train.validation import BUCKETS, Validation, report

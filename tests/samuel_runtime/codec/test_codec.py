@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from samuel_runtime.engines.backend import Engine
 
-from samuel_runtime import loading
-from samuel_runtime.audio import Audio
+from samuel_runtime.audio.reading import Audio
+from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.codec import Codec, CodecEngines
-from samuel_runtime.engines import Engine
+from samuel_runtime.engines import loading
 from samuel_runtime.errors import UserError
-from samuel_runtime.manifest import GraphName
-from samuel_runtime.pipeline import Samuel, Settings
+from samuel_runtime.pipeline import Samuel
+from samuel_runtime.settings import Settings
 from tests.samuel_runtime.commands import singing
 
 FRAMES = 150

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from samuel_runtime.choices import Sampler
+from samuel_runtime.settings import Sampler
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.drift import MEASURES, Drift
 from samuel_train.evaluate.report import Subject

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from samuel_runtime.choices import Sampler
+from samuel_runtime.settings import Sampler
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.clips import KBIT_PER_S, LONGEST_S, MOST_SONGS, Clips, Part, mp3
 from samuel_train.evaluate.evaluation import Heard

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from samuel_runtime.choices import Sampler
-from samuel_runtime.windows import Window, windows
+from samuel_runtime.diffusion.windows import Window, windows
+from samuel_runtime.settings import Sampler
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.drift import MEASURES, Drift, measured, settled
 from samuel_train.evaluate.features import Features

@@ -10,9 +10,9 @@ from typing import cast
 import numpy as np
 import pytest
 
-from samuel_runtime.choices import Sampler
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
+from samuel_runtime.settings import Sampler
 from samuel_train.evaluate.cases import Case, grid
 from samuel_train.evaluate.evaluation import Heard, evaluate, recordings
 from samuel_train.evaluate.rows import Kind, Row

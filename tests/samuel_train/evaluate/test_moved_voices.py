@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from samuel_runtime.choices import Sampler
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
+from samuel_runtime.settings import Sampler
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.keys import estimate_key
 from samuel_train.evaluate.moved_voices import Plan, move, transpositions

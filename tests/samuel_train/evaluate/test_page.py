@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from samuel_runtime.choices import Sampler
+from samuel_runtime.settings import Sampler
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.clips import Clips
 from samuel_train.evaluate.evaluation import Heard

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from samuel_runtime.choices import Sampler
+from samuel_runtime.settings import Sampler
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.transposition import Followed, Pooling, Shift, Transposition
 

@@ -8,9 +8,9 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from samuel_runtime.choices import Sampler
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
+from samuel_runtime.settings import Sampler
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.drift import Drift
 from samuel_train.evaluate.windows import drifts, spans_of

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from samuel_runtime.audio import Audio
-from samuel_runtime.manifest import GraphName
-from samuel_runtime.pipeline import Settings
-from samuel_runtime.statistics import Statistics
+from samuel_runtime.audio.reading import Audio
+from samuel_runtime.bundle.manifest import GraphName
+from samuel_runtime.bundle.statistics import Statistics
+from samuel_runtime.settings import Settings
 from tests.samuel_train.evaluate import signals
 
 FACTS: dict[str, Any] = {

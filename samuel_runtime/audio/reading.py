@@ -1,0 +1,265 @@
+"""Recordings: read in blocks, checked, resampled (soxr) and laid out for the codec, in constant memory."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import soundfile
+import soxr
+
+from samuel_runtime.audio.level import Level, Meter
+from samuel_runtime.errors import UserError
+from samuel_runtime.files import check_name
+
+BLOCK_SAMPLES = 1 << 16
+_RATES_HZ = range(4_000, 384_001)
+_MOST_CHANNELS = 32
+_MP3_SLACK_S = 0.1  # an MP3 without a Xing header only estimates its length
+
+# What libsndfile notes in its log when a header and the file's end disagree; it reads on in silence.
+_CHUNK_SIZES = re.compile(r":\s*(\d+) \(should be (\d+)\)")
+_OTHER_SIGNS = ("does not match value from 'ds64'", "lacks an end-of-stream bit")
+
+
+class Recording(Protocol):
+    """Anything that can be read in blocks, more than once."""
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Samples per second and channel."""
+
+    @property
+    def samples_count(self) -> int:
+        """Samples per channel."""
+
+    @property
+    def level(self) -> Level:
+        """Peak and loudness of the whole."""
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """The recording from its start, as float32 (samples, channels)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Audio:
+    """A recording in memory."""
+
+    samples: np.ndarray
+    """(samples, channels) float32, full scale at 1.0."""
+    sample_rate_hz: int
+    """Samples per second and channel."""
+
+    def __post_init__(self) -> None:
+        samples = np.asarray(self.samples, dtype=np.float32)
+        object.__setattr__(self, "samples", samples[:, None] if samples.ndim == 1 else samples)
+        if self.samples.ndim != 2:
+            raise UserError(f"audio: expected (samples, channels), not {self.samples.ndim} axes")
+        _check_format("audio", self.sample_rate_hz, self.samples.shape[1], self.samples.shape[0])
+        _check_finite("audio", self.samples)
+
+    @property
+    def samples_count(self) -> int:
+        """Samples per channel."""
+        return len(self.samples)
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.sample_rate_hz
+
+    @cached_property
+    def level(self) -> Level:
+        """Peak and loudness of the whole."""
+        meter = Meter(self.sample_rate_hz)
+        meter.add(self.samples)
+        return meter.level()
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """The recording in blocks, (samples, channels)."""
+        for start in range(0, len(self.samples), BLOCK_SAMPLES):
+            yield self.samples[start : start + BLOCK_SAMPLES]
+
+    @classmethod
+    def read(cls, path: Path | str) -> Audio:
+        """Read a whole file into memory.
+
+        Raises:
+            UserError: as :meth:`AudioFile.open`.
+        """
+        source = AudioFile.open(path)
+        return cls(np.concatenate(list(source.blocks())), source.sample_rate_hz)
+
+
+@dataclass(frozen=True)
+class AudioFile:
+    """A recording on disk, known to be whole: it was read through once."""
+
+    path: Path
+    """The file."""
+    sample_rate_hz: int
+    """Samples per second and channel."""
+    channels: int
+    """Channels in the file."""
+    samples_count: int
+    """Samples per channel, counted."""
+    level: Level
+    """Peak and loudness of the whole."""
+
+    @classmethod
+    def open(cls, path: Path | str) -> AudioFile:
+        """Read the file through once: format, length, level, and that nothing is missing or broken.
+
+        Raises:
+            UserError: missing, a folder, empty, not audio, truncated, NaN or Inf, or of a format out of bounds.
+        """
+        path = Path(path)
+        _check_exists(path)
+        with _decoding(path), without_decoder_chatter():
+            info = soundfile.info(path, verbose=True)
+        _check_format(str(path), info.samplerate, info.channels, info.frames)
+        _check_promises(path, info.extra_info)
+        meter, count = Meter(info.samplerate), 0
+        for block in _file_blocks(path):
+            meter.add(block)
+            count += len(block)
+        slack = _MP3_SLACK_S * info.samplerate if info.format == "MP3" else 0
+        if count == 0 or count + slack < info.frames:
+            raise _ends_early(path, info.frames / info.samplerate, count / info.samplerate)
+        return cls(path, info.samplerate, info.channels, count, meter.level())
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """The file from its start, float32 (samples, channels)."""
+        return _file_blocks(self.path)
+
+
+def resampled_count(recording: Recording, sample_rate_hz: int) -> int:
+    """Samples that :func:`resampled` yields: the recording's duration, rounded up to a whole sample."""
+    return -(-recording.samples_count * sample_rate_hz // recording.sample_rate_hz)
+
+
+def resampled(recording: Recording, sample_rate_hz: int, channels: int) -> Iterator[np.ndarray]:
+    """The recording at another rate and channel count, float32 (samples, channels), in blocks.
+
+    Mono is laid on every channel; more channels than asked for become their mean. The blocks add up to
+    exactly :func:`resampled_count` samples.
+    """
+    missing = resampled_count(recording, sample_rate_hz)
+    for block in _converted((_laid_out(b, channels) for b in recording.blocks()), recording, sample_rate_hz, channels):
+        block = block[:missing]
+        missing -= len(block)
+        yield block
+    if missing:
+        yield np.zeros((missing, channels), np.float32)
+
+
+def _converted(
+    blocks: Iterator[np.ndarray], recording: Recording, sample_rate_hz: int, channels: int
+) -> Iterator[np.ndarray]:
+    if recording.sample_rate_hz == sample_rate_hz:
+        yield from blocks
+        return
+    stream = soxr.ResampleStream(recording.sample_rate_hz, sample_rate_hz, channels, dtype="float32", quality="HQ")
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.zeros((0, channels), np.float32), last=True)
+
+
+def _laid_out(block: np.ndarray, channels: int) -> np.ndarray:
+    if block.shape[1] == channels:
+        return block
+    if block.shape[1] > channels or channels > 2:
+        block = block.mean(axis=1, keepdims=True)
+    return np.repeat(block, channels, axis=1)
+
+
+def _file_blocks(path: Path) -> Iterator[np.ndarray]:
+    with _decoding(path):
+        with without_decoder_chatter():
+            file = soundfile.SoundFile(path)
+        with file:
+            # Not SoundFile.blocks(): it trusts the header's length and fills the rest with old samples.
+            while len(block := file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)):
+                _check_finite(str(path), block)
+                yield block
+
+
+def _check_exists(path: Path) -> None:
+    check_name(path)
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; check the name and the folder") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise UserError(f"{path}: is a folder, not a recording; name the audio files inside it")
+    if not stat.S_ISREG(status.st_mode):
+        raise UserError(f"{path}: is not a regular file; save the recording to disk first")
+    if status.st_size == 0:
+        raise UserError(f"{path}: the file is empty; record or export it again")
+
+
+def _check_format(name: str, sample_rate_hz: int, channels: int, samples: int) -> None:
+    if sample_rate_hz not in _RATES_HZ:
+        raise UserError(
+            f"{name}: a sample rate of {sample_rate_hz} Hz is outside {_RATES_HZ[0]} .. {_RATES_HZ[-1]} Hz; "
+            "export it at 44100 Hz"
+        )
+    if not 1 <= channels <= _MOST_CHANNELS:
+        raise UserError(f"{name}: {channels} channels, at most {_MOST_CHANNELS} are read; export it as mono or stereo")
+    if samples < 1:
+        raise UserError(f"{name}: holds no samples; record or export it again")
+
+
+def _check_finite(name: str, block: np.ndarray) -> None:
+    if not np.isfinite(block).all():
+        raise UserError(f"{name}: holds samples that are NaN or infinite; export it again as 16- or 24-bit PCM")
+
+
+def _check_promises(path: Path, log: str) -> None:
+    sizes = [(int(promised), int(there)) for promised, there in _CHUNK_SIZES.findall(log)]
+    if any(promised > there + 1 for promised, there in sizes) or any(sign in log for sign in _OTHER_SIGNS):
+        raise UserError(
+            f"{path}: the file ends before its header says; copy or export it again, "
+            f"or keep what is there with `ffmpeg -i {path} repaired.wav`"
+        )
+
+
+def _ends_early(path: Path, promised_s: float, found_s: float) -> UserError:
+    return UserError(
+        f"{path}: the file ends early, {found_s:.1f} s of {promised_s:.1f} s are there; copy or export it again, "
+        f"or keep what is there with `ffmpeg -i {path} repaired.wav`"
+    )
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (soundfile.LibsndfileError, OSError) as error:
+        reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or error
+        raise UserError(
+            f"{path}: cannot be read as audio ({str(reason).rstrip('.')}); WAV, FLAC, OGG, MP3 and AIFF are, "
+            f"so convert it with `ffmpeg -i {path} vocals.wav`, or export it again if it was cut short"
+        ) from error
+
+
+@contextmanager
+def without_decoder_chatter() -> Iterator[None]:
+    """Silence what libmpg123 prints to the C library's stderr when it opens a damaged MP3; we say it better."""
+    with tempfile.TemporaryFile() as sink:
+        kept = os.dup(2)
+        try:
+            os.dup2(sink.fileno(), 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

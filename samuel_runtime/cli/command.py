@@ -1,0 +1,115 @@
+"""`samuel-run`: a voice recording in, a band out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import perf_counter
+
+import click
+
+from samuel_runtime.cli import console
+from samuel_runtime.settings import (
+    DEFAULT_SAMPLER,
+    DEFAULT_SEED,
+    DEFAULT_STEPS,
+    MOST_STEPS,
+    Precision,
+    Provider,
+    Sampler,
+)
+
+
+@click.command(name="samuel-run", context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.argument("vocals", nargs=-1, type=click.Path(path_type=Path))
+@click.option("-o", "--output", "out", type=click.Path(path_type=Path),
+              help="File for one take, folder for several.  [default: beside each voice]")  # fmt: skip
+@click.option("--mix", type=click.Path(path_type=Path), help="Also write voice and band together, here.")
+@click.option("--bundle", type=click.Path(path_type=Path), help="Bundle folder.  [default: the packaged one]")
+@click.option("--steps", type=click.IntRange(1, MOST_STEPS), help=f"Denoising steps.  [default: {DEFAULT_STEPS}]")
+@click.option("--sampler", type=click.Choice([s.value for s in Sampler]),
+              help="How latents are drawn; ancestral is the paper's, for 800 steps.  "
+                   f"[default: {DEFAULT_SAMPLER.value}]")  # fmt: skip
+@click.option("--guidance", type=click.FloatRange(0, 100),
+              help="How strongly the voice leads.  [default: the bundle's]")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=DEFAULT_SEED, help="The same seed, the same take.")
+@click.option("--variations", type=click.IntRange(1, 1000), default=1, help="Takes per voice, from consecutive seeds.")
+@click.option("--provider", type=click.Choice([p.value for p in Provider]), default=Provider.AUTO.value,
+              help="Where to run; auto is what --doctor measured as the fastest, before that the CPU.")  # fmt: skip
+@click.option("--precision", type=click.Choice(["auto", *(p.value for p in Precision)]), default="auto",
+              help="Arithmetic; auto is what goes with --provider auto, else the bundle's own.")  # fmt: skip
+@click.option("--target-s", type=click.FloatRange(min=0, min_open=True),
+              help="Seconds that the whole command may take: picks --sampler, --steps, --provider and --precision for "
+                   "it, and keeps those that are given.")  # fmt: skip
+@click.option("--trust-engines", is_flag=True,
+              help="Let the bundle's TensorRT engines run, now and later: they are code, and somebody else built "
+                   "them.")  # fmt: skip
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads.  [default: physical cores]")
+@click.option("--diagnostics", type=click.Path(path_type=Path, file_okay=False),
+              help="Folder for plots, an animation and timings of the run (extra `plots`).")  # fmt: skip
+@click.option("--doctor", is_flag=True, help="Say what can run here and how fast, instead of running.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object to stdout instead of lines.")
+def command(
+    vocals: tuple[Path, ...],
+    out: Path | None,
+    mix: Path | None,
+    bundle: Path | None,
+    steps: int | None,
+    sampler: str | None,
+    guidance: float | None,
+    seed: int,
+    variations: int,
+    provider: str,
+    precision: str,
+    target_s: float | None,
+    trust_engines: bool,
+    threads: int | None,
+    diagnostics: Path | None,
+    doctor: bool,
+    as_json: bool,
+) -> None:
+    """Generate the accompaniment for each of VOCALS (WAV, FLAC, OGG, MP3, AIFF; any rate, length and channel count).
+
+    The result has exactly the voice's duration; its format follows the suffix of -o (.wav, .flac, .aiff, .ogg, .mp3).
+    """
+    started = perf_counter()
+    if trust_engines:
+        from samuel_runtime.bundle.bundle import Bundle
+        from samuel_runtime.bundle.trust import trust
+        from samuel_runtime.errors import UserError
+
+        engines = Bundle.open(bundle).manifest.engines
+        if engines is None:
+            raise UserError("--trust-engines: the bundle has no TensorRT engines; leave it out")
+        trust(engines)
+    if doctor:
+        from samuel_runtime.cli.doctor import examine
+
+        examine(bundle, threads, as_json)
+        return
+    if not vocals:
+        raise click.UsageError("name at least one voice recording: samuel-run vocals.wav")
+    from samuel_runtime.cli.job import run_takes
+    from samuel_runtime.settings import Settings
+    from samuel_runtime.tuning.target import Target
+
+    given = None if sampler is None else Sampler(sampler)
+    run_takes(
+        list(vocals),
+        output=out,
+        mix=mix,
+        bundle=bundle,
+        settings=Settings(given or DEFAULT_SAMPLER, steps or DEFAULT_STEPS, guidance, seed),
+        variations=variations,
+        provider=Provider(provider),
+        precision=None if precision == "auto" else Precision(precision),
+        target=None if target_s is None else Target(target_s, given, steps),
+        threads=threads,
+        diagnostics=diagnostics,
+        as_json=as_json,
+        started=started,
+    )
+
+
+def main() -> None:
+    """Entry point of `samuel-run`."""
+    console.run(command)

@@ -1,0 +1,96 @@
+"""`--diagnostics`: what happened inside a run, as pictures and numbers (extra `plots`)."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from samuel_runtime.audio.reading import AudioFile, Recording, resampled
+from samuel_runtime.bundle.manifest import Manifest
+from samuel_runtime.cli.render import Result
+from samuel_runtime.errors import UserError
+from samuel_runtime.files import replacing
+from samuel_runtime.progress import Observer, Step, StepStatistics
+
+SPECTROGRAMS = "spectrograms.png"
+"""Voice, band and mix, in the folder of a take."""
+
+_SHOWN_S = 120  # of a long song; a picture shows no more, and memory stays bounded
+
+
+def check_plots() -> None:
+    """Say at once, not after the run, if pictures cannot be drawn.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        raise UserError("--diagnostics needs matplotlib; add it with `pip install 'samuel-deploy[plots]'`")
+
+
+class Diagnostics(Observer):
+    """Collects a take's steps and writes them out; passes everything on to another observer."""
+
+    def __init__(self, folder: Path, manifest: Manifest, inner: Observer) -> None:
+        """Write below ``folder``, one folder per take."""
+        self._folder, self._manifest, self._inner = folder, manifest, inner
+        self._statistics: list[StepStatistics] = []
+        self._way: list[np.ndarray] = []
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Pass on."""
+        self._inner.progress(stage, done, total)
+
+    def step(self, window: int, step: Step) -> None:
+        """Note the step's statistics, and the first window's latents for the animation."""
+        x = step.latents
+        values = (float(x.mean()), float(x.std()), float(x.min()), float(x.max()))
+        self._statistics.append(StepStatistics(window, step.index, step.timestep, *values))
+        if window == 0:
+            self._way.append(x.astype(np.float16))
+        self._inner.step(window, step)
+
+    def write(self, result: Result) -> Path:
+        """Draw what was collected for this take and begin anew; returns the take's folder.
+
+        Raises:
+            UserError: the folder cannot be written to.
+        """
+        from samuel_runtime.cli import plots  # matplotlib takes a second to load
+
+        folder = self._folder / result.take.accompaniment.stem
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be made ({error.strerror}); choose another --diagnostics") from error
+        recordings: dict[str, Recording] = {
+            "voice": result.take.voice,
+            "band": AudioFile.open(result.take.accompaniment),
+        }
+        if result.take.mix is not None:
+            recordings["mix"] = AudioFile.open(result.take.mix)
+        rate = self._manifest.codec.sample_rate_hz
+        with replacing(folder / SPECTROGRAMS) as path:
+            plots.spectrograms(path, {name: _mono(one, rate) for name, one in recordings.items()}, rate)
+        with replacing(folder / "sampling.png") as path:
+            plots.sampling(path, self._statistics)
+        with replacing(folder / "latents.gif") as path:
+            plots.latents_animation(path, self._way, [one.timestep for one in self._statistics])
+        with replacing(folder / "run.json") as path:
+            steps = [vars(one) for one in self._statistics]
+            path.write_text(json.dumps({**result.to_dict(), "steps_statistics": steps}, indent=1) + "\n")
+        self._statistics, self._way = [], []
+        return folder
+
+
+def _mono(recording: Recording, sample_rate_hz: int) -> np.ndarray:
+    parts, wanted = [], _SHOWN_S * sample_rate_hz
+    for block in resampled(recording, sample_rate_hz, 1):
+        parts.append(block[:, 0])
+        wanted -= len(block)
+        if wanted <= 0:
+            break
+    return np.concatenate(parts)

@@ -1,0 +1,143 @@
+"""One call of `samuel-run`: load, make the takes, say what happened."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.cli.diagnostics import SPECTROGRAMS, Diagnostics, check_plots
+from samuel_runtime.cli.render import Result, make_takes, plan_takes
+from samuel_runtime.pipeline import Samuel
+from samuel_runtime.progress import Observer, Step
+from samuel_runtime.settings import Precision, Provider, Settings
+from samuel_runtime.tuning.preference import remark
+from samuel_runtime.tuning.target import Plan, Target, Work, measured_now, measured_ways, plan
+
+
+def run_takes(
+    voices: list[Path],
+    *,
+    output: Path | None,
+    mix: Path | None,
+    bundle: Path | None,
+    settings: Settings,
+    variations: int,
+    provider: Provider,
+    precision: Precision | None,
+    target: Target | None,
+    threads: int | None,
+    diagnostics: Path | None,
+    as_json: bool,
+    started: float,
+) -> None:
+    """Make every take and print the results; the arguments are the options of `samuel-run`.
+
+    ``started`` is what perf_counter() said when the command began: its imports are part of what a user waits for.
+
+    Raises:
+        UserError: anything about the input, the options or the bundle.
+    """
+    if diagnostics is not None:
+        check_plots()
+    seconds = {"start": perf_counter() - started}
+    takes = plan_takes(voices, output, mix, settings, variations)
+    seconds["read"] = perf_counter() - started - sum(seconds.values())
+    chosen: Plan | None = None
+    if target is None:
+        samuel = Samuel.load(bundle, provider, threads, precision)
+    else:
+        work = Work.of([(take.voice, take.passes) for take in takes], Bundle.open(bundle).manifest, seconds["read"])
+        samuel, chosen = _load_within(target, work, bundle, provider, precision, threads, started)
+        takes = [replace(t, settings=replace(t.settings, sampler=chosen.sampler, steps=chosen.steps)) for t in takes]
+    seconds["load"] = perf_counter() - started - sum(seconds.values())
+    for note in samuel.notes:
+        click.echo(f"note: {note}", err=True)
+    report: dict[str, Any] = {"provider": samuel.way.provider.value, "precision": samuel.way.precision.value}
+    report["takes"] = []
+    observer = _Console() if diagnostics is None else Diagnostics(diagnostics, samuel.manifest, _Console())
+    for result in make_takes(samuel, takes, observer):
+        for warning in result.warnings:
+            click.echo(f"warning: {result.take.accompaniment}: {warning}", err=True)
+        entry = result.to_dict()
+        if isinstance(observer, Diagnostics):
+            entry["diagnostics"] = str(observer.write(result))
+        report["takes"].append(entry)
+        if not as_json:
+            _print(result, entry.get("diagnostics"))
+    seconds["total"] = perf_counter() - started
+    report["seconds"] = {stage: round(value, 4) for stage, value in seconds.items()}
+    if target is not None and chosen is not None:
+        report["target"] = chosen.to_dict() | target.outcome(seconds["total"])
+    if provider is Provider.AUTO and (said := remark(samuel.manifest, samuel.way)):
+        click.echo(f"note: {said}", err=True)
+    if as_json:
+        click.echo(json.dumps(report, indent=1))
+    else:
+        click.echo(", ".join(f"{stage} {value:.2f} s" for stage, value in seconds.items()))
+
+
+def _load_within(
+    target: Target,
+    work: Work,
+    bundle: Path | None,
+    provider: Provider,
+    precision: Precision | None,
+    threads: int | None,
+    started: float,
+) -> tuple[Samuel, Plan]:
+    """Choose a way from what was measured, load the bundle, and choose the steps for the time that is left then."""
+    known = measured_ways(work.manifest, provider, precision, threads)
+    if known:
+        way = plan(target, known, work, perf_counter() - started, loaded=False).way
+        provider, precision = way.provider, way.precision
+    samuel = Samuel.load(bundle, provider, threads, precision)
+    measured = measured_now(samuel, known, work)
+    chosen = plan(target, [measured], work, perf_counter() - started, loaded=True)
+    click.echo(chosen.explained(target), err=True)
+    return samuel, chosen
+
+
+def _print(result: Result, diagnostics: str | None) -> None:
+    take = result.take
+    stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.seconds.items())
+    click.echo(f"{take.accompaniment}  (seed {take.settings.seed}; {stages})")
+    if take.mix is not None:
+        click.echo(str(take.mix))
+    if diagnostics is not None:
+        click.echo(str(Path(diagnostics) / SPECTROGRAMS))
+
+
+class _Console(Observer):
+    """A progress bar on stderr where someone is watching."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[Any] | None = None
+        self._stage = ""
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        if not sys.stderr.isatty():
+            return
+        if stage != self._stage or self._bar is None:
+            self._bar = tqdm(
+                total=total,
+                desc=stage,
+                leave=False,
+                file=sys.stderr,
+                bar_format="{desc:>8} |{bar}| {n}/{total} {remaining}",
+            )
+            self._stage = stage
+        self._bar.update(done - self._bar.n)
+        if done >= total:
+            self._bar.close()
+            self._bar, self._stage = None, ""
+
+    def step(self, window: int, step: Step) -> None:
+        """Nothing to show."""

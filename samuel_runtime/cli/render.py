@@ -1,0 +1,193 @@
+"""From files to files: plan which takes to make, make each one, report what came of it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from samuel_runtime.audio.level import Level
+from samuel_runtime.audio.reading import AudioFile
+from samuel_runtime.audio.writing import FORMATS, Band, check_target, peak_of, write_audio
+from samuel_runtime.errors import UserError
+from samuel_runtime.files import explained, is_folder, replacing
+from samuel_runtime.pipeline import Samuel
+from samuel_runtime.progress import Observer
+from samuel_runtime.settings import Settings
+
+_LOUD_PEAK = 4.0  # 12 dB above full scale: no mix of the training data comes near
+
+
+@dataclass(frozen=True)
+class Take:
+    """One accompaniment to make."""
+
+    voice: AudioFile
+    """The voice it is for."""
+    settings: Settings
+    """Its sampler, steps, guidance and seed."""
+    accompaniment: Path
+    """Where it goes."""
+    mix: Path | None
+    """Where voice and band together go, if wanted."""
+
+    @property
+    def passes(self) -> int:
+        """How often audio of the voice's length is read or written."""
+        return 2 if self.mix is None else 4
+
+
+@dataclass(frozen=True)
+class Result:
+    """One accompaniment, made."""
+
+    take: Take
+    """What was asked for."""
+    level: Level
+    """Of the band as the model made it."""
+    warnings: tuple[str, ...]
+    """What a listener may want to act on."""
+    seconds: dict[str, float]
+    """Wall time by stage."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        settings = self.take.settings
+        return {
+            "vocals": str(self.take.voice.path),
+            "accompaniment": str(self.take.accompaniment),
+            "mix": str(self.take.mix) if self.take.mix else None,
+            "duration_s": self.take.voice.samples_count / self.take.voice.sample_rate_hz,
+            "seed": settings.seed,
+            "sampler": settings.sampler.value,
+            "steps": settings.steps,
+            "peak": self.level.peak,
+            "rms_db": None if self.level.silent else self.level.rms_db,
+            "warnings": list(self.warnings),
+            "seconds": {stage: round(value, 4) for stage, value in self.seconds.items()},
+        }
+
+
+def plan_takes(
+    voices: list[Path], output: Path | None, mix: Path | None, settings: Settings, variations: int
+) -> list[Take]:
+    """Open every voice and name every output, before any work is done.
+
+    Args:
+        voices: recordings.
+        output: a file for a single voice, else a folder, made if need be; None is beside each voice.
+        mix: likewise; None makes no mix.
+        settings: of the first variation.
+        variations: takes per voice, from consecutive seeds.
+
+    Raises:
+        UserError: a voice cannot be used, or an output cannot be written or would replace a voice.
+    """
+    files = [AudioFile.open(path) for path in voices]
+    single = len(files) == 1
+    seeds = [settings.seed + i for i in range(variations)]
+    takes = [
+        Take(
+            voice,
+            replace(settings, seed=seed),
+            _target(voice.path, output, "accompaniment", seed if variations > 1 else None, single),
+            None if mix is None else _target(voice.path, mix, "mix", seed if variations > 1 else None, single),
+        )
+        for voice in files
+        for seed in seeds
+    ]
+    for folder in (output, mix):
+        if folder is not None and len(files) > 1 and folder.suffix.lower() not in FORMATS:
+            with explained(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+    _check_targets(takes)
+    return takes
+
+
+def make_takes(samuel: Samuel, takes: list[Take], observer: Observer | None = None) -> Iterator[Result]:
+    """Make the takes in order; each voice is encoded once.
+
+    Raises:
+        UserError: an output cannot be written, or the model fails.
+    """
+    latents: np.ndarray | None = None
+    encoded: AudioFile | None = None
+    for take in takes:
+        seconds: dict[str, float] = {}
+        if latents is None or encoded is not take.voice:
+            with _timed(seconds, "encode"):
+                latents, encoded = samuel.encode(take.voice, observer), take.voice
+        with _timed(seconds, "sample"):
+            song = samuel.generate(latents, take.settings, observer)
+        codec = samuel.manifest.codec
+        with explained(take.accompaniment), _scratch_folder(take.accompaniment.parent) as scratch:
+            band = Band(scratch / "band.f32", codec.sample_rate_hz, codec.channels)
+            with _timed(seconds, "decode"):
+                band.fill(samuel.decode(song, take.voice, observer))
+            with _timed(seconds, "write"):
+                gain = _write(take, band)
+        yield Result(take, band.level, tuple(_warnings(take, band.level, gain)), seconds)
+
+
+def _write(take: Take, band: Band) -> float:
+    """Write the take's files, both or none; returns the gain of the accompaniment."""
+    with replacing(take.accompaniment) as accompaniment:
+        gain = write_audio(accompaniment, band.blocks, band.level.peak, band.sample_rate_hz)
+        if take.mix is not None:
+            peak = peak_of(band.mixed_with(take.voice))
+            with replacing(take.mix) as mix:
+                write_audio(mix, lambda: band.mixed_with(take.voice), peak, band.sample_rate_hz)
+    return gain
+
+
+@contextmanager
+def _scratch_folder(beside: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix=".samuel-", dir=beside) as folder:
+        yield Path(folder)
+
+
+def _target(voice: Path, output: Path | None, kind: str, seed: int | None, single: bool) -> Path:
+    variation = "" if seed is None else f"-seed{seed}"
+    if output is None:
+        return voice.with_name(f"{voice.stem}.{kind}{variation}.wav")
+    if single and not is_folder(output):
+        return output.with_name(f"{output.stem}{variation}{output.suffix}")
+    return output / f"{voice.stem}.{kind}{variation}.wav"
+
+
+def _check_targets(takes: list[Take]) -> None:
+    voices = {take.voice.path.resolve() for take in takes}
+    named: set[Path] = set()
+    for path in (path for take in takes for path in (take.accompaniment, take.mix) if path is not None):
+        check_target(path)
+        resolved = path.resolve()
+        if resolved in voices:
+            raise UserError(f"{path}: would replace the voice itself; name another output with -o or --mix")
+        if resolved in named:
+            raise UserError(f"{path}: two results would have this name; give -o and --mix different names or folders")
+        named.add(resolved)
+
+
+def _warnings(take: Take, level: Level, gain: float) -> Iterator[str]:
+    if level.silent and not take.voice.level.silent:
+        yield "the band is silent; try another --seed or a higher --guidance"
+    if level.peak > _LOUD_PEAK:
+        yield (
+            f"the model's output peaked at {level.peak:.1f} x full scale and was turned down by "
+            f"{-20 * np.log10(gain):.0f} dB; try a lower --guidance or more --steps"
+        )
+    if take.voice.level.silent:
+        yield "the voice is silent, so there was nothing to follow; check the recording's level"
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    start = perf_counter()
+    yield
+    seconds[stage] = perf_counter() - start

@@ -1,0 +1,177 @@
+"""The denoiser as the bundle has it: three graphs, for what is computed once per song, per schedule and per step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+
+from samuel_runtime.bundle.manifest import ModelFacts
+from samuel_runtime.diffusion.guidance import Guidance
+from samuel_runtime.diffusion.samplers import Denoise, Draw, sample
+from samuel_runtime.diffusion.schedule import Schedule, x0_from_output
+from samuel_runtime.diffusion.windows import hold
+from samuel_runtime.engines.backend import Bound, Engine, Way
+from samuel_runtime.settings import Sampler
+
+_TIMESTEPS_KEPT = 1024  # more than one full schedule
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a window is sampled."""
+
+    sampler: Sampler
+    """Which."""
+    timesteps: tuple[int, ...]
+    """One per step, falling."""
+    guidance: Guidance
+    """How strongly the voice leads."""
+    clamp: tuple[float, float]
+    """Range of the training data, which every estimate of x_0 is kept to."""
+
+
+class Network(Protocol):
+    """The network with its vocals fixed."""
+
+    def __call__(self, x: np.ndarray, t: Sequence[int], guidance: float = 1.0) -> np.ndarray:
+        """The network's output for noisy latents.
+
+        Args:
+            x: float32 (batch, channels, frames).
+            t: one integer timestep per batch element.
+            guidance: g in v_null + g (v_cond - v_null); 1.0 is the conditional output alone.
+
+        Returns:
+            float32 (batch, channels, frames): v or epsilon, as the manifest says.
+
+        Raises:
+            ValueError: if shapes or timesteps do not fit.
+        """
+
+
+class Denoising(Protocol):
+    """A bundle's denoiser, wherever it runs."""
+
+    schedule: Schedule
+    """Its diffusion."""
+
+    @property
+    def way(self) -> Way:
+        """How its step runs."""
+
+    def conditioned(self, vocals: np.ndarray) -> Network:
+        """Fix the vocals, normalised latents, float32 (batch, channels, frames)."""
+
+    def trajectory(self, vocals: np.ndarray, known: np.ndarray, sampling: Sampling, draw: Draw) -> Iterator[np.ndarray]:
+        """Sample a window.
+
+        Args:
+            vocals: normalised latents, float32 (batch, channels, frames).
+            known: the band's first frames, (batch, channels, held frames), which its latents are held to.
+            sampling: how.
+            draw: noise of a timestep, in the latents' shape; that of the schedule's length is where it starts.
+
+        Yields:
+            The band's latents after every step, (batch, channels, frames).
+        """
+
+
+def check_step(facts: ModelFacts, vocals: tuple[int, ...], x: np.ndarray, t: Sequence[int]) -> None:
+    """Raise a ValueError if noisy latents or timesteps do not fit vocals of this shape."""
+    batch, _, frames = vocals
+    if x.shape != (batch, facts.latent_channels, frames) or len(t) != batch:
+        raise ValueError(f"x {x.shape} and {len(t)} timesteps for {batch} x {frames} frames of vocals")
+    if not all(0 <= one < facts.timesteps for one in t):
+        raise ValueError(f"timesteps lie between 0 and {facts.timesteps - 1}")
+
+
+Terms = Callable[[tuple[int, ...]], dict[str, np.ndarray]]
+"""Timesteps, one per batch element -> what the step takes of them."""
+
+
+def terms_of(timesteps: Engine) -> Terms:
+    """The timesteps graph, run once per schedule, not per step: every window and take asks for the same."""
+    return lru_cache(_TIMESTEPS_KEPT)(lambda t: timesteps(t=np.array(t, np.int64)))
+
+
+class Denoiser:
+    """The three denoiser graphs of a bundle, the loop on the host."""
+
+    def __init__(self, conditioning: Engine, timesteps: Engine, step: Engine, facts: ModelFacts) -> None:
+        """Take the engines of the three graphs and what the manifest says of them."""
+        self.facts = facts
+        self.schedule = Schedule.cosine(facts.timesteps)
+        self.step_engine = step
+        self._conditioning = conditioning
+        self.terms = terms_of(timesteps)
+
+    @property
+    def way(self) -> Way:
+        """How its step runs."""
+        return self.step_engine.way
+
+    def trajectory(self, vocals: np.ndarray, known: np.ndarray, sampling: Sampling, draw: Draw) -> Iterator[np.ndarray]:
+        """See :class:`Denoising`."""
+        denoise = hold(self.conditioned(vocals).clean(sampling.guidance, sampling.clamp), known)
+        start = draw(self.schedule.timesteps)
+        return sample(sampling.sampler, denoise, start, self.schedule, list(sampling.timesteps), draw, sampling.clamp)
+
+    def conditioned(self, vocals: np.ndarray) -> Conditioned:
+        """See :class:`Denoising`."""
+        memory = self._conditioning(vocals=np.ascontiguousarray(vocals, dtype=np.float32))
+        return Conditioned(self, memory, vocals.shape[0], vocals.shape[2])
+
+
+class Conditioned:
+    """The denoiser with its vocals fixed: ``step(x, t, guidance)``."""
+
+    def __init__(self, denoiser: Denoiser, memory: dict[str, np.ndarray], batch: int, frames: int) -> None:
+        """Take what the conditioning graph made of the vocals, (batch, ...) each; the step graph attends to it."""
+        self.denoiser, self.batch, self.frames = denoiser, batch, frames
+        self.memory = memory
+        self._bound: dict[int, tuple[Bound, dict[str, np.ndarray]]] = {}
+
+    def __call__(self, x: np.ndarray, t: Sequence[int], guidance: float = 1.0) -> np.ndarray:
+        """See :class:`Network`."""
+        return self._output(x, t, guidance).copy()
+
+    def _output(self, x: np.ndarray, t: Sequence[int], guidance: float) -> np.ndarray:
+        """As a call, but the next one overwrites what this one returns."""
+        facts = self.denoiser.facts
+        check_step(facts, (self.batch, facts.latent_channels, self.frames), x, t)
+        scales = (1.0,) if guidance == 1.0 else (guidance, 1 - guidance)
+        terms = self.denoiser.terms(tuple(int(one) for one in t))
+        if len(scales) not in self._bound:
+            self._bound[len(scales)] = self._bind(len(scales), terms)
+        bound, inputs = self._bound[len(scales)]
+        inputs["x"][...] = x
+        inputs["scales"][...] = scales
+        for name, value in terms.items():
+            inputs[name][...] = value
+        return bound.run()["output"]
+
+    def _bind(self, branches: int, terms: dict[str, np.ndarray]) -> tuple[Bound, dict[str, np.ndarray]]:
+        """The step graph bound to memory of its own, but for the vocals', and those inputs by name."""
+        inputs = {
+            "x": np.empty((self.batch, self.denoiser.facts.latent_channels, self.frames), np.float32),
+            "scales": np.empty(branches, np.float32),
+            **{name: np.empty_like(value) for name, value in terms.items()},
+        }
+        return self.denoiser.step_engine.bind(**inputs, **self.memory), inputs
+
+    def clean(self, guidance: Guidance, clamp: tuple[float, float]) -> Denoise:
+        """What samplers see: x_0 from the guided output, kept to the range of the training data."""
+        schedule, prediction = self.denoiser.schedule, self.denoiser.facts.prediction
+        alpha, sigma = schedule.alpha, schedule.sigma
+
+        def denoise(x: np.ndarray, t: int) -> np.ndarray:
+            output = self._output(x, [t] * len(x), guidance.at(t))
+            # A new array: the output's memory is the next step's.
+            x0 = x0_from_output(prediction, x, output, float(alpha[t]), float(sigma[t]))
+            return np.clip(x0, *clamp)
+
+        return denoise

@@ -1,0 +1,105 @@
+"""From a bundle and a way to the parts that run it: the codec and the denoiser, their graphs or engines open."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import GraphName
+from samuel_runtime.codec import Codec, CodecEngines
+from samuel_runtime.diffusion.denoiser import Denoiser, Denoising
+from samuel_runtime.engines.availability import way_of_graph
+from samuel_runtime.engines.backend import Engine, Way
+from samuel_runtime.errors import UserError
+from samuel_runtime.settings import Precision, Provider
+
+_TOGETHER_BYTES = 100 << 20
+"""The most that a codec's two graphs may hold to be open at once; in use they take some three times as much."""
+
+
+def open_parts(bundle: Bundle, way: Way, threads: int | None) -> tuple[Codec, Denoising]:
+    """Open everything in a bundle.
+
+    Args:
+        bundle: checked.
+        way: how it shall run.
+        threads: CPU threads; None is one per physical core.
+
+    Raises:
+        UserError: a file is not in order, or an engine refuses it.
+    """
+    if way.provider is Provider.TENSORRT:
+        return _on_device(bundle, way, threads)
+    manifest = bundle.manifest
+
+    def engine(name: GraphName) -> Engine:
+        return _graph(bundle, name, way, threads)
+
+    graphs = (GraphName.ENCODER, GraphName.DECODER)
+    together = sum(manifest.graphs[name].size_bytes for name in graphs) <= _TOGETHER_BYTES
+    for name in () if together else graphs:
+        bundle.read_graph(name)  # what is wrong with a file is said before any work, not when it is needed
+    codec = Codec(CodecEngines(engine, together=together), manifest.codec, manifest.statistics)
+    conditioning, timesteps = engine(GraphName.CONDITIONING), engine(GraphName.TIMESTEPS)
+    return codec, Denoiser(conditioning, timesteps, engine(GraphName.STEP), manifest.model)
+
+
+def open_engine(
+    model: bytes, name: str, way: Way, threads: int | None = None, typed: Precision = Precision.FP32
+) -> Engine:
+    """Load a whole, checked graph.
+
+    Args:
+        model: an ONNX file.
+        name: what to call it in messages.
+        way: how to run it.
+        threads: of one operator; None is one per physical core that the process may use.
+        typed: the precision that the graph is typed in.
+
+    Raises:
+        UserError: the engine refuses the graph, or does not start.
+    """
+    # A backend is imported when it is used: each takes a tenth of a second, and none is needed for the others.
+    if way.provider is Provider.OPENVINO:
+        from samuel_runtime.engines.openvino import OpenVinoEngine
+
+        return OpenVinoEngine(model, name, way, threads, typed=typed)
+    from samuel_runtime.engines.onnxruntime import OnnxEngine
+
+    return OnnxEngine(model, name, way, threads)
+
+
+def _on_device(bundle: Bundle, way: Way, threads: int | None) -> tuple[Codec, Denoising]:
+    # Imported here: with other ways none of this is needed.
+    from samuel_runtime.engines.tensorrt.cuda_graph_sampler import Loop
+    from samuel_runtime.engines.tensorrt.denoiser import DeviceDenoiser
+    from samuel_runtime.engines.tensorrt.device import Device
+    from samuel_runtime.engines.tensorrt.engine import TensorRtEngine
+
+    manifest = bundle.manifest
+    if manifest.engines is None:
+        raise UserError(f"{bundle.folder}: has no TensorRT engines; add them with `samuel-export --trt BUNDLE`")
+    device, files = Device(manifest.engines), manifest.engines.files
+
+    def engine(name: GraphName) -> TensorRtEngine:
+        return device.open(files[name], bundle.read_engine(files[name]), str(bundle.folder / files[name].file))
+
+    codec = Codec(CodecEngines(engine, together=True), manifest.codec, manifest.statistics)
+    timesteps = _graph(bundle, GraphName.TIMESTEPS, way, threads)
+    conditioning, step = engine(GraphName.CONDITIONING), engine(GraphName.STEP)
+
+    def capture(terms: list[dict[str, np.ndarray]], shape: tuple[int, int, int], noisy: bool) -> Loop:
+        return Loop(device.cuda, conditioning, step, shape, terms, noisy=noisy)
+
+    return codec, DeviceDenoiser(timesteps, manifest.model, way, capture)
+
+
+def _graph(bundle: Bundle, name: GraphName, way: Way, threads: int | None) -> Engine:
+    facts = bundle.manifest.graphs[name]
+    file = str(bundle.folder / facts.file)
+    of_graph = way_of_graph(way, name, bundle.manifest)
+    found = open_engine(bundle.read_graph(name), file, of_graph, threads, facts.precision)
+    said = {t.name for t in facts.inputs}, tuple(t.name for t in facts.outputs)
+    if (found.inputs, found.outputs) != said:
+        raise UserError(f"{file}: has other inputs or outputs than its manifest says; export the bundle again")
+    return found

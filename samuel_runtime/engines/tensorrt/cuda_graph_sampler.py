@@ -1,0 +1,158 @@
+"""The sampling of a window as one CUDA graph: conditioning and every step, guidance and updates inside.
+
+Each step reads what the step before wrote, where it wrote it, and its own row of every table, so between the upload of
+a window's inputs and the download of its latents the host does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from samuel_runtime.diffusion.fused_step import BRANCHES, COEFFICIENTS, Inputs
+from samuel_runtime.engines.tensorrt.cuda import ALIGNMENT, Cuda
+from samuel_runtime.engines.tensorrt.engine import TensorRtEngine
+
+_FLOAT = np.dtype(np.float32)
+
+
+class Loop:
+    """A loop of so many steps over latents of one shape, ready to run again and again."""
+
+    def __init__(
+        self,
+        cuda: Cuda,
+        conditioning: TensorRtEngine,
+        step: TensorRtEngine,
+        shape: tuple[int, int, int],
+        terms: Sequence[Mapping[str, np.ndarray]],
+        *,
+        noisy: bool,
+    ) -> None:
+        """Allocate everything that any step touches, and capture the steps.
+
+        Args:
+            cuda: the device.
+            conditioning: its engine.
+            step: its engine.
+            shape: of the latents.
+            terms: of each step's timestep, for their number and shapes.
+            noisy: whether every step has noise of its own.
+
+        Raises:
+            UserError: the engines take no such shape, or the device has too little memory.
+        """
+        self._cuda, self.steps, self._shape = cuda, len(terms), shape
+        self._vocals = Rows(cuda, 1, shape)
+        self._conditioning = conditioning.execution({"vocals": shape})
+        memory = {name: Rows(cuda, 1, size) for name, size in self._conditioning.output_shapes.items()}
+        self._conditioning.address(vocals=self._vocals[0], **{name: rows[0] for name, rows in memory.items()})
+
+        self._latents = Rows(cuda, self.steps + 1, shape)
+        self._anchors, self._estimates = Rows(cuda, 2, shape), Rows(cuda, 2, shape)
+        self._noise = Rows(cuda, self.steps if noisy else 1, shape)
+        self._tables = {name: Rows(cuda, self.steps, value.shape) for name, value in terms[0].items()}
+        self._tables["update"] = Rows(cuda, self.steps, (COEFFICIENTS,))
+        self._tables["scales"] = Rows(cuda, self.steps, (BRANCHES,))
+        self._once = {
+            "known": Rows(cuda, 1, shape),
+            "held": Rows(cuda, 1, (1, 1, shape[2]), np.dtype(bool)),
+        }
+        self._memory = memory
+        tables = {name: rows.shape for name, rows in {**self._tables, **self._once, **memory}.items()}
+        self._step = step.execution({**tables, "x": shape, **dict.fromkeys(("anchor", "before", "noise"), shape)})
+
+        # The first run of an engine on a shape makes what cannot be made while a stream is captured.
+        self._conditioning.enqueue()
+        self._enqueue(0)
+        cuda.synchronize()
+        self._conditioning.check_capturable()
+        self._step.check_capturable()
+        with cuda.capturing() as graph:
+            for rows in (self._anchors, self._estimates):
+                rows.clear()  # the first step weighs them with 0, but 0 times what a run that overflowed left is NaN
+            self._conditioning.enqueue()
+            for index in range(self.steps):
+                self._enqueue(index)
+        self._graph = graph
+
+    def run(self, inputs: Inputs) -> np.ndarray:
+        """Sample: float32 (steps, batch, channels, frames), the latents after every step."""
+        held = inputs.known.shape[-1]
+        self._vocals.host[0] = inputs.vocals
+        self._latents.host[0] = inputs.start
+        self._once["known"].host[0, ..., :held] = inputs.known
+        self._once["held"].host[0, ..., :] = np.arange(self._shape[2]) < held
+        self._tables["update"].host[...] = inputs.updates
+        self._tables["scales"].host[...] = [(scale, 1 - scale) for scale in inputs.guidance]
+        for index, terms in enumerate(inputs.terms):
+            for name, value in terms.items():
+                self._tables[name].host[index] = value
+        uploads = [self._vocals, *self._once.values(), *self._tables.values()]
+        if inputs.noise is not None:
+            self._noise.host[...] = inputs.noise
+            uploads.append(self._noise)
+        for rows in uploads:
+            rows.upload(rows.count)
+        self._latents.upload(1)
+        self._graph.launch()
+        self._latents.download()
+        self._cuda.synchronize()
+        return self._latents.host[1:].copy()
+
+    def _enqueue(self, index: int) -> None:
+        """One step, on its own rows; anchors and estimates change places from step to step."""
+        now, then = index % 2, (index + 1) % 2
+        self._step.address(
+            x=self._latents[index],
+            next=self._latents[index + 1],
+            anchor=self._anchors[now],
+            next_anchor=self._anchors[then],
+            before=self._estimates[now],
+            x0=self._estimates[then],
+            noise=self._noise[index % self._noise.count],
+            **{name: rows[index] for name, rows in self._tables.items()},
+            **{name: rows[0] for name, rows in {**self._once, **self._memory}.items()},
+        )
+        self._step.enqueue()
+
+
+class Rows:
+    """Equal arrays one after the other on the device, each at an address that TensorRT may read."""
+
+    def __init__(self, cuda: Cuda, count: int, shape: tuple[int, ...], dtype: np.dtype[np.generic] = _FLOAT) -> None:
+        """Allocate ``count`` of them, zeroed."""
+        self._cuda, self.count, self.shape, self._dtype = cuda, count, shape, dtype
+        size = int(np.prod(shape)) * dtype.itemsize
+        self._stride = -(-size // ALIGNMENT) * ALIGNMENT
+        self._memory = cuda.allocate(count * self._stride)
+        self._staging: np.ndarray | None = None
+
+    def __getitem__(self, index: int) -> int:
+        """The address of one."""
+        return self._memory.address + index * self._stride
+
+    @property
+    def host(self) -> np.ndarray:
+        """The host's copy, (count, *shape)."""
+        inner = np.empty(self.shape, self._dtype).strides
+        return np.ndarray((self.count, *self.shape), self._dtype, self._staged, strides=(self._stride, *inner))
+
+    def clear(self) -> None:
+        """Zero all of the device's."""
+        self._cuda.clear(self._memory)
+
+    def upload(self, count: int) -> None:
+        """Copy the first ``count`` of the host's to the device, all at once."""
+        self._cuda.upload(self._memory.address, self._staged[: count * self._stride])
+
+    def download(self) -> None:
+        """Copy all of the device's to the host at once."""
+        self._cuda.download(self._staged, self._memory.address)
+
+    @property
+    def _staged(self) -> np.ndarray:
+        if self._staging is None:  # most are never copied
+            self._staging = self._cuda.pinned((self.count * self._stride,), np.dtype(np.uint8))
+        return self._staging

@@ -1,0 +1,88 @@
+"""The denoiser on a GPU: a window goes in, its latents come out, and the loop between them is one CUDA graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from samuel_runtime.bundle.manifest import ModelFacts
+from samuel_runtime.diffusion import fused_step
+from samuel_runtime.diffusion.denoiser import Sampling, check_step, terms_of
+from samuel_runtime.diffusion.fused_step import Inputs, SamplingLoop
+from samuel_runtime.diffusion.samplers import Draw, updates_of
+from samuel_runtime.diffusion.schedule import Schedule
+from samuel_runtime.engines.backend import Engine, Way
+from samuel_runtime.settings import Sampler
+
+_LOOPS_KEPT = 2
+"""Captured loops hold the device's memory: a song's windows need one, and the network by itself another."""
+
+
+Capture = Callable[[list[dict[str, np.ndarray]], tuple[int, int, int], bool], SamplingLoop]
+"""Terms of each step, the latents' shape, and whether every step draws noise -> a loop."""
+
+
+class DeviceDenoiser:
+    """A bundle's denoiser whose loop runs in one piece, elsewhere."""
+
+    def __init__(self, timesteps: Engine, facts: ModelFacts, way: Way, capture: Capture) -> None:
+        """Take the graph of the timesteps, what the manifest says of the model, and what makes loops."""
+        self.facts, self.way = facts, way
+        self.schedule = Schedule.cosine(facts.timesteps)
+        self._terms = terms = terms_of(timesteps)
+
+        # Not a method: a cache that holds its owner keeps the device's memory until the collector finds the circle.
+        @lru_cache(_LOOPS_KEPT)
+        def loop(steps: int, shape: tuple[int, int, int], noisy: bool) -> SamplingLoop:
+            return capture([terms((0,) * shape[0])] * steps, shape, noisy)
+
+        self._loop = loop
+
+    def trajectory(self, vocals: np.ndarray, known: np.ndarray, sampling: Sampling, draw: Draw) -> Iterator[np.ndarray]:
+        """See :class:`samuel_runtime.diffusion.denoiser.Denoising`; all steps are done when the first is yielded."""
+        timesteps = list(sampling.timesteps)
+        noisy = sampling.sampler is Sampler.ANCESTRAL
+        updates = updates_of(sampling.sampler, self.schedule, timesteps)
+        rows = [
+            fused_step.coefficients(update, self.facts.prediction, *self._scales(t), sampling.clamp)
+            for update, t in zip(updates, timesteps, strict=True)
+        ]
+        inputs = Inputs(
+            vocals=vocals,
+            start=draw(self.schedule.timesteps),
+            known=known,
+            guidance=[sampling.guidance.at(t) for t in timesteps],
+            updates=np.stack(rows),
+            terms=[self._terms((t,) * len(vocals)) for t in timesteps],
+            noise=np.stack([draw(t) for t in timesteps]) if noisy else None,
+        )
+        yield from self._loop(len(timesteps), vocals.shape, noisy).run(inputs)
+
+    def conditioned(self, vocals: np.ndarray) -> DeviceStep:
+        """See :class:`samuel_runtime.diffusion.denoiser.Denoising`."""
+        return DeviceStep(self, vocals)
+
+    def output(self, vocals: np.ndarray, x: np.ndarray, t: Sequence[int], guidance: float) -> np.ndarray:
+        """The network's output alone, as a loop of one step."""
+        check_step(self.facts, vocals.shape, x, t)
+        terms = [self._terms(tuple(int(one) for one in t))]
+        updates, nothing = fused_step.output_alone()[None], vocals[..., :0]
+        inputs = Inputs(vocals, x, nothing, [guidance], updates, terms, noise=None)
+        return np.asarray(self._loop(1, vocals.shape, False).run(inputs)[0])
+
+    def _scales(self, t: int) -> tuple[float, float]:
+        return float(self.schedule.alpha[t]), float(self.schedule.sigma[t])
+
+
+class DeviceStep:
+    """The network on the device with its vocals fixed."""
+
+    def __init__(self, denoiser: DeviceDenoiser, vocals: np.ndarray) -> None:
+        """Take normalised latents, float32 (batch, channels, frames)."""
+        self._denoiser, self._vocals = denoiser, vocals
+
+    def __call__(self, x: np.ndarray, t: Sequence[int], guidance: float = 1.0) -> np.ndarray:
+        """See :class:`samuel_runtime.diffusion.denoiser.Network`."""
+        return self._denoiser.output(self._vocals, x, t, guidance)

@@ -1,0 +1,1 @@
+"""What is measured on this machine, and what is chosen by it: speed, agreement, preference, time targets."""
