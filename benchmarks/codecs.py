@@ -12,16 +12,16 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from samuel_runtime.engines.backend import Way
 
 from benchmarks.machine import this_machine
 from benchmarks.pairs import Side, Work
 from benchmarks.process import Finished, run_script
 from benchmarks.sides import EAGER, WAYS
 from samuel_export import flops
-from samuel_export.chunk_sizes import chunk_frames
-from samuel_export.codec_graphs import decoder_graph, encoder_graph
+from samuel_export.graphs.codec import decoder_graph, encoder_graph
+from samuel_export.metadata import chunk_frames
 from samuel_runtime.bundle.manifest import CodecFacts, GraphName
+from samuel_runtime.engines.backend import Way
 from samuel_runtime.engines.loading import open_engine
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Precision, Provider

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.machine import Machine, this_machine
 from benchmarks.network import Paper, make_paper
 from benchmarks.sides import Steps
-from samuel_export.add_engines import add_engines
+from samuel_export.tensorrt.add_engines import add_engines
 from samuel_runtime.engines.tensorrt.device import gpu_here
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Precision

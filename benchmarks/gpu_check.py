@@ -18,19 +18,19 @@ import click
 import numpy as np
 import onnx
 import torch
-from samuel_runtime.engines.backend import Way
 
 from benchmarks.codecs import packaged_size, stable_audio_open
 from benchmarks.machine import this_machine
 from benchmarks.network import FRAMES, GUIDANCE, Paper, latents, make_paper
 from benchmarks.published import guided, published
 from samuel_export import flops
-from samuel_export.add_engines import add_engines
+from samuel_export.tensorrt.add_engines import add_engines
 from samuel_runtime.audio.reading import Audio
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.cli import console
 from samuel_runtime.engines.availability import found_ways
+from samuel_runtime.engines.backend import Way
 from samuel_runtime.engines.tensorrt.device import gpu_here
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import DEFAULT_STEPS, Precision, Provider, Settings

@@ -17,7 +17,7 @@ from benchmarks.pairs import keep_ratios, note
 from benchmarks.process import SAMUEL_RUN, Finished, run_script
 from benchmarks.sides import PUBLISHED, WAYS, Steps
 from benchmarks.voices import write_voice
-from samuel_export.add_engines import add_engines
+from samuel_export.tensorrt.add_engines import add_engines
 from samuel_runtime.audio.mel import log_mel_distance
 from samuel_runtime.bundle.bundle import PACKAGED_BUNDLE, Bundle
 from samuel_runtime.settings import DEFAULT_STEPS, Precision, Provider

@@ -73,7 +73,7 @@ def command(
     With --trt, CHECKPOINT may be a bundle, which engines are added to; with --decoder it must be one. With --verify, a
     CHECKPOINT given as well is the reference; without one, the fingerprints in the bundle are.
     """
-    from samuel_export.parity import ParityError
+    from samuel_export.parity.compare import ParityError
     from samuel_runtime.settings import Precision
 
     if not trt:
@@ -106,7 +106,7 @@ def command(
 
 
 def _verify(context: click.Context, bundle: Path, checkpoint: Path | None, codec_location: str | None) -> int:
-    from samuel_export.package import verify_bundle
+    from samuel_export.bundle import verify_bundle
 
     idle = _EXPORT_OPTIONS | {"decoder", "precision", "trt", "trt_flavor", "targets"}
     _refuse(context, idle - {"codec_location"} if checkpoint is not None else idle, "on this --verify")
@@ -124,8 +124,8 @@ def _export(
     guidance: Guidance,
     licence: str | None,
 ) -> Path:
-    from samuel_export.package import write_bundle
-    from samuel_export.storage import Storage
+    from samuel_export.bundle import write_bundle
+    from samuel_export.precision.weights import Storage
 
     path = checkpoint or newest_checkpoint(_RUNS)
     found, codec = _loaded(path, codec_location)
@@ -146,14 +146,14 @@ def _replace_decoder(context: click.Context, bundle: Path | None, codec_location
 
 
 def _add_engines(bundle: Path, precision: str | None, flavor: str, targets: tuple[str, ...]) -> None:
-    from samuel_export.add_engines import add_engines
+    from samuel_export.tensorrt.add_engines import add_engines
     from samuel_runtime.settings import Precision
 
     add_engines(bundle, Precision(precision or _ENGINE_PRECISION), _flavor(flavor), targets, _say)
 
 
 def _check_builder(flavor: str, targets: tuple[str, ...]) -> None:
-    from samuel_export.add_engines import check_builder
+    from samuel_export.tensorrt.add_engines import check_builder
 
     check_builder(_flavor(flavor), targets)
 

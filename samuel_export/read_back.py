@@ -4,7 +4,7 @@
 
 For bundles whose codec was not kept. `samuel-train codec --refine CODEC` then teaches the decoder for latents that stay
 what they were, and `samuel-export BUNDLE --decoder CODEC` puts it into the bundle, whose denoiser stays as it is. What
-small_codec_graphs.py does to an encoder's weights is undone here.
+graphs/small_codec.py does to an encoder's weights is undone here.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from samuel_export.small_codec_graphs import level_order
-from samuel_export.storage import unpacked
+from samuel_export.graphs.small_codec import level_order
+from samuel_export.precision.weights import unpacked
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.cli import console

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from samuel_export.codec_graphs import decoder_graph
-from samuel_export.facts import codec_facts_of
-from samuel_export.package import write_graph, write_manifest
-from samuel_export.parity import ParityError, check_sides, report_of
-from samuel_export.probes import test_signal
-from samuel_export.proof import Say, loaded, lowered, probes_of, told
-from samuel_export.sides import RuntimeSide, TorchCodec
-from samuel_export.storage import Storage, stored
-from samuel_export.typed import typed
+from samuel_export.bundle import write_graph, write_manifest
+from samuel_export.graphs.codec import decoder_graph
+from samuel_export.metadata import codec_facts_of
+from samuel_export.parity.cases import test_signal
+from samuel_export.parity.check import Say, loaded, lowered, probes_of, told
+from samuel_export.parity.compare import ParityError, check_sides, report_of
+from samuel_export.parity.runners import RuntimeSide, TorchCodec
+from samuel_export.precision.convert import typed
+from samuel_export.precision.weights import Storage, stored
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import SCHEMA_VERSION, GraphName
 from samuel_runtime.errors import UserError
@@ -83,7 +83,7 @@ def replace_decoder(folder: Path, codec: Codec, out: Path, say: Say) -> Path:
 
 @dataclass(frozen=True, eq=False)
 class _Both:
-    """The old bundle up to the latents, and PyTorch from there; see :class:`samuel_export.sides.Side`."""
+    """The old bundle up to the latents, and PyTorch from there; see :class:`samuel_export.parity.runners.Side`."""
 
     old: RuntimeSide
     new: TorchCodec

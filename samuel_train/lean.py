@@ -48,7 +48,7 @@ class LeanUNet(UNet):
 def _summary_above(up: nn.ConvTranspose1d, summary: Tensor, frames: int) -> Tensor:
     """Mean, first and last frame, (batch, n, 3), after a transposed convolution of kernel 4, stride 2, padding 1.
 
-    With taps W_k and T frames before it (samuel_export/rewrite.py collapses all levels of this into one matrix):
+    With taps W_k and T frames before it (samuel_export/graphs/rewrites.py makes all levels of this one matrix):
 
         mean' = ((W_0 + W_1 + W_2 + W_3) m - (W_0 f + W_3 l) / T) / 2 + b,   f' = W_1 f + b,   l' = W_2 l + b
     """

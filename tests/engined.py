@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from samuel_export import add_engines as adding
-from samuel_export.engine_builder import Built
+from samuel_export.tensorrt import add_engines as adding
+from samuel_export.tensorrt.builder import Built
 from samuel_runtime.bundle.manifest import ShapeRange
 from samuel_runtime.settings import Flavor, Precision
 from tests.samuel_runtime.fake_tensorrt import VERSION, write_engine

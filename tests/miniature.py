@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from samuel_export.package import write_bundle
-from samuel_export.storage import Storage
+from samuel_export.bundle import write_bundle
+from samuel_export.precision.weights import Storage
 from samuel_runtime.bundle.statistics import Statistics
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_train.checkpoint import Checkpoint, save_checkpoint

@@ -210,7 +210,7 @@ class Manifest(_Strict):
     engines: Engines | None = None
     """Beside the graphs, which are what they were built from and what runs where they cannot."""
     parity: dict[str, Any]
-    """The report that admitted the bundle, see samuel_export/parity.py."""
+    """The report that admitted the bundle, see samuel_export/parity/compare.py."""
     provenance: dict[str, str]
     """How the weights came to be, and their licence."""
 

@@ -6,7 +6,7 @@ a steady partial turns by its distance from the bin's centre only, slowly, and c
 The roll needs no work: samples keep their place modulo 2048, and each of the four windows is split at the
 lattice's border into a part on this cell and a part on the next.
 
-Here the transform is the FFT library's; ONNX files have it as matrix products (samuel_export/fourier_graph.py).
+Here the transform is the FFT library's; ONNX files have it as matrix products (samuel_export/graphs/fourier.py).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from samuel_export import package
+from samuel_export import bundle as package
 from samuel_train.checkpoint import Checkpoint, load_checkpoint
 from samuel_train.codec import Codec, load_codec
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from samuel_export.typed import _MOVEMENT
+from samuel_export.precision.convert import _MOVEMENT
 
 
 def elements(model: onnx.ModelProto) -> dict[str, int]:

@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 import torch
 
-from samuel_export.denoiser_graphs import conditioning_graph, step_graph, timesteps_graph
+from samuel_export.graphs.denoiser import conditioning_graph, step_graph, timesteps_graph
 from samuel_train.model import Denoiser
 
 

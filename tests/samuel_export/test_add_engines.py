@@ -14,10 +14,12 @@ import onnx
 import pytest
 from click.testing import CliRunner
 
-from samuel_export import add_engines as adding
-from samuel_export import cli, engine_proof, proof
-from samuel_export.engine_builder import Built
-from samuel_export.parity import ParityError
+from samuel_export import cli
+from samuel_export.parity import check
+from samuel_export.parity.compare import ParityError
+from samuel_export.tensorrt import add_engines as adding
+from samuel_export.tensorrt import parity as engine_proof
+from samuel_export.tensorrt.builder import Built
 from samuel_runtime.bundle.bundle import PACKAGED_BUNDLE, Bundle
 from samuel_runtime.bundle.manifest import ENGINE_GRAPHS, SCHEMA_VERSION, GraphName, Manifest
 from samuel_runtime.bundle.trust import is_trusted
@@ -260,8 +262,8 @@ def test_verifying_sees_one_byte_of_an_engine(bundle_copy: Path, sham: list[str]
 def test_a_verification_that_fails_ends_with_code_1_or_2(
     bundle_copy: Path, sham: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proof, "against_fingerprints", lambda *_: [])  # its graphs are not the matter here
-    monkeypatch.setattr(proof, "lowered", lambda *_: {})
+    monkeypatch.setattr(check, "against_fingerprints", lambda *_: [])  # its graphs are not the matter here
+    monkeypatch.setattr(check, "lowered", lambda *_: {})
     add(bundle_copy)
     edit_manifest(bundle_copy, lambda m: m["engines"]["files"]["step"].update(source_sha256="f" * 64))
     ended = command("--verify", bundle_copy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samuel_export.chunk_sizes import chunk_frames
+from samuel_export.metadata import chunk_frames
 from samuel_train.codec import load_codec
 from tests.miniature import miniature_codec
 from tests.samuel_export.small_oobleck import save_small_oobleck

@@ -14,7 +14,9 @@ import pytest
 import soundfile
 import torch
 
-from samuel_export import add_engines, cli, package
+from samuel_export import bundle as package
+from samuel_export import cli
+from samuel_export.tensorrt import add_engines
 from samuel_runtime.bundle.manifest import Manifest
 from samuel_runtime.bundle.statistics import Statistics
 from samuel_runtime.cli import command as runtime_cli

@@ -11,7 +11,7 @@ import pytest
 import torch
 from diffusers import AutoencoderOobleck
 
-from samuel_export.codec_graphs import decoder_graph, encoder_graph
+from samuel_export.graphs.codec import decoder_graph, encoder_graph
 from samuel_runtime.bundle.onnx_guard import check_onnx
 from samuel_train.codec import Codec, SignalFacts, load_codec
 from samuel_train.codec.oobleck import OobleckCodec

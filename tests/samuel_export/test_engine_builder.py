@@ -10,13 +10,14 @@ from typing import Any
 import onnx
 import pytest
 
-from samuel_export import engine_builder, engine_graphs
-from samuel_export.builder import GraphBuilder
-from samuel_export.denoiser_graphs import conditioning_graph, step_graph
-from samuel_export.engine_builder import Built, build, flavor_for, known_targets
-from samuel_export.engine_graphs import buildable, fused, named, padded_heads, unfused_attention
-from samuel_export.engine_profiles import profiles_of
-from samuel_export.typed import typed
+from samuel_export.graphs.builder import GraphBuilder
+from samuel_export.graphs.denoiser import conditioning_graph, step_graph
+from samuel_export.precision.convert import typed
+from samuel_export.tensorrt import builder as engine_builder
+from samuel_export.tensorrt import graphs as engine_graphs
+from samuel_export.tensorrt.builder import Built, build, flavor_for, known_targets
+from samuel_export.tensorrt.graphs import buildable, fused, named, padded_heads, unfused_attention
+from samuel_export.tensorrt.profiles import profiles_of
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import GraphName, Manifest, ShapeRange
 from samuel_runtime.engines.tensorrt import device

@@ -12,13 +12,13 @@ import onnx
 import pytest
 import torch
 
-from samuel_export.chunk_sizes import chunk_frames
-from samuel_export.codec_graphs import decoder_graph, encoder_graph
-from samuel_export.denoiser_graphs import conditioning_graph, step_graph
-from samuel_export.engine_builder import Built, build
-from samuel_export.engine_graphs import buildable, fused, named
-from samuel_export.engine_profiles import profiles_of
-from samuel_export.typed import typed
+from samuel_export.graphs.codec import decoder_graph, encoder_graph
+from samuel_export.graphs.denoiser import conditioning_graph, step_graph
+from samuel_export.metadata import chunk_frames
+from samuel_export.precision.convert import typed
+from samuel_export.tensorrt.builder import Built, build
+from samuel_export.tensorrt.graphs import buildable, fused, named
+from samuel_export.tensorrt.profiles import profiles_of
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import CodecFacts, GraphName, Manifest
 from samuel_runtime.settings import Flavor, Precision

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto
-from samuel_runtime.engines.backend import Engine, Way
 
-from samuel_export.builder import GraphBuilder
-from samuel_export.denoiser_graphs import conditioning_graph, step_graph, timesteps_graph
-from samuel_export.engine_graphs import (
+from samuel_export.graphs.builder import GraphBuilder
+from samuel_export.graphs.denoiser import conditioning_graph, step_graph, timesteps_graph
+from samuel_export.precision.convert import typed
+from samuel_export.precision.weights import Storage, stored, unpacked
+from samuel_export.tensorrt.graphs import (
     buildable,
     engine_graphs,
     float32_deconvolutions,
@@ -25,9 +26,7 @@ from samuel_export.engine_graphs import (
     padded_heads,
     unfused_attention,
 )
-from samuel_export.engine_proof import HostLoop
-from samuel_export.storage import Storage, stored, unpacked
-from samuel_export.typed import typed
+from samuel_export.tensorrt.parity import HostLoop
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import GraphName, ModelFacts
 from samuel_runtime.diffusion import fused_step
@@ -36,6 +35,7 @@ from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.diffusion.noise import noise
 from samuel_runtime.diffusion.samplers import timesteps_for
 from samuel_runtime.diffusion.schedule import Prediction
+from samuel_runtime.engines.backend import Engine, Way
 from samuel_runtime.engines.loading import open_engine
 from samuel_runtime.engines.tensorrt.denoiser import DeviceDenoiser
 from samuel_runtime.errors import UserError

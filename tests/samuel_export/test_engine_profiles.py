@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samuel_export.engine_graphs import engine_graphs
-from samuel_export.engine_profiles import MOST_TOGETHER, profiles_of
+from samuel_export.tensorrt.graphs import engine_graphs
+from samuel_export.tensorrt.profiles import MOST_TOGETHER, profiles_of
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import ENGINE_GRAPHS, GraphName, Manifest, ShapeRange
 from samuel_runtime.codec.chunks import chunks

@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 import pytest
 
-from samuel_export import engine_graphs as writing
-from samuel_export.engine_graphs import engine_graphs
-from samuel_export.engine_proof import HostLoop, as_a_device, prove
+from samuel_export.tensorrt import graphs as writing
+from samuel_export.tensorrt.graphs import engine_graphs
+from samuel_export.tensorrt.parity import HostLoop, as_a_device, prove
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.diffusion.fused_step import Inputs, output_alone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samuel_export.facts import facts_of
+from samuel_export.metadata import facts_of
 from samuel_runtime.bundle.manifest import CodecFacts
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_train.codec import Codec, load_codec

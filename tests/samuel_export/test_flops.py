@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from samuel_export import flops
-from samuel_export.builder import GraphBuilder
+from samuel_export.graphs.builder import GraphBuilder
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_train.config import ModelConfig
 from samuel_train.model import Denoiser

@@ -13,10 +13,10 @@ import onnx
 import pytest
 import torch
 
-from samuel_export import package
-from samuel_export.package import verify_bundle, write_bundle
-from samuel_export.parity import ParityError
-from samuel_export.storage import Storage
+from samuel_export import bundle as package
+from samuel_export.bundle import verify_bundle, write_bundle
+from samuel_export.parity.compare import ParityError
+from samuel_export.precision.weights import Storage
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import GraphName, Manifest
 from samuel_runtime.bundle.statistics import Statistics

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from samuel_runtime.engines.backend import Way
 
-from samuel_export.package import verify_bundle, write_bundle
-from samuel_export.storage import Storage
+from samuel_export.bundle import verify_bundle, write_bundle
+from samuel_export.precision.weights import Storage
 from samuel_runtime.bundle.manifest import GraphName, Manifest
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.engines import availability as ways
 from samuel_runtime.engines.availability import found_ways
+from samuel_runtime.engines.backend import Way
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import Precision, Provider

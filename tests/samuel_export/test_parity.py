@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samuel_export.parity import check_fingerprints, check_sides, compare, fingerprint, report_of
-from samuel_export.probes import Measure, Probe
+from samuel_export.parity.cases import Measure, Probe
+from samuel_export.parity.compare import check_fingerprints, check_sides, compare, fingerprint, report_of
 from samuel_runtime.errors import UserError
 from tests.weights import normal
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samuel_export.limits import limits_of
-from samuel_export.probes import Measure, Probe, probes
-from samuel_export.storage import Storage
+from samuel_export.parity.cases import Measure, Probe, probes
+from samuel_export.parity.limits import limits_of
+from samuel_export.precision.weights import Storage
 from samuel_runtime.bundle.manifest import Manifest
 from samuel_runtime.settings import Precision
 from tests.weights import relative_l2

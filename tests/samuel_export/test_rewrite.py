@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samuel_export import rewrite
-from samuel_export.alignment_graph import band_mask
+from samuel_export.graphs import rewrites
+from samuel_export.graphs.attention import band_mask
 from samuel_train.attention import SoftAlignment
 from samuel_train.config import Alignment
 from samuel_train.embedding import rotate, timestep_embedding
@@ -32,13 +32,13 @@ def random(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-def applied(weights: rewrite.Linear, x: Tensor) -> Tensor:
+def applied(weights: rewrites.Linear, x: Tensor) -> Tensor:
     """To (batch, in, frames), over channels."""
     return torch.from_numpy(weights.weight) @ x + torch.from_numpy(weights.bias)[:, None]
 
 
 def attended(
-    weights: rewrite.AlignmentWeights, x: Tensor, context: Tensor, mixing: Tensor, like: SoftAlignment
+    weights: rewrites.AlignmentWeights, x: Tensor, context: Tensor, mixing: Tensor, like: SoftAlignment
 ) -> Tensor:
     """The rewritten alignment, written the long way: the whole song's logits under a band mask."""
     heads, window = like.local.heads, like.local.window
@@ -67,20 +67,20 @@ def attended(
 def test_linear_reads_linears_and_1x1_convolutions_alike() -> None:
     x = random(BATCH, 6, 5)
     linear, convolution = nn.Linear(6, 4).double(), nn.Conv1d(6, 4, 1).double()
-    assert relative_l2(applied(rewrite.linear(linear), x), linear(x.mT).mT.detach()) <= BOUND
-    assert relative_l2(applied(rewrite.linear(convolution), x), convolution(x).detach()) <= BOUND
+    assert relative_l2(applied(rewrites.linear(linear), x), linear(x.mT).mT.detach()) <= BOUND
+    assert relative_l2(applied(rewrites.linear(convolution), x), convolution(x).detach()) <= BOUND
 
 
 def test_array_keeps_float64() -> None:
     value = nn.Parameter(torch.tensor([1 + 1e-12], dtype=torch.float64))
-    assert rewrite.array(value)[0] == value.item()
+    assert rewrites.array(value)[0] == value.item()
 
 
 @pytest.mark.parametrize("width", [4, 64, 512])
 def test_late_timesteps_drift_from_the_model(width: int) -> None:
     """Frequencies that were exact, where the model's are float32, cost six times all other rounding at t = 799."""
     t = np.arange(800, dtype=np.float32)
-    angles = t[:, None] * rewrite.frequencies(width)
+    angles = t[:, None] * rewrites.frequencies(width)
     expected = timestep_embedding(torch.arange(800), width, torch.float32).numpy()
     np.testing.assert_allclose(np.concatenate([np.sin(angles), np.cos(angles)], axis=1), expected, rtol=0, atol=3e-7)
 
@@ -90,14 +90,14 @@ def test_late_timesteps_drift_from_the_model(width: int) -> None:
 def test_after_is_the_output_convolutions_in_one(frames: int) -> None:
     m = model()
     h = random(BATCH, m.unet.final_conv.in_channels, frames)
-    folded = rewrite.after(rewrite.linear(m.output_conv), rewrite.linear(m.unet.final_conv))
+    folded = rewrites.after(rewrites.linear(m.output_conv), rewrites.linear(m.unet.final_conv))
     assert relative_l2(applied(folded, h), m.output_conv(m.unet.final_conv(h))) <= BOUND
 
 
 @torch.no_grad()
 def test_stacked_gives_every_result_in_its_order() -> None:
     parts, x = [nn.Conv1d(5, n, 1).double() for n in (2, 3, 4)], random(BATCH, 5, 7)
-    stacked = rewrite.stacked(*(rewrite.linear(part) for part in parts))
+    stacked = rewrites.stacked(*(rewrites.linear(part) for part in parts))
     for got, part in zip(applied(stacked, x).split([2, 3, 4], dim=1), parts, strict=True):
         assert relative_l2(got, part(x)) <= BOUND
 
@@ -109,7 +109,7 @@ def test_first_alignment(variant: Alignment, frames: int) -> None:
     m, t = model(variant), torch.tensor([0, 650])
     n = m.config.base_channels
     x, context, mixing = random(BATCH, n, frames), random(BATCH, n, frames, seed=1), m.mixing[t]
-    got = attended(rewrite.alignment(m.align), x, context, mixing, m.align)
+    got = attended(rewrites.alignment(m.align), x, context, mixing, m.align)
     assert relative_l2(got, m.align(x, context, mixing)) <= BOUND
 
 
@@ -120,7 +120,7 @@ def test_bottleneck_alignment_with_its_projections_folded_in(variant: Alignment,
     m, t = model(variant), torch.tensor([799, 120])
     bottom, n = m.unet.mid_attn, 8 * m.config.base_channels
     x, context, mixing = random(BATCH, n, frames), random(BATCH, n, frames, seed=1), m.mixing[t]
-    folded = rewrite.alignment(bottom.attn, rewrite.linear(bottom.proj_x), rewrite.linear(bottom.proj_cond))
+    folded = rewrites.alignment(bottom.attn, rewrites.linear(bottom.proj_x), rewrites.linear(bottom.proj_cond))
     assert relative_l2(attended(folded, x, context, mixing, bottom.attn), bottom(x, context, mixing)) <= BOUND
 
 
@@ -131,7 +131,7 @@ def test_null_values_are_what_silence_gives_whatever_is_asked(frames: int) -> No
     attention, n = m.align.global_, m.config.base_channels
     silence = m.cond_encoder(torch.zeros(BATCH, m.config.latent_channels, frames, dtype=torch.float64))
     attended = attention.attend(random(BATCH, n, frames), *attention.keys_values(silence))
-    projected = applied(rewrite.linear(attention.to_out), torch.from_numpy(rewrite.null_values(m))[None, :, None])
+    projected = applied(rewrites.linear(attention.to_out), torch.from_numpy(rewrites.null_values(m))[None, :, None])
     assert relative_l2(projected.expand_as(attended), attended) <= BOUND
 
 
@@ -152,7 +152,7 @@ def test_context_means_without_the_convolutions(frames: int) -> None:
     m = model()
     context = random(BATCH, 8 * m.config.base_channels, frames)
     summary = summary_of(context)
-    means = rewrite.context_means(m.unet.cond_ups)
+    means = rewrites.context_means(m.unet.cond_ups)
     assert len(means.matrices) == len(means.constants) == len(m.unet.cond_ups) == 3
     for up, matrix, constant in zip(m.unet.cond_ups, means.matrices, means.constants, strict=True):
         context = up(context)
@@ -164,7 +164,7 @@ def test_context_means_without_the_convolutions(frames: int) -> None:
 def test_film_context_commutes_with_the_mean(frames: int) -> None:
     film = model().unet.mid_resnet.film
     context = random(BATCH, film.context_proj.in_channels, frames)
-    got = applied(rewrite.film_context(film), context.mean(-1, keepdim=True))
+    got = applied(rewrites.film_context(film), context.mean(-1, keepdim=True))
     assert relative_l2(got[..., 0], film.context_proj(context).mean(-1)) <= BOUND
 
 
@@ -174,9 +174,9 @@ def test_every_film_from_its_terms(frames: int) -> None:
     """As the model runs: what each FiLM was given and made of it, in the order of films_of."""
     m = model()
     seen = recorded_films(m, frames, torch.tensor([17, 733]))
-    films, means = rewrite.films_of(m), rewrite.context_means(m.unet.cond_ups)
+    films, means = rewrites.films_of(m), rewrites.context_means(m.unet.cond_ups)
     assert [film for film, _, _ in seen] == films
-    first, others = rewrite.film_terms(m, means)
+    first, others = rewrites.film_terms(m, means)
     widths = [film.time_proj.out_features for film in films]
     u_first, u_others = seen[0][2], seen[1][2]
     terms = [applied(first, u_first[..., None])[..., 0]]
@@ -185,7 +185,7 @@ def test_every_film_from_its_terms(frames: int) -> None:
     bottom_context = next(context for film, context, _ in seen if film is m.unet.mid_resnet.film)
     summary = summary_of(bottom_context)
     for index, ((film, context, u), term) in enumerate(zip(seen, terms, strict=True)):
-        weight = rewrite.film_context(film).weight
+        weight = rewrites.film_context(film).weight
         level = index - (len(films) - len(means.matrices))
         known = summary @ means.matrices[level] if level >= 0 else context.mean(-1).numpy()
         expected = film.time_proj(u) + film.context_proj(context).mean(-1)

@@ -7,10 +7,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from samuel_export.builder import GraphBuilder
-from samuel_export.denoiser_graphs import step_graph
-from samuel_export.small_codec_graphs import encoder_graph
-from samuel_export.storage import Storage, stored, unpacked
+from samuel_export.graphs.builder import GraphBuilder
+from samuel_export.graphs.denoiser import step_graph
+from samuel_export.graphs.small_codec import encoder_graph
+from samuel_export.precision.weights import Storage, stored, unpacked
 from samuel_train.codec.small import SmallCodec
 from samuel_train.config import Alignment
 from tests.miniature import CODEC_CONFIG, miniature_model

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samuel_export import rewrite
-from samuel_export.storage import Storage
-from samuel_export.timestep_table import TOLERANCES, factored, film_table
+from samuel_export.graphs import rewrites
+from samuel_export.graphs.timestep_table import TOLERANCES, factored, film_table
+from samuel_export.precision.weights import Storage
 from samuel_train.config import Alignment, ModelConfig
 from samuel_train.model import Denoiser
 from tests.miniature import miniature_model
@@ -22,8 +22,8 @@ from tests.weights import relative_l2
 def test_rows_are_what_the_network_adds(variant: Alignment) -> None:
     model = miniature_model(variant)
     table = film_table(model)
-    films, means = rewrite.films_of(model), rewrite.context_means(model.unet.cond_ups)
-    first, others = rewrite.film_terms(model, means)
+    films, means = rewrites.films_of(model), rewrites.context_means(model.unet.cond_ups)
+    first, others = rewrites.film_terms(model, means)
     t = torch.tensor([0, 1, 17, 400, 799])
     time = model.time_features(t, torch.float32)
     expected = np.concatenate(

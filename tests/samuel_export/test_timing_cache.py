@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from samuel_export import timing_cache
-from samuel_export.timing_cache import TimingCache
+from samuel_export.tensorrt import timing_cache
+from samuel_export.tensorrt.timing_cache import TimingCache
 from tests.samuel_runtime.commands import tree
 
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 from onnx import TensorProto, numpy_helper
 
-from samuel_export.builder import GraphBuilder
-from samuel_export.codec_graphs import decoder_graph, encoder_graph
-from samuel_export.typed import typed
+from samuel_export.graphs.builder import GraphBuilder
+from samuel_export.graphs.codec import decoder_graph, encoder_graph
+from samuel_export.precision.convert import typed
 from samuel_runtime.settings import Precision
 from samuel_train.codec import load_codec
 from samuel_train.config import Alignment

@@ -11,15 +11,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from samuel_runtime.engines.backend import Way
 
-from samuel_export.builder import GraphBuilder
+from samuel_export.graphs.builder import GraphBuilder
 from samuel_runtime.diffusion import fused_step
 from samuel_runtime.diffusion.denoiser import Denoiser
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.diffusion.noise import noise
 from samuel_runtime.diffusion.samplers import timesteps_for, updates_of
 from samuel_runtime.diffusion.schedule import Prediction, Schedule
+from samuel_runtime.engines.backend import Way
 from samuel_runtime.engines.onnxruntime import OnnxEngine
 from samuel_runtime.engines.tensorrt.cuda import Cuda
 from samuel_runtime.engines.tensorrt.engine import TensorRtEngine

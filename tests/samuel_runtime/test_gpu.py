@@ -32,7 +32,7 @@ def with_engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     except UserError as error:
         pytest.skip(str(error))
     # Imported here: it needs the library, which only machines with a GPU, or those that build for them, have.
-    from samuel_export.add_engines import add_engines
+    from samuel_export.tensorrt.add_engines import add_engines
 
     folder = Path(shutil.copytree(PACKAGED_BUNDLE, tmp_path_factory.mktemp("engines") / "bundle"))
     add_engines(folder, Precision.FP16, None, (), print)

@@ -8,8 +8,8 @@ from enum import Enum
 
 import numpy as np
 
-from samuel_export.limits import Limits
-from samuel_export.sides import Side, trajectory
+from samuel_export.parity.limits import Limits
+from samuel_export.parity.runners import Side, trajectory
 from samuel_runtime.audio.mel import log_mel
 from samuel_runtime.bundle.manifest import CodecFacts, DecoderKind, ModelFacts
 from samuel_runtime.bundle.statistics import Statistics
@@ -17,7 +17,7 @@ from samuel_runtime.diffusion.noise import noise
 
 _SHORT_FRAMES, _SONG_FRAMES = 72, 304  # neither a multiple of the attention's blocks nor of a codec chunk
 _TRAJECTORY_FRAMES = 256
-_INAUDIBLE = 5e-2  # log-mel distance, less than half of the least that is heard, see limits.py
+_INAUDIBLE = 5e-2  # log-mel distance, less than half of the least that is heard, see parity/limits.py
 
 
 class Measure(str, Enum):

@@ -2,7 +2,7 @@
 
 What is not as in PyTorch, and why; the function is the same:
 
-- The Fourier transforms are products (fourier_graph.py), and spectra stay in the layout that those want: features are
+- The Fourier transforms are products (graphs/fourier.py), and spectra stay in the layout that those want: features are
   gathered from it in another order than PyTorch's, and the weights that read them are reordered instead.
 - Scales and offsets that a linear layer follows or precedes are part of its weights.
 - The depthwise convolution is two-dimensional, 1 x k, for which ONNX Runtime has the faster kernel.
@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 from torch import Tensor, nn
 
-from samuel_export.builder import GraphBuilder
-from samuel_export.fourier_graph import HALF, ROWS, spectrum
+from samuel_export.graphs.builder import GraphBuilder
+from samuel_export.graphs.fourier import HALF, ROWS, spectrum
 from samuel_runtime.codec.spectrum import MOST_DEVIATION, PARTIALS, SPECTRUM_WIDTHS
 from samuel_train.codec.convnext import ConvNextBlock
 from samuel_train.codec.long_windows import LONG_STEPS, PAD_STEPS, SHORT_BINS

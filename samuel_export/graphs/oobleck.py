@@ -20,7 +20,7 @@ import numpy as np
 import onnx
 from torch import Tensor, nn
 
-from samuel_export.builder import GraphBuilder
+from samuel_export.graphs.builder import GraphBuilder
 from samuel_train.codec.oobleck import OobleckCodec
 
 _DIVISION_GUARD = 1e-9  # diffusers adds it to Snake's beta

@@ -7,7 +7,7 @@ from collections.abc import Callable, Set
 import onnx
 from onnx import TensorProto, helper
 
-from samuel_export.flow import MEASURES, Flow
+from samuel_export.precision.dataflow import MEASURES, Flow
 
 ConvertWeight = Callable[[onnx.TensorProto, str], onnx.TensorProto]
 """A float32 tensor and a name -> the tensor of that name in the other type."""

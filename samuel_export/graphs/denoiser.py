@@ -17,8 +17,8 @@ import onnx
 from onnx import TensorProto
 from torch import nn
 
-from samuel_export import rewrite
-from samuel_export.alignment_graph import (
+from samuel_export.graphs import rewrites
+from samuel_export.graphs.attention import (
     Frames,
     Memory,
     conv1x1,
@@ -29,9 +29,9 @@ from samuel_export.alignment_graph import (
     write_mixed,
     write_queries,
 )
-from samuel_export.builder import Axis, GraphBuilder
-from samuel_export.storage import Storage
-from samuel_export.timestep_table import TOLERANCES, factored, film_table
+from samuel_export.graphs.builder import Axis, GraphBuilder
+from samuel_export.graphs.timestep_table import TOLERANCES, factored, film_table
+from samuel_export.precision.weights import Storage
 from samuel_train.attention import mixing_weights
 from samuel_train.config import ModelConfig
 from samuel_train.listener import Listener
@@ -47,9 +47,9 @@ def conditioning_graph(model: Denoiser) -> onnx.ModelProto:
     vocals = g.input("vocals", ["batch", config.latent_channels, "frames"])
     vocals = _wide(g, _standardised(g, vocals) if config.standardised_voice else vocals)
     context = _conv(g, vocals, model.cond_encoder)
-    frames, keys_values = Frames(g, context, config.base_channels, config), rewrite.alignment(model.align).keys_values
+    frames, keys_values = Frames(g, context, config.base_channels, config), rewrites.alignment(model.align).keys_values
     memory = write_memory(g, context, keys_values, frames)
-    silence = g.op("Expand", g.weight(rewrite.array(model.cond_encoder.bias)[:, None, None]), g.op("Shape", context))
+    silence = g.op("Expand", g.weight(rewrites.array(model.cond_encoder.bias)[:, None, None]), g.op("Shape", context))
     null_keys, null_values = write_local_memory(g, silence, keys_values, frames)
     values = {**vars(memory), "null_keys": null_keys, "null_values": null_values}
     if model.listener is not None:
@@ -69,7 +69,7 @@ def timesteps_graph(model: Denoiser, storage: Storage = Storage.FP32) -> onnx.Mo
     g.output("film", film, ["batch", len(terms.mean)])
     mixing = g.op("Gather", g.weight(mixing_weights(config).numpy()), t, axis=0)  # (batch, 2)
     for name, align in (("align", model.align), ("bottom", model.unet.mid_attn.attn)):
-        biases = rewrite.alignment(align).output_biases  # (2, n)
+        biases = rewrites.alignment(align).output_biases  # (2, n)
         n = biases.shape[1]
         spread = g.op("Expand", g.op("Unsqueeze", mixing, g.ints(2)), g.ints(1, 2, n))  # (batch, 2, n)
         g.output(f"{name}_weights", g.op("Reshape", spread, g.ints(0, 2 * n)), ["batch", 2 * n])
@@ -81,7 +81,7 @@ def step_graph(model: Denoiser) -> onnx.ModelProto:
     """One guided denoising step: x (batch, latent channels, frames) -> "output" of the same shape."""
     config, unet, g = model.config, model.unet, GraphBuilder("step")
     base, bottom_width = config.base_channels, 8 * config.base_channels
-    films = rewrite.films_of(model)
+    films = rewrites.films_of(model)
     x = g.input("x", ["batch", config.latent_channels, "frames"])
     scales = g.input("scales", ["branches"])
     film = g.input("film", ["batch", sum(f.time_proj.out_features for f in films)])
@@ -97,14 +97,14 @@ def step_graph(model: Denoiser) -> onnx.ModelProto:
     terms = iter(g.split_op("Split", len(films), film, g.ints(*(f.time_proj.out_features for f in films)), axis=1))
 
     h = _conv(g, _wide(g, x), model.x_encoder)  # (batch, C, 1, frames): all branches are the same so far
-    align, frames = rewrite.alignment(model.align), Frames(g, h, base, config)
+    align, frames = rewrites.alignment(model.align), Frames(g, h, base, config)
     wide_queries, near_queries = write_queries(g, h, align.queries, frames)
     near = local_attention(g, _tiled(g, near_queries, branches, 3), memory, frames)
-    wide = _with_null(g, global_attention(g, wide_queries, memory, frames), near, rewrite.null_values(model))
+    wide = _with_null(g, global_attention(g, wide_queries, memory, frames), near, rewrites.null_values(model))
     context = write_mixed(g, near, wide, align_weights, align.output, align_bias)
     h = _tiled(g, h, branches, 4) if heard is None else _with_heard(g, h, heard, branches)  # (rows, C, 1, frames)
     mean = _frame_mean(g, context)
-    h = _film(g, h, next(terms), g.op("MatMul", mean, _context_weight(g, rewrite.film_context(films[0]))))
+    h = _film(g, h, next(terms), g.op("MatMul", mean, _context_weight(g, rewrites.film_context(films[0]))))
 
     skips = []
     for resnet, down in zip(unet.downs, unet.cond_downs, strict=True):
@@ -114,7 +114,7 @@ def step_graph(model: Denoiser) -> onnx.ModelProto:
         mean = _frame_mean(g, context)
 
     bottom = unet.mid_attn
-    align = rewrite.alignment(bottom.attn, rewrite.linear(bottom.proj_x), rewrite.linear(bottom.proj_cond))
+    align = rewrites.alignment(bottom.attn, rewrites.linear(bottom.proj_x), rewrites.linear(bottom.proj_cond))
     frames = Frames(g, h, bottom_width, config)
     memory = write_memory(g, context, align.keys_values, frames)
     wide_queries, near_queries = write_queries(g, h, align.queries, frames)
@@ -123,12 +123,12 @@ def step_graph(model: Denoiser) -> onnx.ModelProto:
     h = _residual(g, h, unet.mid_resnet, next(terms), mean)
 
     summary = _context_summary(g, context, mean)
-    collapsed = rewrite.context_means(unet.cond_ups).matrices
+    collapsed = rewrites.context_means(unet.cond_ups).matrices
     for up, resnet, matrix in zip(unet.ups, unet.up_resnets, collapsed, strict=True):
         h = g.op("Concat", _conv_transpose(g, h, up), skips.pop(), axis=1)
-        share = matrix @ rewrite.film_context(cast("ResidualBlock", resnet).film).weight.T  # (3 n + 1, 2 n_i)
+        share = matrix @ rewrites.film_context(cast("ResidualBlock", resnet).film).weight.T  # (3 n + 1, 2 n_i)
         h = _residual_given(g, h, resnet, next(terms), g.op("MatMul", summary, g.weight(share)))
-    h = conv1x1(g, h, rewrite.after(rewrite.linear(model.output_conv), rewrite.linear(unet.final_conv)))
+    h = conv1x1(g, h, rewrites.after(rewrites.linear(model.output_conv), rewrites.linear(unet.final_conv)))
     g.output("output", _guided(g, h, scales, branches, x), ["batch", config.latent_channels, "frames"])
     return g.build()
 
@@ -200,15 +200,15 @@ def _guided(g: GraphBuilder, h: str, scales: str, branches: str, x: str) -> str:
 
 def _conv(g: GraphBuilder, x: str, module: nn.Module) -> str:
     assert isinstance(module, nn.Conv1d)
-    weights = [g.weight(rewrite.array(module.weight)[:, :, None])]  # (out, in, 1, k)
+    weights = [g.weight(rewrites.array(module.weight)[:, :, None])]  # (out, in, 1, k)
     if module.bias is not None:
-        weights.append(g.weight(rewrite.array(module.bias)))
+        weights.append(g.weight(rewrites.array(module.bias)))
     pad, stride, dilation = (int(value[0]) for value in (module.padding, module.stride, module.dilation))
     return g.op("Conv", x, *weights, pads=[0, pad, 0, pad], strides=[1, stride], dilations=[1, dilation])
 
 
 def _conv_transpose(g: GraphBuilder, x: str, module: nn.Module) -> str:
-    weight, bias = rewrite.array(module.weight)[:, :, None], rewrite.array(module.bias)  # (in, out, 1, 4)
+    weight, bias = rewrites.array(module.weight)[:, :, None], rewrites.array(module.bias)  # (in, out, 1, 4)
     return g.op("ConvTranspose", x, g.weight(weight), g.weight(bias), pads=[0, 1, 0, 1], strides=[1, 2])
 
 
@@ -221,7 +221,7 @@ def _frame_mean(g: GraphBuilder, x: str) -> str:
     return g.op("ReduceMean", x, g.ints(2, 3), keepdims=0)
 
 
-def _context_weight(g: GraphBuilder, weights: rewrite.Linear) -> str:
+def _context_weight(g: GraphBuilder, weights: rewrites.Linear) -> str:
     return g.weight(weights.weight.T)
 
 
@@ -234,7 +234,7 @@ def _film(g: GraphBuilder, h: str, term: str, share: str) -> str:
 
 def _residual(g: GraphBuilder, h: str, block: nn.Module, term: str, mean: str) -> str:
     assert isinstance(block, ResidualBlock)
-    share = g.op("MatMul", mean, _context_weight(g, rewrite.film_context(block.film)))
+    share = g.op("MatMul", mean, _context_weight(g, rewrites.film_context(block.film)))
     return _residual_given(g, h, block, term, share)
 
 
@@ -256,7 +256,7 @@ def _group_norm(g: GraphBuilder, h: str, norm: nn.GroupNorm) -> str:
     one, zero = g.weight(np.ones(1)), g.weight(np.zeros(1))
     normal = g.op("InstanceNormalization", flat, one, zero, epsilon=_NORM_EPSILON)
     normal = g.op("Reshape", normal, g.op("Shape", h))
-    weight, bias = (g.weight(rewrite.array(p)[:, None, None]) for p in (norm.weight, norm.bias))  # (n, 1, 1)
+    weight, bias = (g.weight(rewrites.array(p)[:, None, None]) for p in (norm.weight, norm.bias))  # (n, 1, 1)
     return g.op("Add", g.op("Mul", normal, weight), bias)
 
 

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import onnx
 
-from samuel_export import denoiser_graphs, flops, proof
-from samuel_export.codec_graphs import decoder_graph, encoder_graph
-from samuel_export.engine_proof import verify_engines
-from samuel_export.facts import differing_facts, facts_of, tensor_facts
-from samuel_export.parity import ParityError, report_of
-from samuel_export.proof import Say
-from samuel_export.sides import TorchSide
-from samuel_export.storage import Storage, stored
-from samuel_export.typed import typed
+from samuel_export import flops
+from samuel_export.graphs import denoiser as denoiser_graphs
+from samuel_export.graphs.codec import decoder_graph, encoder_graph
+from samuel_export.metadata import differing_facts, facts_of, tensor_facts
+from samuel_export.parity import check
+from samuel_export.parity.check import Say
+from samuel_export.parity.compare import ParityError, report_of
+from samuel_export.parity.runners import TorchSide
+from samuel_export.precision.convert import typed
+from samuel_export.precision.weights import Storage, stored
+from samuel_export.tensorrt.parity import verify_engines
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import MANIFEST_NAME, SCHEMA_VERSION, GraphFacts, GraphName, Manifest
 from samuel_runtime.bundle.structure import structural_faults
@@ -90,12 +92,12 @@ def write_bundle(
             raise ParityError(f"the exported graphs do not fit each other; no bundle was written: {'; '.join(faults)}")
         write_manifest(folder, manifest)
         reference = TorchSide(codec, checkpoint.statistics, model)
-        comparisons = proof.against_model(folder, reference, DEFAULT_STEPS, say)
+        comparisons = check.against_model(folder, reference, DEFAULT_STEPS, say)
         report = report_of(comparisons, DEFAULT_STEPS)
         if not report["passed"]:
             failed = "; ".join(one.line() for one in comparisons if not one.passed)
             raise ParityError(f"the exported graphs differ from the model, so no bundle was written: {failed}")
-        report["lowered"] = proof.lowered(folder, say)
+        report["lowered"] = check.lowered(folder, say)
         write_manifest(folder, manifest.model_copy(update={"parity": report}))
     return out
 
@@ -114,12 +116,12 @@ def verify_bundle(folder: Path, say: Say, reference: tuple[Checkpoint, Codec] | 
             say(f"FAIL facts that are not the model's: {', '.join(differing)}")
             return False
         side = TorchSide(codec, checkpoint.statistics, checkpoint.build())
-        comparisons = proof.against_model(folder, side, proof.steps_of(manifest.parity), say)
+        comparisons = check.against_model(folder, side, check.steps_of(manifest.parity), say)
     else:
-        comparisons = proof.against_fingerprints(folder, say)
+        comparisons = check.against_fingerprints(folder, say)
     passed = all(one.passed for one in comparisons)
     if passed:
-        proof.lowered(folder, say)
+        check.lowered(folder, say)
     return passed and verify_engines(Bundle.open(folder), say)
 
 

@@ -7,12 +7,12 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from samuel_export.engine_builder import build, flavor_for, known_targets
-from samuel_export.engine_graphs import engine_graphs
-from samuel_export.engine_profiles import profiles_of
-from samuel_export.engine_proof import prove
-from samuel_export.parity import ParityError
-from samuel_export.proof import Say
+from samuel_export.parity.check import Say
+from samuel_export.parity.compare import ParityError
+from samuel_export.tensorrt.builder import build, flavor_for, known_targets
+from samuel_export.tensorrt.graphs import engine_graphs
+from samuel_export.tensorrt.parity import prove
+from samuel_export.tensorrt.profiles import profiles_of
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import MANIFEST_NAME, SCHEMA_VERSION, EngineFacts, Engines
 from samuel_runtime.bundle.trust import trust

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from samuel_export.timing_cache import TimingCache
+from samuel_export.tensorrt.timing_cache import TimingCache
 from samuel_runtime.bundle.manifest import ShapeRange
 from samuel_runtime.engines.tensorrt.library import is_installed, last_error, library, logger_of, why_missing
 from samuel_runtime.errors import UserError

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from samuel_export.storage import Storage
+from samuel_export.precision.weights import Storage
 from samuel_runtime.settings import Precision
 
 

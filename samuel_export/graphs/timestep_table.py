@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from samuel_export import rewrite
-from samuel_export.storage import Storage
+from samuel_export.graphs import rewrites
+from samuel_export.precision.weights import Storage
 from samuel_train.model import Denoiser
 
 TOLERANCES = {Storage.FP32: 1e-8, Storage.FP16: 1e-5}
@@ -40,12 +40,12 @@ class Factors:
 def film_table(model: Denoiser) -> np.ndarray:
     """(timesteps, n) float64: row t is what timestep t adds to [gamma; beta] of every FiLM, in their order."""
     t = np.arange(model.config.timesteps, dtype=np.float32)[:, None]
-    angles = (t * rewrite.frequencies(model.config.time_width)).astype(np.float64)
+    angles = (t * rewrites.frequencies(model.config.time_width)).astype(np.float64)
     embedding = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)  # e(t), (timesteps, time width)
-    opened, closed = (rewrite.linear(model.time_mlp[place]) for place in (0, 2))
+    opened, closed = (rewrites.linear(model.time_mlp[place]) for place in (0, 2))
     hidden = embedding @ opened.weight.T + opened.bias
     hidden = hidden / (1 + np.exp(-hidden)) @ closed.weight.T + closed.bias  # m(t)
-    first, others = rewrite.film_terms(model, rewrite.context_means(model.unet.cond_ups))
+    first, others = rewrites.film_terms(model, rewrites.context_means(model.unet.cond_ups))
     return np.concatenate([hidden @ first.weight.T + first.bias, embedding @ others.weight.T + others.bias], axis=1)
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from samuel_export.probes import Measure, Probe
-from samuel_export.sides import Side
+from samuel_export.parity.cases import Measure, Probe
+from samuel_export.parity.runners import Side
 from samuel_runtime.errors import UserError
 
 _PROJECTIONS = 32

@@ -17,8 +17,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from samuel_export.casts import retype
-from samuel_export.flow import Flow
+from samuel_export.precision.casts import retype
+from samuel_export.precision.dataflow import Flow
 from samuel_runtime.settings import Precision
 
 _ELEMENT_TYPES = {Precision.FP16: TensorProto.FLOAT16, Precision.BF16: TensorProto.BFLOAT16}

@@ -6,7 +6,8 @@ from typing import Any
 
 import onnx
 
-from samuel_export import oobleck_graphs, small_codec_graphs
+from samuel_export.graphs import oobleck as oobleck_graphs
+from samuel_export.graphs import small_codec as small_codec_graphs
 from samuel_train.codec import Codec
 from samuel_train.codec.oobleck import OobleckCodec
 from samuel_train.codec.small import SmallCodec

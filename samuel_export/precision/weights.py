@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from samuel_export.builder import EXACT
+from samuel_export.graphs.builder import EXACT
 
 _SMALLEST = 1024  # values; smaller tensors (biases, norms, tables) save nothing and stay exact
 

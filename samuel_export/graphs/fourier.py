@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from samuel_export.builder import GraphBuilder
+from samuel_export.graphs.builder import GraphBuilder
 from samuel_train.codec.stft import BINS, LATTICE_SAMPLES, PAD_AFTER, PAD_BEFORE, STEPS, Analysis
 
 ROWS, COLUMNS = 32, 64

@@ -6,15 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from samuel_runtime.engines.backend import Way
-
-from samuel_export.limits import limits_of
-from samuel_export.parity import Comparison, check_fingerprints, check_sides
-from samuel_export.probes import Probe, probes
-from samuel_export.sides import RuntimeSide, TorchSide
-from samuel_export.storage import Storage
+from samuel_export.parity.cases import Probe, probes
+from samuel_export.parity.compare import Comparison, check_fingerprints, check_sides
+from samuel_export.parity.limits import limits_of
+from samuel_export.parity.runners import RuntimeSide, TorchSide
+from samuel_export.precision.weights import Storage
 from samuel_runtime.bundle.manifest import MANIFEST_NAME, Manifest
 from samuel_runtime.engines.availability import chosen_ways, found_ways
+from samuel_runtime.engines.backend import Way
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import DEFAULT_STEPS, Provider

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import TensorProto
 
-from samuel_export.builder import GraphBuilder
-from samuel_export.rewrite import Linear, frequencies
+from samuel_export.graphs.builder import GraphBuilder
+from samuel_export.graphs.rewrites import Linear, frequencies
 from samuel_train.config import Alignment, ModelConfig
 
 _EVERYTHING = np.iinfo(np.int64).max  # slice ends: to the end of the axis

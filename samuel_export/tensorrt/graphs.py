@@ -17,9 +17,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from samuel_export.builder import Axis, GraphBuilder
-from samuel_export.storage import unpacked
-from samuel_export.typed import typed
+from samuel_export.graphs.builder import Axis, GraphBuilder
+from samuel_export.precision.convert import typed
+from samuel_export.precision.weights import unpacked
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import ENGINE_GRAPHS, GraphName
 from samuel_runtime.diffusion import fused_step

@@ -12,19 +12,19 @@ from typing import Any
 
 import numpy as np
 import onnx
-from samuel_runtime.engines.backend import Engine, Way
 
-from samuel_export.engine_graphs import engine_graphs
-from samuel_export.limits import limits_of
-from samuel_export.parity import check_sides, report_of
-from samuel_export.probes import probes
-from samuel_export.proof import Say
-from samuel_export.sides import RuntimeSide
-from samuel_export.storage import Storage
+from samuel_export.parity.cases import probes
+from samuel_export.parity.check import Say
+from samuel_export.parity.compare import check_sides, report_of
+from samuel_export.parity.limits import limits_of
+from samuel_export.parity.runners import RuntimeSide
+from samuel_export.precision.weights import Storage
+from samuel_export.tensorrt.graphs import engine_graphs
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.codec import Codec, CodecEngines
 from samuel_runtime.diffusion.fused_step import Inputs
+from samuel_runtime.engines.backend import Engine, Way
 from samuel_runtime.engines.loading import open_engine
 from samuel_runtime.engines.tensorrt.denoiser import DeviceDenoiser
 from samuel_runtime.pipeline import Samuel

@@ -1,0 +1,1 @@
+"""The type of a graph's arithmetic, and how its weights are stored."""

@@ -1,0 +1,1 @@
+"""TensorRT engines from a bundle's own graphs: built, proven and added."""
