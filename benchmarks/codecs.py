@@ -26,9 +26,9 @@ from samuel_runtime.engines.loading import open_engine
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Precision, Provider
 from samuel_train.codec import Codec, decoder_context_frames, encoder_context_frames
-from samuel_train.codec.oobleck import OobleckCodec
-from samuel_train.codec.small import SmallCodec
-from samuel_train.codec.small_config import SmallCodecConfig
+from samuel_train.codec.model.oobleck import OobleckCodec
+from samuel_train.codec.model.small import SmallCodec
+from samuel_train.codec.model.small_config import SmallCodecConfig
 
 LIMITS = {Precision.FP32: 1e-5, Precision.BF16: 3e-2}
 """Largest relative L2 against PyTorch: rounding alone is 1e-6 in float32, 1e-2 in bfloat16."""

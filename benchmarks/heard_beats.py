@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from samuel_runtime.errors import UserError
-from samuel_train.evaluate.beats import beat_score, tempo_agrees, tempo_bpm, track_beats
+from samuel_train.data.annotations import mark
+from samuel_train.data.stems import find_songs
+from samuel_train.evaluate.metrics.beats import beat_score, tempo_agrees, tempo_bpm, track_beats
 from samuel_train.evaluate.songs import read_facts, read_stems
 from samuel_train.evaluate.spectra import ANALYSIS_RATE_HZ, FRAME_S, HOP_SAMPLES, analysed, magnitude, onset_strength
-from samuel_train.music import mark
-from samuel_train.stems import find_songs
 
 RATE_HZ = 44_100
 BANDS, WIDTH, KERNEL = 40, 48, 5

@@ -3,7 +3,7 @@
 SAMUeL-GEN (MIT) builds its attention from plain products: scores by a matrix product, softmax, another matrix product;
 local windows by ``unfold`` with a broadcast multiplication and a sum. Everything else it computes as
 :mod:`samuel_train` does: FiLM's convolution before its mean, the decoder's whole context path, one-dimensional
-convolutions. So this is :class:`samuel_train.model.Denoiser` with both attentions exchanged, on the same weights.
+convolutions. So this is :class:`samuel_train.model.denoiser.Denoiser` with both attentions exchanged, on its weights.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from samuel_runtime.diffusion.schedule import Schedule, x0_from_output
-from samuel_train.attention import GlobalAttention, LocalAttention
-from samuel_train.config import Alignment
-from samuel_train.embedding import frequencies
-from samuel_train.lean import exchanged
-from samuel_train.model import Denoiser
+from samuel_train.model.attention import GlobalAttention, LocalAttention
+from samuel_train.model.config import Alignment
+from samuel_train.model.denoiser import Denoiser
+from samuel_train.model.embedding import frequencies
+from samuel_train.model.fast_forward import exchanged
 
 
 class PublishedGlobalAttention(GlobalAttention):

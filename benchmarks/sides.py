@@ -11,7 +11,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from samuel_runtime.engines.backend import Bound, Engine, Way
 
 from benchmarks.network import FRAMES, GUIDANCE, Paper, latents
 from benchmarks.pairs import Side, Work
@@ -21,11 +20,12 @@ from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.bundle.statistics import Statistics
 from samuel_runtime.engines.availability import found_ways
+from samuel_runtime.engines.backend import Bound, Engine, Way
 from samuel_runtime.engines.tensorrt.device import gpu_here
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import Precision, Provider
-from samuel_train.model import Denoiser
+from samuel_train.model.denoiser import Denoiser
 
 PUBLISHED, EAGER, COMPILED = "PyTorch as published", "PyTorch eager", "torch.compile"
 PUBLISHED_CUDA, COMPILED_CUDA = f"{PUBLISHED}, CUDA", f"{COMPILED}, CUDA"

@@ -18,8 +18,8 @@ from samuel_runtime.diffusion.samplers import sample, timesteps_for
 from samuel_runtime.diffusion.schedule import Schedule, x0_from_output
 from samuel_runtime.pipeline import contracted
 from samuel_runtime.settings import DEFAULT_SAMPLER, DEFAULT_SEED
-from samuel_train.checkpoint import load_checkpoint
 from samuel_train.codec import load_codec
+from samuel_train.model.checkpoint import load_checkpoint
 
 
 @click.command()

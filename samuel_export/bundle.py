@@ -26,9 +26,9 @@ from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing_dir
 from samuel_runtime.settings import DEFAULT_STEPS, Precision
-from samuel_train.checkpoint import Checkpoint
 from samuel_train.codec import Codec
-from samuel_train.model import Denoiser
+from samuel_train.model.checkpoint import Checkpoint
+from samuel_train.model.denoiser import Denoiser
 
 GUIDANCE = 3.0
 """The paper's classifier-free guidance scale."""

@@ -19,8 +19,8 @@ _EXPORT_OPTIONS = {"output", "codec_location", "weights", "guidance", "guided_do
 
 if TYPE_CHECKING:
     from samuel_runtime.settings import Flavor, Precision
-    from samuel_train.checkpoint import Checkpoint
     from samuel_train.codec import Codec
+    from samuel_train.model.checkpoint import Checkpoint
 
 
 @click.command(name="samuel-export", context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -165,8 +165,8 @@ def _flavor(name: str) -> Flavor | None:
 
 
 def _loaded(path: Path, codec_location: str | None) -> tuple[Checkpoint, Codec]:
-    from samuel_train.checkpoint import load_checkpoint
     from samuel_train.codec import load_codec
+    from samuel_train.model.checkpoint import load_checkpoint
 
     found = load_checkpoint(path)
     return found, load_codec(codec_location or found.provenance.get("codec", _DEFAULT_CODEC))

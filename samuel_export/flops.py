@@ -18,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from samuel_runtime.bundle.manifest import GraphName
-from samuel_train.model import Denoiser
+from samuel_train.model.denoiser import Denoiser
 
 Shape = tuple[int, ...]
 

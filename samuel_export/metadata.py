@@ -8,10 +8,10 @@ from pydantic import ValidationError
 from samuel_runtime.bundle.manifest import CodecFacts, Manifest, ModelFacts, TensorFacts
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.errors import UserError
-from samuel_train.checkpoint import Checkpoint
 from samuel_train.codec import Codec, decoder_context_frames, encoder_context_frames
-from samuel_train.codec.oobleck import OobleckCodec
-from samuel_train.model import FRAMES_MULTIPLE
+from samuel_train.codec.model.oobleck import OobleckCodec
+from samuel_train.model.checkpoint import Checkpoint
+from samuel_train.model.denoiser import FRAMES_MULTIPLE
 
 WINDOW_FRAMES = 1024
 """A full window, 47.5 s: the length of the published data set's songs."""

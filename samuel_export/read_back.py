@@ -28,11 +28,11 @@ from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.cli import console
 from samuel_runtime.errors import UserError
-from samuel_train.codec.convnext import ConvNextBlock
-from samuel_train.codec.files import save_small_codec
-from samuel_train.codec.small import LEVEL_CENTRE, LEVEL_SPREAD, SKIP_GROUP, SmallCodec, SmallEncoder
-from samuel_train.codec.small_config import SmallCodecConfig
-from samuel_train.codec.stft import STEPS
+from samuel_train.codec.model.convnext import ConvNextBlock
+from samuel_train.codec.model.files import save_small_codec
+from samuel_train.codec.model.small import LEVEL_CENTRE, LEVEL_SPREAD, SKIP_GROUP, SmallCodec, SmallEncoder
+from samuel_train.codec.model.small_config import SmallCodecConfig
+from samuel_train.codec.model.stft import STEPS
 
 _CONVOLUTION_AXES = 4
 _FIRST_LAYER, _LINEAR, _BLOCK = 3, 2, 8  # arrays

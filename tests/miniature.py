@@ -11,13 +11,13 @@ from samuel_export.bundle import write_bundle
 from samuel_export.precision.weights import Storage
 from samuel_runtime.bundle.statistics import Statistics
 from samuel_runtime.diffusion.guidance import Guidance
-from samuel_train.checkpoint import Checkpoint, save_checkpoint
 from samuel_train.codec import Codec, load_codec
-from samuel_train.codec.files import save_small_codec
-from samuel_train.codec.small import SmallCodec
-from samuel_train.codec.small_config import SmallCodecConfig
-from samuel_train.config import Alignment, ModelConfig, Prediction
-from samuel_train.model import Denoiser
+from samuel_train.codec.model.files import save_small_codec
+from samuel_train.codec.model.small import SmallCodec
+from samuel_train.codec.model.small_config import SmallCodecConfig
+from samuel_train.model.checkpoint import Checkpoint, save_checkpoint
+from samuel_train.model.config import Alignment, ModelConfig, Prediction
+from samuel_train.model.denoiser import Denoiser
 
 CONFIG = ModelConfig(base_channels=16, time_width=32)
 CODEC_CONFIG = SmallCodecConfig(

@@ -15,7 +15,7 @@ from onnx import TensorProto
 
 from samuel_export.graphs.builder import GraphBuilder
 from samuel_export.graphs.rewrites import Linear, frequencies
-from samuel_train.config import Alignment, ModelConfig
+from samuel_train.model.config import Alignment, ModelConfig
 
 _EVERYTHING = np.iinfo(np.int64).max  # slice ends: to the end of the axis
 

@@ -9,8 +9,8 @@ import onnx
 from samuel_export.graphs import oobleck as oobleck_graphs
 from samuel_export.graphs import small_codec as small_codec_graphs
 from samuel_train.codec import Codec
-from samuel_train.codec.oobleck import OobleckCodec
-from samuel_train.codec.small import SmallCodec
+from samuel_train.codec.model.oobleck import OobleckCodec
+from samuel_train.codec.model.small import SmallCodec
 
 
 def encoder_graph(codec: Codec) -> onnx.ModelProto:

@@ -32,11 +32,11 @@ from samuel_export.graphs.attention import (
 from samuel_export.graphs.builder import Axis, GraphBuilder
 from samuel_export.graphs.timestep_table import TOLERANCES, factored, film_table
 from samuel_export.precision.weights import Storage
-from samuel_train.attention import mixing_weights
-from samuel_train.config import ModelConfig
-from samuel_train.listener import Listener
-from samuel_train.model import DEVIATION_MIN, Denoiser
-from samuel_train.unet import Downsample, ResidualBlock
+from samuel_train.model.attention import mixing_weights
+from samuel_train.model.config import ModelConfig
+from samuel_train.model.denoiser import DEVIATION_MIN, Denoiser
+from samuel_train.model.unet import Downsample, ResidualBlock
+from samuel_train.model.vocal_context import Listener
 
 _NORM_EPSILON = 1e-5
 

@@ -1,4 +1,4 @@
-"""The small codec's short-time Fourier transform (samuel_train/codec/stft.py) as matrix products.
+"""The small codec's short-time Fourier transform (samuel_train/codec/model/stft.py) as matrix products.
 
 The 2048 points are factored 32 x 64 (Cooley & Tukey, 1965): sample 64 row + column, bin k1 + 32 k2, and with them
 
@@ -18,7 +18,7 @@ import numpy as np
 from torch import Tensor
 
 from samuel_export.graphs.builder import GraphBuilder
-from samuel_train.codec.stft import BINS, LATTICE_SAMPLES, PAD_AFTER, PAD_BEFORE, STEPS, Analysis
+from samuel_train.codec.model.stft import BINS, LATTICE_SAMPLES, PAD_AFTER, PAD_BEFORE, STEPS, Analysis
 
 ROWS, COLUMNS = 32, 64
 HALF = BINS // ROWS

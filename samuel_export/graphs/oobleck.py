@@ -21,7 +21,7 @@ import onnx
 from torch import Tensor, nn
 
 from samuel_export.graphs.builder import GraphBuilder
-from samuel_train.codec.oobleck import OobleckCodec
+from samuel_train.codec.model.oobleck import OobleckCodec
 
 _DIVISION_GUARD = 1e-9  # diffusers adds it to Snake's beta
 

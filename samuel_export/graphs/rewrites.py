@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from samuel_train import embedding
-from samuel_train.attention import SoftAlignment
-from samuel_train.model import Denoiser
-from samuel_train.unet import FiLM, ResidualBlock
+from samuel_train.model import embedding
+from samuel_train.model.attention import SoftAlignment
+from samuel_train.model.denoiser import Denoiser
+from samuel_train.model.unet import FiLM, ResidualBlock
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from samuel_export.graphs.builder import GraphBuilder
 from samuel_export.graphs.fourier import HALF, ROWS, spectrum
 from samuel_runtime.codec.spectrum import MOST_DEVIATION, PARTIALS, SPECTRUM_WIDTHS
-from samuel_train.codec.convnext import ConvNextBlock
-from samuel_train.codec.long_windows import LONG_STEPS, PAD_STEPS, SHORT_BINS
-from samuel_train.codec.small import (
+from samuel_train.codec.model.convnext import ConvNextBlock
+from samuel_train.codec.model.long_windows import LONG_STEPS, PAD_STEPS, SHORT_BINS
+from samuel_train.codec.model.small import (
     BAND_BINS,
     ENVELOPE_FRAMES,
     ENVELOPE_RANGE,
@@ -41,7 +41,7 @@ from samuel_train.codec.small import (
     SmallDecoder,
     SmallEncoder,
 )
-from samuel_train.codec.stft import STEPS
+from samuel_train.codec.model.stft import STEPS
 
 _CHANNELS = 2
 

@@ -14,7 +14,7 @@ import torch
 
 from samuel_export.graphs import rewrites
 from samuel_export.precision.weights import Storage
-from samuel_train.model import Denoiser
+from samuel_train.model.denoiser import Denoiser
 
 TOLERANCES = {Storage.FP32: 1e-8, Storage.FP16: 1e-5}
 """Largest error of the factors, as a share of the table's norm about its mean.

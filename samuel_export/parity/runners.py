@@ -17,7 +17,7 @@ from samuel_runtime.diffusion.schedule import Schedule, x0_from_output
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import DEFAULT_SAMPLER
 from samuel_train.codec import Codec
-from samuel_train.model import Denoiser
+from samuel_train.model.denoiser import Denoiser
 
 
 class Side(Protocol):

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from samuel_runtime.errors import UserError
-from samuel_train.codec.base import Codec, SignalFacts, decoder_context_frames, encoder_context_frames
+from samuel_train.codec.model.base import Codec, SignalFacts, decoder_context_frames, encoder_context_frames
 
 __all__ = ["Codec", "SignalFacts", "decoder_context_frames", "encoder_context_frames", "load_codec"]
 
@@ -26,7 +26,7 @@ def load_codec(location: str | Path, device: torch.device | str = "cpu") -> Code
     Raises:
         UserError: if there is no codec, it is damaged, or access to it is refused.
     """
-    from samuel_train.codec import files, oobleck, small_config
+    from samuel_train.codec.model import files, oobleck, small_config
 
     folder = Path(location)
     for candidate in (folder, folder / oobleck.SUBFOLDER):

@@ -11,18 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from samuel_train.codec.base import Codec
-from samuel_train.codec.crops import Song
-from samuel_train.codec.excerpts import Excerpt
-from samuel_train.codec.losses import HEARD, MelSpectrum, effective_rank, log_mel_distance
+from samuel_train.codec.fit.crops import Song
+from samuel_train.codec.fit.excerpts import Excerpt
+from samuel_train.codec.losses.spectral import HEARD, MelSpectrum, effective_rank, log_mel_distance
+from samuel_train.codec.model.base import Codec
 from samuel_train.evaluate.metrics.attacks import attack_loss_db
 from samuel_train.evaluate.metrics.bass_line import bass_notes_right
 from samuel_train.evaluate.metrics.cqt_chroma import cqt_chroma_correlation
 from samuel_train.evaluate.metrics.fine_spectrum import log_spectral_distance_db
 from samuel_train.evaluate.metrics.frame_lines import frame_lines
 from samuel_train.evaluate.metrics.pitch import PitchScore, Process, pitch_scores
-from samuel_train.evaluate.metrics.references import MP3, OPUS, through_mp3, through_opus
-from samuel_train.evaluate.sound import side_share
+from samuel_train.evaluate.metrics.sound import side_share
+from samuel_train.evaluate.references import MP3, OPUS, through_mp3, through_opus
 from samuel_train.evaluate.written_bass import written_bass
 
 LATENT_NOISE = 0.2

@@ -9,15 +9,15 @@ import numpy as np
 
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel, contracted
+from samuel_train.data.stems import Song
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.features import Features
-from samuel_train.evaluate.patches import PatchSpace
 from samuel_train.evaluate.rendering import encode_band, encode_voice, render
-from samuel_train.evaluate.rows import Kind, Row
+from samuel_train.evaluate.report.rows import Kind, Row
 from samuel_train.evaluate.scores import Scores, Truth
 from samuel_train.evaluate.songs import read_facts, read_stems
 from samuel_train.evaluate.spectra import analysed, onset_strength
-from samuel_train.stems import Song
+from samuel_train.evaluate.studies.patches import PatchSpace
 
 _OTHERS_MOST = 8
 """Other songs that a song's floor is the mean of."""

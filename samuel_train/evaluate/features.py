@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from samuel_train.evaluate import sound, spectra
-from samuel_train.evaluate.beats import tempo_bpm, track_beats
-from samuel_train.evaluate.keys import estimate_key
+from samuel_train.evaluate import spectra
+from samuel_train.evaluate.metrics import sound
 from samuel_train.evaluate.metrics.attacks import mean_rise_db
+from samuel_train.evaluate.metrics.beats import tempo_bpm, track_beats
 from samuel_train.evaluate.metrics.cqt_chroma import cqt_chroma
 from samuel_train.evaluate.metrics.fine_spectrum import fine_spectrum_db
 from samuel_train.evaluate.metrics.frame_lines import FrameLines, frame_lines
-from samuel_train.evaluate.patches import patches
+from samuel_train.evaluate.metrics.keys import estimate_key
+from samuel_train.evaluate.studies.patches import patches
 
 FRAME_SAMPLES = 2048
 """Of a latent frame: where codecs of this project, and Stable Audio Open's, would buzz."""
@@ -34,7 +35,7 @@ class Features:
     tempo_bpm: float
     """Of the tracked beats; 0 if there are none."""
     patches: np.ndarray
-    """(patches, 96), see patches.py."""
+    """(patches, 96), see evaluate/metrics/patches.py."""
     level_db: float
     """Gated RMS, dB of full scale, at least -70."""
     silence: float

@@ -11,16 +11,16 @@ import click
 from tqdm import tqdm
 
 from samuel_runtime.pipeline import Samuel
+from samuel_train.data.stems import Skipped, Song
 from samuel_train.evaluate.cases import Case
-from samuel_train.evaluate.clips import Clips
 from samuel_train.evaluate.evaluation import Heard, evaluate, recordings
-from samuel_train.evaluate.moved_voices import Plan, transpositions
-from samuel_train.evaluate.page import write_page
-from samuel_train.evaluate.picture import draw
-from samuel_train.evaluate.report import Results, Subject, write_results
-from samuel_train.evaluate.tables import said
-from samuel_train.evaluate.windows import drifts, spans_of
-from samuel_train.stems import Skipped, Song
+from samuel_train.evaluate.report.clips import Clips
+from samuel_train.evaluate.report.page import write_page
+from samuel_train.evaluate.report.picture import draw
+from samuel_train.evaluate.report.report import Results, Subject, write_results
+from samuel_train.evaluate.report.tables import said
+from samuel_train.evaluate.studies.moved_voices import Plan, transpositions
+from samuel_train.evaluate.studies.windows import drifts, spans_of
 
 
 @dataclass(frozen=True)

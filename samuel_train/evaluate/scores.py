@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from samuel_train.evaluate.beats import beat_score, tempo_agrees
 from samuel_train.evaluate.features import Features
-from samuel_train.evaluate.harmony import chord_chroma, correlation, pooled, spans
-from samuel_train.evaluate.keys import key_score, signature_agrees
+from samuel_train.evaluate.metrics.beats import beat_score, tempo_agrees
 from samuel_train.evaluate.metrics.cqt_chroma import chroma_correlation
-from samuel_train.evaluate.onsets import onset_agreement
+from samuel_train.evaluate.metrics.harmony import chord_chroma, correlation, pooled, spans
+from samuel_train.evaluate.metrics.keys import key_score, signature_agrees
+from samuel_train.evaluate.metrics.onsets import onset_agreement
 from samuel_train.evaluate.songs import key_name
 from samuel_train.synth.facts import SongFacts
 

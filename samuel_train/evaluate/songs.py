@@ -10,8 +10,8 @@ import mir_eval
 import numpy as np
 
 from samuel_runtime.errors import UserError
-from samuel_train.music import FACTS_FILE, written_music
-from samuel_train.stems import Skipped, Song, find_songs, read_song
+from samuel_train.data.annotations import FACTS_FILE, written_music
+from samuel_train.data.stems import Skipped, Song, find_songs, read_song
 from samuel_train.synth.facts import SongFacts
 
 _LEAST_S = 2.0

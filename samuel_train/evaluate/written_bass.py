@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from samuel_train.synth.compose.score import Hit
 from samuel_train.synth.library import GENERATOR_VERSION
-from samuel_train.synth.score import Hit
 from samuel_train.synth.song import compose
 
 

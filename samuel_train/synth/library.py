@@ -16,9 +16,9 @@ import soundfile
 
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing_dir
-from samuel_train.synth.singer import FREEST
 from samuel_train.synth.song import render_song
 from samuel_train.synth.tools import require
+from samuel_train.synth.voice.singer import FREEST
 
 GENERATOR_VERSION = 4
 """Raised whenever the same seed gives other sound; songs of another version are rendered again."""

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from samuel_runtime.errors import UserError
-from samuel_train.synth.arrangement import arrange
-from samuel_train.synth.band import play_band
+from samuel_train.synth.band.arrangement import arrange
+from samuel_train.synth.band.band import play_band
+from samuel_train.synth.compose.form import Plan, plan_song
+from samuel_train.synth.compose.melody import SungNote, write_melody
+from samuel_train.synth.compose.phrasing import Performed, perform, plan_beat
+from samuel_train.synth.compose.score import Track, instruments
 from samuel_train.synth.dsp import SAMPLE_RATE_HZ
 from samuel_train.synth.facts import SongFacts
-from samuel_train.synth.form import Plan, plan_song
-from samuel_train.synth.melody import SungNote, write_melody
-from samuel_train.synth.phrasing import Performed, perform, plan_beat
-from samuel_train.synth.recording import record_voice
-from samuel_train.synth.score import Track, instruments
-from samuel_train.synth.singer import FREEST, Singer, draw_singer
-from samuel_train.synth.voice import sing
+from samuel_train.synth.voice.recording import record_voice
+from samuel_train.synth.voice.singer import FREEST, Singer, draw_singer
+from samuel_train.synth.voice.voice import sing
 
 SHORTEST_S, LONGEST_S = 1.0, 600.0
 DURATION_S = 47.55
@@ -55,7 +55,7 @@ class Song:
 def compose(seed: int, duration_s: float = DURATION_S, freest: float = FREEST) -> Composition:
     """Write song number ``seed`` and choose ``duration_s`` seconds of it; needs nothing but numpy.
 
-    Singers are as free as ``freest`` at most, see :func:`samuel_train.synth.singer.draw_singer`.
+    Singers are as free as ``freest`` at most, see :func:`samuel_train.synth.voice.singer.draw_singer`.
 
     Raises:
         UserError: if the seed is negative, or the duration is not within 1 s .. 600 s.

@@ -8,8 +8,8 @@ import onnx
 import pytest
 
 from samuel_export import bundle as package
-from samuel_train.checkpoint import Checkpoint, load_checkpoint
 from samuel_train.codec import Codec, load_codec
+from samuel_train.model.checkpoint import Checkpoint, load_checkpoint
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import onnxruntime
 import torch
 
 from samuel_export.graphs.denoiser import conditioning_graph, step_graph, timesteps_graph
-from samuel_train.model import Denoiser
+from samuel_train.model.denoiser import Denoiser
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,12 @@ from samuel_runtime.engines.tensorrt import device
 from samuel_runtime.engines.tensorrt import library as tensorrt_library
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import DEFAULT_STEPS, Flavor, Precision
-from samuel_train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from samuel_train.codec.files import save_small_codec
-from samuel_train.codec.small import SmallCodec
-from samuel_train.config import Alignment, ModelConfig
-from samuel_train.model import Denoiser
-from samuel_train.published import import_published
+from samuel_train.codec.model.files import save_small_codec
+from samuel_train.codec.model.small import SmallCodec
+from samuel_train.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from samuel_train.model.config import Alignment, ModelConfig
+from samuel_train.model.denoiser import Denoiser
+from samuel_train.model.published import import_published
 from tests.miniature import CODEC_CONFIG, CONFIG
 from tests.samuel_export.sabotage import edit_manifest, nudge, tamper
 from tests.samuel_export.small_oobleck import save_small_oobleck

@@ -14,8 +14,8 @@ from diffusers import AutoencoderOobleck
 from samuel_export.graphs.codec import decoder_graph, encoder_graph
 from samuel_runtime.bundle.onnx_guard import check_onnx
 from samuel_train.codec import Codec, SignalFacts, load_codec
-from samuel_train.codec.oobleck import OobleckCodec
-from samuel_train.codec.small import SmallCodec
+from samuel_train.codec.model.oobleck import OobleckCodec
+from samuel_train.codec.model.small import SmallCodec
 from tests.miniature import miniature_codec
 from tests.samuel_export.sessions import session
 from tests.samuel_export.small_oobleck import save_small_oobleck

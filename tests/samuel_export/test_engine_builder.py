@@ -24,7 +24,7 @@ from samuel_runtime.engines.tensorrt import device
 from samuel_runtime.engines.tensorrt import library as tensorrt_library
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Flavor, Precision
-from samuel_train.config import Alignment
+from samuel_train.model.config import Alignment
 from tests.miniature import miniature_model
 from tests.weights import normal
 

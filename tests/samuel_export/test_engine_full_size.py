@@ -22,9 +22,9 @@ from samuel_export.tensorrt.profiles import profiles_of
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import CodecFacts, GraphName, Manifest
 from samuel_runtime.settings import Flavor, Precision
-from samuel_train.codec.oobleck import OobleckCodec
-from samuel_train.config import ModelConfig
-from samuel_train.model import Denoiser
+from samuel_train.codec.model.oobleck import OobleckCodec
+from samuel_train.model.config import ModelConfig
+from samuel_train.model.denoiser import Denoiser
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed (extra `rtx`)")
 

@@ -41,7 +41,7 @@ from samuel_runtime.engines.tensorrt.denoiser import DeviceDenoiser
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import Precision, Provider, Sampler, Settings
-from samuel_train.config import Alignment
+from samuel_train.model.config import Alignment
 from tests.miniature import miniature_model, miniature_statistics
 from tests.samuel_export.sabotage import edit_manifest
 from tests.samuel_export.sessions import run, session

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from samuel_export import flops
 from samuel_export.graphs.builder import GraphBuilder
 from samuel_runtime.bundle.manifest import GraphName
-from samuel_train.config import ModelConfig
-from samuel_train.model import Denoiser
+from samuel_train.model.config import ModelConfig
+from samuel_train.model.denoiser import Denoiser
 from tests.samuel_export.sessions import DenoiserGraphs
 
 ROWS, FRAMES = 2, 24

@@ -23,10 +23,10 @@ from samuel_runtime.bundle.statistics import Statistics
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
-from samuel_train.checkpoint import Checkpoint
 from samuel_train.codec import Codec
-from samuel_train.config import ModelConfig
-from samuel_train.model import Denoiser
+from samuel_train.model.checkpoint import Checkpoint
+from samuel_train.model.config import ModelConfig
+from samuel_train.model.denoiser import Denoiser
 from tests.samuel_export.sabotage import edit_manifest, nudge, tamper
 
 GRAPHS = [name.value for name in GraphName]

@@ -16,8 +16,8 @@ from samuel_runtime.engines.backend import Way
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import Precision, Provider
-from samuel_train.checkpoint import Checkpoint
 from samuel_train.codec import Codec
+from samuel_train.model.checkpoint import Checkpoint
 from tests.samuel_export.sabotage import erase, tamper
 
 

@@ -15,8 +15,8 @@ from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_train.codec import load_codec
-from samuel_train.codec.files import save_small_codec
-from samuel_train.codec.small import SmallCodec
+from samuel_train.codec.model.files import save_small_codec
+from samuel_train.codec.model.small import SmallCodec
 from tests.miniature import CODEC_CONFIG, miniature_bundle
 
 

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from samuel_export.graphs import rewrites
 from samuel_export.graphs.attention import band_mask
-from samuel_train.attention import SoftAlignment
-from samuel_train.config import Alignment
-from samuel_train.embedding import rotate, timestep_embedding
-from samuel_train.model import Denoiser
-from samuel_train.unet import FiLM
+from samuel_train.model.attention import SoftAlignment
+from samuel_train.model.config import Alignment
+from samuel_train.model.denoiser import Denoiser
+from samuel_train.model.embedding import rotate, timestep_embedding
+from samuel_train.model.unet import FiLM
 from tests.miniature import miniature_model
 from tests.weights import relative_l2
 

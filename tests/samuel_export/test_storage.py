@@ -11,8 +11,8 @@ from samuel_export.graphs.builder import GraphBuilder
 from samuel_export.graphs.denoiser import step_graph
 from samuel_export.graphs.small_codec import encoder_graph
 from samuel_export.precision.weights import Storage, stored, unpacked
-from samuel_train.codec.small import SmallCodec
-from samuel_train.config import Alignment
+from samuel_train.codec.model.small import SmallCodec
+from samuel_train.model.config import Alignment
 from tests.miniature import CODEC_CONFIG, miniature_model
 from tests.samuel_export.sessions import DenoiserGraphs, Sessions, run, session
 from tests.weights import normal, relative_l2

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from samuel_export.graphs import rewrites
 from samuel_export.graphs.timestep_table import TOLERANCES, factored, film_table
 from samuel_export.precision.weights import Storage
-from samuel_train.config import Alignment, ModelConfig
-from samuel_train.model import Denoiser
+from samuel_train.model.config import Alignment, ModelConfig
+from samuel_train.model.denoiser import Denoiser
 from tests.miniature import miniature_model
 from tests.weights import relative_l2
 

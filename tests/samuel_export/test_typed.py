@@ -17,7 +17,7 @@ from samuel_export.graphs.codec import decoder_graph, encoder_graph
 from samuel_export.precision.convert import typed
 from samuel_runtime.settings import Precision
 from samuel_train.codec import load_codec
-from samuel_train.config import Alignment
+from samuel_train.model.config import Alignment
 from tests.miniature import miniature_model
 from tests.samuel_export.rounded import elements, rounded
 from tests.samuel_export.sessions import DenoiserGraphs, Sessions, run, session

@@ -21,7 +21,7 @@ def music() -> np.ndarray:
 
 def test_it_is_the_codecs_measure(music: np.ndarray) -> None:
     torch = pytest.importorskip("torch")
-    from samuel_train.codec.losses import MEL_FLOOR, MelSpectrum, Resolution
+    from samuel_train.codec.losses.spectral import MEL_FLOOR, MelSpectrum, Resolution
 
     bands = MelSpectrum(Resolution(2048, 512, 80), RATE_HZ)(torch.from_numpy(music.T.copy()).float())
     expected = bands.clamp(min=MEL_FLOOR).log().numpy()

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from samuel_train.attention import GlobalAttention, LocalAttention, SoftAlignment, mixing_weights
-from samuel_train.config import Alignment, ModelConfig
-from samuel_train.embedding import rotate, timestep_embedding
+from samuel_train.model.attention import GlobalAttention, LocalAttention, SoftAlignment, mixing_weights
+from samuel_train.model.config import Alignment, ModelConfig
+from samuel_train.model.embedding import rotate, timestep_embedding
 from tests.weights import normal, relative_l2
 
 CHANNELS, HEADS, WINDOW = 32, 4, 16

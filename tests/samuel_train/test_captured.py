@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from samuel_train.captured import Captured, Measured
-from samuel_train.steady import make_steady, set_rate, skip_overflow
+from samuel_train.device.capturable_optimizer import make_steady, set_rate, skip_overflow
+from samuel_train.device.cuda_graph_step import Captured, Measured
 
 gpu = pytest.mark.gpu
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")

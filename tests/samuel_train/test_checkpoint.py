@@ -19,9 +19,9 @@ from torch import Tensor
 
 from samuel_runtime.bundle.statistics import Statistics
 from samuel_runtime.errors import UserError
-from samuel_train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from samuel_train.config import Alignment, ModelConfig
-from samuel_train.model import Denoiser
+from samuel_train.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from samuel_train.model.config import Alignment, ModelConfig
+from samuel_train.model.denoiser import Denoiser
 from tests.weights import normal
 
 SMALL = ModelConfig(latent_channels=8, base_channels=16, time_width=32, heads=2)

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from samuel_runtime.errors import UserError
-from samuel_train import cli, kaggle
-from samuel_train.runs import load_run_settings, newest_run
+from samuel_train.cli import group as cli
+from samuel_train.data import kaggle
+from samuel_train.fit.run_folder import load_run_settings, newest_run
 from tests.samuel_train.toy import ToyCodec, write_latents, write_song
 
 
@@ -30,7 +31,7 @@ def _run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *a
 
 def test_help_does_not_import_torch() -> None:
     code = (
-        "import sys\nfrom samuel_train.cli import group\n"
+        "import sys\nfrom samuel_train.cli.group import group\n"
         "for words in (['--help'], ['fit', '--help'], ['prepare', '--help']):\n"
         "    try: group.main(words, standalone_mode=True)\n"
         "    except SystemExit: pass\n"
@@ -125,7 +126,7 @@ def test_interruption_exits_with_130(
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("samuel_train.fit.fit", interrupted)
+    monkeypatch.setattr("samuel_train.fit.loop.fit", interrupted)
     assert _run(capsys, monkeypatch, "fit", str(tmp_path), "-o", str(tmp_path / "run"))[0] == 130
 
 

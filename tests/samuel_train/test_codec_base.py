@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from samuel_train.codec.base import Codec, SignalFacts, decoder_context_frames, encoder_context_frames
+from samuel_train.codec.model.base import Codec, SignalFacts, decoder_context_frames, encoder_context_frames
 
 FACTS = SignalFacts(sample_rate_hz=8000, hop_samples=4, channels=1, latent_channels=1)
 

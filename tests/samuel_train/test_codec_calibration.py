@@ -6,9 +6,9 @@ import math
 
 import torch
 
-from samuel_train.codec.calibration import calibrate
-from samuel_train.codec.losses import mid_side
-from samuel_train.codec.small import BAND_BINS, LEVEL_SPREAD, SmallCodec
+from samuel_train.codec.fit.calibration import calibrate
+from samuel_train.codec.losses.spectral import mid_side
+from samuel_train.codec.model.small import BAND_BINS, LEVEL_SPREAD, SmallCodec
 from tests.samuel_train.tiny_codec import TINY
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from samuel_train.codec.discriminator import Discriminators, Heard, discriminator_loss, generator_losses
+from samuel_train.codec.losses.discriminator import Discriminators, Heard, discriminator_loss, generator_losses
 
 
 def scores(value: float) -> list[Heard]:

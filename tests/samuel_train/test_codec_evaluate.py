@@ -14,12 +14,12 @@ from click.testing import CliRunner
 from torch import Tensor, nn
 
 from samuel_runtime.errors import UserError
-from samuel_train.codec import evaluate_cli
-from samuel_train.codec.base import Codec, SignalFacts
+from samuel_train.cli import evaluate_codec as evaluate_cli
 from samuel_train.codec.evaluate import Measures, recordings_measured
-from samuel_train.codec.excerpts import Excerpt, excerpt_of, excerpts_of
-from samuel_train.codec.files import save_small_codec
-from samuel_train.codec.small import SmallCodec
+from samuel_train.codec.fit.excerpts import Excerpt, excerpt_of, excerpts_of
+from samuel_train.codec.model.base import Codec, SignalFacts
+from samuel_train.codec.model.files import save_small_codec
+from samuel_train.codec.model.small import SmallCodec
 from tests.samuel_train.test_codec_fit import write_song
 from tests.samuel_train.tiny_codec import TINY
 
@@ -112,7 +112,7 @@ def test_a_recording_of_another_rate_in_mono_is_heard_as_stereo(tmp_path: Path) 
 
 
 def test_voice_band_and_mix_of_every_song_are_heard(tmp_path: Path) -> None:
-    from samuel_train.codec.crops import find_songs
+    from samuel_train.codec.fit.crops import find_songs
 
     for index in range(2):
         write_song(tmp_path / f"song_{index}", index)

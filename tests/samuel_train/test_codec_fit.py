@@ -13,14 +13,15 @@ import torch
 from click.testing import CliRunner
 
 from samuel_runtime.errors import UserError
-from samuel_train.codec import cli, load_codec
-from samuel_train.codec.crops import Crops, _played, find_songs, held_out
-from samuel_train.codec.files import load_small_codec
-from samuel_train.codec.fit import fit_codec
-from samuel_train.codec.fit_settings import FitSettings
-from samuel_train.codec.losses import SpectralLoss, effective_rank
-from samuel_train.codec.pca import start_from_pca
-from samuel_train.codec.small import SmallCodec
+from samuel_train.cli import codec as cli
+from samuel_train.codec import load_codec
+from samuel_train.codec.fit.crops import Crops, _played, find_songs, held_out
+from samuel_train.codec.fit.loop import fit_codec
+from samuel_train.codec.fit.pca import start_from_pca
+from samuel_train.codec.fit.settings import FitSettings
+from samuel_train.codec.losses.spectral import SpectralLoss, effective_rank
+from samuel_train.codec.model.files import load_small_codec
+from samuel_train.codec.model.small import SmallCodec
 from tests.samuel_train.tiny_codec import TINY
 
 RATE_HZ = 44100
@@ -82,7 +83,7 @@ def test_refining_teaches_the_decoder_and_spares_the_latents(stems: Path, tmp_pa
 def test_training_goes_on_from_a_codec(stems: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fit_codec(stems, tmp_path / "codec", replace(SETTINGS, steps=20), TINY)
     larger = replace(TINY, encoder_latent_blocks=2)
-    monkeypatch.setattr("samuel_train.codec.small_config.SmallCodecConfig", lambda: larger)
+    monkeypatch.setattr("samuel_train.codec.model.small_config.SmallCodecConfig", lambda: larger)
     arguments = [str(stems), "-o", str(tmp_path / "on"), "--from", str(tmp_path / "codec"), "--device", "cpu"]
     ran = CliRunner().invoke(cli.command, [*arguments, "--steps", "2", "--batch", "2", "--learning-rate", "1e-4"])
     assert ran.exit_code == 0, ran.output
@@ -254,7 +255,7 @@ def test_the_command_hands_its_options_on(stems: Path, tmp_path: Path, monkeypat
         seen.update(stems=stems, out_dir=out_dir, settings=settings, resume=others["resume"], device=others["device"])
         return {"voice": 0.25}
 
-    monkeypatch.setattr("samuel_train.codec.fit.fit_codec", remember)
+    monkeypatch.setattr("samuel_train.codec.fit.loop.fit_codec", remember)
     arguments = [str(stems), "-o", str(tmp_path / "out"), "--steps", "7", "--seed", "3", "--resume", "--device", "cpu"]
     arguments += ["--adversarial-share", "0.25", "--echoes", "2"]
     result = CliRunner().invoke(cli.command, arguments)

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from samuel_runtime.errors import UserError
-from samuel_train.codec.grown import grown
-from samuel_train.codec.small import SmallCodec
+from samuel_train.codec.model.grown import grown
+from samuel_train.codec.model.small import SmallCodec
 from tests.samuel_train.tiny_codec import TINY
 
 SMALLER = replace(TINY, encoder_long_width=0)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from samuel_train.codec.long_windows import LONG_BINS, LongWindows
-from samuel_train.codec.stft import Analysis
+from samuel_train.codec.model.long_windows import LONG_BINS, LongWindows
+from samuel_train.codec.model.stft import Analysis
 
 RATE_HZ = 44_100
 BIN_HZ = RATE_HZ / 2048 / 5

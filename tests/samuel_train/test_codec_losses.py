@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from samuel_train.codec.losses import (
+from samuel_train.codec.losses.spectral import (
     LatentLoss,
     MelSpectrum,
     Resolution,

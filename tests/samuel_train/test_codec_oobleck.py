@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from samuel_runtime.errors import UserError
 from samuel_train.codec import decoder_context_frames, encoder_context_frames, load_codec
-from samuel_train.codec.oobleck import OobleckCodec, fold_weight_norm
+from samuel_train.codec.model.oobleck import OobleckCodec, fold_weight_norm
 
 diffusers = pytest.importorskip("diffusers")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from samuel_train.codec import recorded as module
-from samuel_train.codec.recorded import recorded
+from samuel_train.codec.fit import recorded as module
+from samuel_train.codec.fit.recorded import recorded
 
 RATE_HZ = 44100
 NEVER, ALWAYS = 0.0, 1.0

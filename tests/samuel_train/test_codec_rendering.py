@@ -7,10 +7,10 @@ import torch
 
 from samuel_runtime.codec import SpectralSynthesis, Spectrum
 from samuel_runtime.codec.synthesis import start_cycles
-from samuel_train.codec.losses import left_right
-from samuel_train.codec.prediction_loss import low_loss, prediction_losses
-from samuel_train.codec.rendering import rendered
-from samuel_train.codec.targets import targets_of
+from samuel_train.codec.losses.prediction import low_loss, prediction_losses
+from samuel_train.codec.losses.rendering import rendered
+from samuel_train.codec.losses.spectral import left_right
+from samuel_train.codec.losses.targets import targets_of
 from tests.samuel_runtime.codec.spectra import anything
 
 

@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 from samuel_runtime.codec.spectrum import SPECTRUM_WIDTHS
 from samuel_runtime.errors import UserError
 from samuel_train.codec import decoder_context_frames, encoder_context_frames, load_codec
-from samuel_train.codec.files import load_small_codec, save_small_codec
-from samuel_train.codec.small import SmallCodec
-from samuel_train.codec.small_config import SmallCodecConfig
+from samuel_train.codec.model.files import load_small_codec, save_small_codec
+from samuel_train.codec.model.small import SmallCodec
+from samuel_train.codec.model.small_config import SmallCodecConfig
 from tests.samuel_train.tiny_codec import TINY
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from samuel_train.codec.stft import BINS, LATTICE_SAMPLES, STEPS, Analysis
+from samuel_train.codec.model.stft import BINS, LATTICE_SAMPLES, STEPS, Analysis
 
 FRAMES = 6
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from samuel_runtime.codec.spectrum import LOWEST_BIN, LOWEST_MIDI
-from samuel_train.codec.targets import decimated, targets_of
+from samuel_train.codec.losses.targets import decimated, targets_of
 
 RATE_HZ, SAMPLES = 44_100, 65_536
 

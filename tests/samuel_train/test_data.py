@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samuel_runtime.errors import UserError
-from samuel_train.batches import LENGTHS, Batches, crop_lengths
-from samuel_train.data import Latents, latent_statistics, read_latents, split_songs
+from samuel_train.data.latents import Latents, latent_statistics, read_latents, split_songs
+from samuel_train.fit.batches import LENGTHS, Batches, crop_lengths
 from tests.samuel_train.toy import settings, write_latents
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from samuel_train.ema import Ema
+from samuel_train.fit.ema import Ema
 
 
 def _constant(value: float) -> nn.Linear:

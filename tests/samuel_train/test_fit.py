@@ -20,16 +20,16 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from samuel_runtime.errors import UserError
-from samuel_train import fit as fit_module
-from samuel_train.batches import Batch, Batches
-from samuel_train.checkpoint import load_checkpoint
-from samuel_train.data import latent_statistics, read_latents, split_songs
-from samuel_train.devices import has_bfloat16
-from samuel_train.fit import fit, learning_rate
-from samuel_train.metrics import Line, read_metrics
-from samuel_train.runs import STATE_FILE, load_run_settings
-from samuel_train.settings import FitConfig
-from samuel_train.state import load_state
+from samuel_train.data.latents import latent_statistics, read_latents, split_songs
+from samuel_train.device.choice import has_bfloat16
+from samuel_train.fit import loop as fit_module
+from samuel_train.fit.batches import Batch, Batches
+from samuel_train.fit.loop import fit, learning_rate
+from samuel_train.fit.metrics_log import Line, read_metrics
+from samuel_train.fit.run_folder import STATE_FILE, load_run_settings
+from samuel_train.fit.settings import FitConfig
+from samuel_train.fit.state import load_state
+from samuel_train.model.checkpoint import load_checkpoint
 from tests.samuel_train.toy import settings, write_latents
 
 
@@ -156,8 +156,8 @@ def test_averaged_losses_survive_a_resumption_between_two_lines(
 
 def test_a_killed_process_is_resumed_to_the_same_losses(latents: Path, finished: Path, tmp_path: Path) -> None:
     code = (
-        "import sys, torch; from pathlib import Path; from samuel_train.fit import fit\n"
-        "from samuel_train.settings import FitConfig; import json\n"
+        "import sys, torch; from pathlib import Path; from samuel_train.fit.loop import fit\n"
+        "from samuel_train.fit.settings import FitConfig; import json\n"
         "torch.set_num_threads(1)\n"
         "fit(Path(sys.argv[1]), Path(sys.argv[2]), FitConfig.from_dict(json.loads(sys.argv[3])), 'cpu')\n"
     )

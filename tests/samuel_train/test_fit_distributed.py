@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from samuel_train.metrics import read_metrics
+from samuel_train.fit.metrics_log import read_metrics
 from tests.samuel_train.test_listener import taught
 from tests.samuel_train.toy import write_latents
 

@@ -11,8 +11,8 @@ import torch
 from samuel_runtime.diffusion.samplers import sample, trailing_timesteps
 from samuel_runtime.diffusion.schedule import Prediction, Schedule, x0_from_output
 from samuel_runtime.settings import Sampler
-from samuel_train.config import Alignment, ModelConfig
-from samuel_train.model import Denoiser
+from samuel_train.model.config import Alignment, ModelConfig
+from samuel_train.model.denoiser import Denoiser
 from tests.weights import DATA, golden_state_dict, normal, relative_l2
 
 GOLDEN = np.load(DATA / "golden.npz")

@@ -7,9 +7,9 @@ import copy
 import pytest
 import torch
 
-from samuel_train.config import Alignment, ModelConfig
-from samuel_train.lean import lean
-from samuel_train.model import Denoiser
+from samuel_train.model.config import Alignment, ModelConfig
+from samuel_train.model.denoiser import Denoiser
+from samuel_train.model.fast_forward import lean
 
 SMALL = {"base_channels": 8, "time_width": 16, "heads": 2, "listener_width": 4}
 

@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from samuel_runtime.errors import UserError
-from samuel_train.checkpoint import load_checkpoint
-from samuel_train.config import ModelConfig
-from samuel_train.fit import fit
-from samuel_train.listener import DILATIONS, Listener
-from samuel_train.model import Denoiser
-from samuel_train.music import CHANNELS as MUSIC_CHANNELS
-from samuel_train.runs import load_run_settings
-from samuel_train.settings import FitConfig
+from samuel_train.data.annotations import CHANNELS as MUSIC_CHANNELS
+from samuel_train.fit.loop import fit
+from samuel_train.fit.run_folder import load_run_settings
+from samuel_train.fit.settings import FitConfig
+from samuel_train.model.checkpoint import load_checkpoint
+from samuel_train.model.config import ModelConfig
+from samuel_train.model.denoiser import Denoiser
+from samuel_train.model.vocal_context import DILATIONS, Listener
 from tests.samuel_train.test_model import inputs, lively, small
 from tests.samuel_train.toy import MODEL, settings, write_latents
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from samuel_runtime.errors import UserError
-from samuel_train.config import Alignment, ModelConfig
-from samuel_train.model import Denoiser, standardised
-from samuel_train.unet import FiLM
+from samuel_train.model.config import Alignment, ModelConfig
+from samuel_train.model.denoiser import Denoiser, standardised
+from samuel_train.model.unet import FiLM
 from tests.weights import published_shapes, recipe_weight, relative_l2
 
 BOTH = pytest.mark.parametrize("alignment", Alignment)

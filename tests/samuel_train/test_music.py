@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from samuel_runtime.errors import UserError
-from samuel_train.music import CHANNELS, music_frames, written_music
-from samuel_train.stems import Song
+from samuel_train.data.annotations import CHANNELS, music_frames, written_music
+from samuel_train.data.stems import Song
 from samuel_train.synth.facts import SongFacts
 
 FACTS = {

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from samuel_runtime.diffusion.schedule import Prediction, Schedule, x0_from_output
-from samuel_train.objective import Objective
+from samuel_train.fit.objective import Objective
 
 _SCHEDULE = Schedule.cosine()
 

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samuel_runtime.errors import UserError
-from samuel_train import prepare as prepare_module
-from samuel_train.data import read_latents
-from samuel_train.encode import encode_song, valid_frames
-from samuel_train.music import music_frames
-from samuel_train.prepare import prepare
-from samuel_train.stems import find_songs
+from samuel_train.data import prepare as prepare_module
+from samuel_train.data.annotations import music_frames
+from samuel_train.data.encode import encode_song, valid_frames
+from samuel_train.data.latents import read_latents
+from samuel_train.data.prepare import prepare
+from samuel_train.data.stems import find_songs
 from samuel_train.synth.facts import SongFacts
 from tests.samuel_train.test_music import FACTS
 from tests.samuel_train.toy import ToyCodec, write_song

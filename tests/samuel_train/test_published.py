@@ -15,9 +15,10 @@ from click.testing import CliRunner
 
 from samuel_runtime.diffusion.schedule import Prediction
 from samuel_runtime.errors import UserError
-from samuel_train.checkpoint import load_checkpoint
-from samuel_train.config import Alignment
-from samuel_train.published import DERIVED, command, import_published, read_published
+from samuel_train.cli.import_published import command
+from samuel_train.model.checkpoint import load_checkpoint
+from samuel_train.model.config import Alignment
+from samuel_train.model.published import DERIVED, import_published, read_published
 from tests.weights import golden_state_dict, normal
 
 ROPE_SHAPES = {"align": (1024, 8), "unet.mid_attn.attn": (128, 64)}

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from samuel_runtime.errors import UserError
-from samuel_train.config import Alignment
-from samuel_train.settings import FitConfig, MixedPrecision, load_settings
+from samuel_train.fit.settings import FitConfig, MixedPrecision, load_settings
+from samuel_train.model.config import Alignment
 
 
 def _load(tmp_path: Path, text: str) -> FitConfig:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from samuel_train import shelf
-from samuel_train.shelf import Shelf
+from samuel_train.data import latent_crops as shelf
+from samuel_train.data.latent_crops import Shelf
 
 ENTRIES, STARTS, FRAMES = np.array([2, 0, 2]), np.array([3, 0, 8]), 8
 

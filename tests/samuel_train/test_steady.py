@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from samuel_train.steady import make_steady, set_rate, skip_overflow
+from samuel_train.device.capturable_optimizer import make_steady, set_rate, skip_overflow
 
 CPU = torch.device("cpu")
 

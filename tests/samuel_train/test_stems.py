@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from samuel_runtime.errors import UserError
-from samuel_train.stems import Song, find_songs, read_song
+from samuel_train.data.stems import Song, find_songs, read_song
 from tests.samuel_train.toy import write_song
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from samuel_train.config import ModelConfig
-from samuel_train.unet import Downsample, FiLM, ResidualBlock, UNet
+from samuel_train.model.config import ModelConfig
+from samuel_train.model.unet import Downsample, FiLM, ResidualBlock, UNet
 
 SMALL = ModelConfig(latent_channels=8, base_channels=16, time_width=32, heads=2)
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from samuel_runtime.diffusion.schedule import Prediction, Schedule
-from samuel_train.data import Latents, latent_statistics, read_latents, split_songs
-from samuel_train.objective import Objective
-from samuel_train.validation import BUCKETS, Validation, report
+from samuel_train.data.latents import Latents, latent_statistics, read_latents, split_songs
+from samuel_train.fit.objective import Objective
+from samuel_train.fit.validation import BUCKETS, Validation, report
 from tests.samuel_train.toy import settings, write_latents
 
 _CPU = torch.device("cpu")

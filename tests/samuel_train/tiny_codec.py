@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from samuel_train.codec.small_config import SmallCodecConfig
+from samuel_train.codec.model.small_config import SmallCodecConfig
 
 TINY = SmallCodecConfig(
     latent_channels=8,

@@ -11,8 +11,8 @@ import soundfile
 import torch
 from torch import nn
 
-from samuel_train.codec.base import Codec, SignalFacts
-from samuel_train.settings import FitConfig
+from samuel_train.codec.model.base import Codec, SignalFacts
+from samuel_train.fit.settings import FitConfig
 
 MODEL = {"base_channels": 8, "time_width": 16, "heads": 2}
 

@@ -1,5 +1,4 @@
-"""What an ear hears and a mel spectrum does not: buzz, pitch, harmony, fine spectra and attacks.
+"""Numbers of one recording, or of one against another: key, harmony, beat, bass, pitch, buzz, attacks, width.
 
-Each function takes samples as soundfile gives them and knows nothing of codecs or models, so that it can be
-pointed at any file that was written.
+None of them knows of codecs or models, so that each can be pointed at any file that was written.
 """

@@ -8,7 +8,7 @@ import librosa
 import numpy as np
 import soxr
 
-from samuel_train.synth.score import Hit
+from samuel_train.synth.compose.score import Hit
 
 _RATE_HZ = 11_025
 _HOP_SAMPLES = 256

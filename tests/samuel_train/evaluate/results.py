@@ -6,11 +6,11 @@ import numpy as np
 
 from samuel_runtime.settings import Sampler
 from samuel_train.evaluate.cases import Case
-from samuel_train.evaluate.drift import MEASURES, Drift
-from samuel_train.evaluate.report import Subject
-from samuel_train.evaluate.rows import Kind, Row
+from samuel_train.evaluate.report.report import Subject
+from samuel_train.evaluate.report.rows import Kind, Row
 from samuel_train.evaluate.scores import METRICS, Scores
-from samuel_train.evaluate.transposition import Followed, Shift, Transposition
+from samuel_train.evaluate.studies.drift import MEASURES, Drift
+from samuel_train.evaluate.studies.transposition import Followed, Shift, Transposition
 
 SUBJECT = Subject("0" * 64, "cpu fp32", ("a", "b"))
 SEMITONES = (-5, 2)

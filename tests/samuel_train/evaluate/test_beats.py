@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from samuel_train.evaluate.beats import beat_score, tempo_agrees, tempo_bpm, track_beats
+from samuel_train.evaluate.metrics.beats import beat_score, tempo_agrees, tempo_bpm, track_beats
 from samuel_train.evaluate.spectra import analysed, onset_strength
 from tests.samuel_train.evaluate import signals
 

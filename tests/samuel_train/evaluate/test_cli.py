@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from samuel_runtime.errors import UserError
-from samuel_train.evaluate.cli import command
+from samuel_train.cli.evaluate import command
 from tests.samuel_train.evaluate import signals, toy
 
 
@@ -114,7 +114,7 @@ def test_a_place_that_cannot_take_the_results_is_refused_before_the_work(tmp_pat
 
 
 def test_a_missing_library_is_named_with_what_adds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("samuel_train.evaluate.cli.find_spec", lambda name: None if name == "mir_eval" else object())
+    monkeypatch.setattr("samuel_train.cli.evaluate.find_spec", lambda name: None if name == "mir_eval" else object())
     result = _run(tmp_path, tmp_path)
     assert isinstance(result.exception, UserError)
     assert "needs mir_eval; add it with `pip install 'samuel-deploy[evaluate,cpu]'`" in str(result.exception)
@@ -123,6 +123,6 @@ def test_a_missing_library_is_named_with_what_adds_it(tmp_path: Path, monkeypatc
 def test_help_imports_nothing_heavy() -> None:
     heavy = ["librosa", "mir_eval", "matplotlib", "torch", "onnxruntime"]
     assert all(importlib.util.find_spec(name) for name in heavy)
-    code = f"import sys, samuel_train.evaluate.cli; sys.exit(bool(set({heavy!r}) & set(sys.modules)))"
+    code = f"import sys, samuel_train.cli.evaluate; sys.exit(bool(set({heavy!r}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

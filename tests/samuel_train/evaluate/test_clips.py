@@ -10,10 +10,10 @@ import soundfile
 
 from samuel_runtime.settings import Sampler
 from samuel_train.evaluate.cases import Case
-from samuel_train.evaluate.clips import KBIT_PER_S, LONGEST_S, MOST_SONGS, Clips, Part, mp3
 from samuel_train.evaluate.evaluation import Heard
 from samuel_train.evaluate.excerpt import loudest_start
-from samuel_train.evaluate.rows import Kind
+from samuel_train.evaluate.report.clips import KBIT_PER_S, LONGEST_S, MOST_SONGS, Clips, Part, mp3
+from samuel_train.evaluate.report.rows import Kind
 from tests.samuel_train.evaluate import signals
 
 _CASE = Case(Sampler.DDIM, 2.0, 4, 7)

@@ -8,9 +8,9 @@ import pytest
 from samuel_runtime.diffusion.windows import Window, windows
 from samuel_runtime.settings import Sampler
 from samuel_train.evaluate.cases import Case
-from samuel_train.evaluate.drift import MEASURES, Drift, measured, settled
 from samuel_train.evaluate.features import Features
 from samuel_train.evaluate.scores import Scores, Truth
+from samuel_train.evaluate.studies.drift import MEASURES, Drift, measured, settled
 from samuel_train.synth.facts import SongFacts
 from tests.samuel_train.evaluate import signals, toy
 

@@ -13,10 +13,10 @@ import pytest
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import Sampler
+from samuel_train.data.stems import find_songs
 from samuel_train.evaluate.cases import Case, grid
 from samuel_train.evaluate.evaluation import Heard, evaluate, recordings
-from samuel_train.evaluate.rows import Kind, Row
-from samuel_train.stems import find_songs
+from samuel_train.evaluate.report.rows import Kind, Row
 from tests.samuel_train.evaluate import signals, toy
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from samuel_train.evaluate.harmony import chord_chroma, correlation, pooled, spans
+from samuel_train.evaluate.metrics.harmony import chord_chroma, correlation, pooled, spans
 from samuel_train.evaluate.spectra import analysed, chroma
 from tests.samuel_train.evaluate import signals
 

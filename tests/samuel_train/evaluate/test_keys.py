@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from samuel_train.evaluate.keys import NO_KEY, estimate_key, key_score, signature_agrees
+from samuel_train.evaluate.metrics.keys import NO_KEY, estimate_key, key_score, signature_agrees
 from samuel_train.evaluate.spectra import analysed, chroma
 from tests.samuel_train.evaluate import signals
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from samuel_train.evaluate.beats import tempo_bpm, track_beats
-from samuel_train.evaluate.long_songs import facts_within, lengthened
+from samuel_train.evaluate.metrics.beats import tempo_bpm, track_beats
 from samuel_train.evaluate.songs import Stems
 from samuel_train.evaluate.spectra import analysed, onset_strength
+from samuel_train.evaluate.studies.long_songs import facts_within, lengthened
 from samuel_train.synth.facts import SongFacts
 from tests.samuel_train.evaluate import signals, toy
 

@@ -13,10 +13,10 @@ from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import Sampler
 from samuel_train.evaluate.cases import Case
-from samuel_train.evaluate.keys import estimate_key
-from samuel_train.evaluate.moved_voices import Plan, move, transpositions
+from samuel_train.evaluate.metrics.keys import estimate_key
 from samuel_train.evaluate.spectra import analysed, chroma
-from samuel_train.evaluate.transposition import Pooling, Transposition
+from samuel_train.evaluate.studies.moved_voices import Plan, move, transpositions
+from samuel_train.evaluate.studies.transposition import Pooling, Transposition
 from tests.samuel_train.evaluate import signals, toy
 
 _CASE = Case(Sampler.DDIM, 2.0, 4, seed=5)

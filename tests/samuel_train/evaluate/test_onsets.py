@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from samuel_train.evaluate.onsets import onset_agreement
+from samuel_train.evaluate.metrics.onsets import onset_agreement
 from samuel_train.evaluate.spectra import analysed, onset_strength
 from tests.samuel_train.evaluate import signals
 

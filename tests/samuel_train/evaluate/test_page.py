@@ -12,11 +12,11 @@ import soundfile
 
 from samuel_runtime.settings import Sampler
 from samuel_train.evaluate.cases import Case
-from samuel_train.evaluate.clips import Clips
 from samuel_train.evaluate.evaluation import Heard
-from samuel_train.evaluate.page import write_page
-from samuel_train.evaluate.report import Results, Subject
-from samuel_train.evaluate.rows import Kind
+from samuel_train.evaluate.report.clips import Clips
+from samuel_train.evaluate.report.page import write_page
+from samuel_train.evaluate.report.report import Results, Subject
+from samuel_train.evaluate.report.rows import Kind
 from tests.samuel_train.evaluate import results, signals
 
 _EVIL = "<script>alert('&')</script>\"><img src=x onerror=y>"

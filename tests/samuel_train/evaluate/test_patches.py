@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from samuel_train.evaluate.patches import PatchSpace, frechet_distance, patches
+from samuel_train.evaluate.studies.patches import PatchSpace, frechet_distance, patches
 from tests.samuel_train.evaluate import signals
 
 _CHORDS = [[48 + step, 55 + step, 64 + step] for step in (0, 5, 7, 2, 9, 4, 11, 6)]

@@ -9,8 +9,8 @@ import pytest
 from matplotlib import image
 from matplotlib.axes import Axes
 
-from samuel_train.evaluate.picture import draw, page
-from samuel_train.evaluate.report import Results
+from samuel_train.evaluate.report.picture import draw, page
+from samuel_train.evaluate.report.report import Results
 from tests.samuel_train.evaluate import results
 
 _ROWS = [results.CEILING, results.FLOOR, results.case(4, 0.3), results.case(8, 0.5)]

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samuel_train.evaluate.report import Results, legend, table, write_results
-from samuel_train.evaluate.rows import Kind, Row
+from samuel_train.evaluate.report.report import Results, legend, table, write_results
+from samuel_train.evaluate.report.rows import Kind, Row
 from tests.samuel_train.evaluate import results
 
 _ROWS = [results.CEILING, results.FLOOR, results.case(4, 0.3)]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from samuel_runtime.errors import UserError
+from samuel_train.data.stems import find_songs
 from samuel_train.evaluate.songs import held_out, key_name, read_facts, read_stems
-from samuel_train.stems import find_songs
 from tests.samuel_train.evaluate import signals, toy
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from samuel_train.evaluate.sound import clipping_share, level_db, side_share, silence_share
+from samuel_train.evaluate.metrics.sound import clipping_share, level_db, side_share, silence_share
 from tests.samuel_train.evaluate import signals
 
 _RATE = signals.RATE_HZ

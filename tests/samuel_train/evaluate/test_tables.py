@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from samuel_train.evaluate.report import Results
-from samuel_train.evaluate.tables import drift_table, said, transposition_table
+from samuel_train.evaluate.report.report import Results
+from samuel_train.evaluate.report.tables import drift_table, said, transposition_table
 from tests.samuel_train.evaluate import results
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from samuel_runtime.settings import Sampler
 from samuel_train.evaluate.cases import Case
-from samuel_train.evaluate.transposition import Followed, Pooling, Shift, Transposition
+from samuel_train.evaluate.studies.transposition import Followed, Pooling, Shift, Transposition
 
 _SEMITONES = (-5, -3, -2, 2, 3, 5)
 _CHROMA = np.random.default_rng(0).random((12, 9))

@@ -11,10 +11,10 @@ import pytest
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import Sampler
+from samuel_train.data.stems import Skipped, find_songs
 from samuel_train.evaluate.cases import Case
-from samuel_train.evaluate.drift import Drift
-from samuel_train.evaluate.windows import drifts, spans_of
-from samuel_train.stems import Skipped, find_songs
+from samuel_train.evaluate.studies.drift import Drift
+from samuel_train.evaluate.studies.windows import drifts, spans_of
 from tests.samuel_train.evaluate import toy
 
 _MINUTES = 0.5

@@ -8,13 +8,13 @@ import mido
 import numpy as np
 import pytest
 
-from samuel_train.synth.arrangement import arrange
-from samuel_train.synth.form import Plan, plan_song
-from samuel_train.synth.midi import PREROLL_S, write_midi
-from samuel_train.synth.score import Hit, Track, instruments
-from samuel_train.synth.styles import Drum, Section, Voicing
-from samuel_train.synth.theory import Chord
-from samuel_train.synth.voicings import voice_chord
+from samuel_train.synth.band.arrangement import arrange
+from samuel_train.synth.band.midi import PREROLL_S, write_midi
+from samuel_train.synth.band.voicings import voice_chord
+from samuel_train.synth.compose.form import Plan, plan_song
+from samuel_train.synth.compose.score import Hit, Track, instruments
+from samuel_train.synth.compose.styles import Drum, Section, Voicing
+from samuel_train.synth.compose.theory import Chord
 
 SEEDS = range(16)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from samuel_train.synth import form
-from samuel_train.synth.form import LEAST_SUNG, plan_song
-from samuel_train.synth.meter import COMMON, METERS, SIX_EIGHT
-from samuel_train.synth.style_book import STYLES
-from samuel_train.synth.styles import Section, Style
+from samuel_train.synth.compose import form
+from samuel_train.synth.compose.form import LEAST_SUNG, plan_song
+from samuel_train.synth.compose.meter import COMMON, METERS, SIX_EIGHT
+from samuel_train.synth.compose.style_book import STYLES
+from samuel_train.synth.compose.styles import Section, Style
 
 
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)

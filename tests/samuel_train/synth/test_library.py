@@ -12,9 +12,9 @@ import soundfile
 from click.testing import CliRunner
 
 from samuel_runtime.errors import UserError
-from samuel_train.cli import main
+from samuel_train.cli.group import main
+from samuel_train.cli.synthesize import command
 from samuel_train.synth import library
-from samuel_train.synth.cli import command
 from samuel_train.synth.dsp import SAMPLE_RATE_HZ
 from samuel_train.synth.facts import SongFacts
 from samuel_train.synth.library import DURATIONS_S, synthesize

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from samuel_train.synth.form import plan_song
-from samuel_train.synth.melody import write_melody
-from samuel_train.synth.theory import melody_scale
+from samuel_train.synth.compose.form import plan_song
+from samuel_train.synth.compose.melody import write_melody
+from samuel_train.synth.compose.theory import melody_scale
 
 SEEDS = range(12)
 

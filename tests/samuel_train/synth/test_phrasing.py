@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from samuel_train.synth.compose.phrasing import Performed, control_times_s, fundamental_hz, loudness_curve
 from samuel_train.synth.dsp import midi_to_hz
-from samuel_train.synth.phrasing import Performed, control_times_s, fundamental_hz, loudness_curve
-from samuel_train.synth.singer import FREEST, Singer, Take, draw_singer
 from samuel_train.synth.song import Composition, compose
-from samuel_train.synth.syllables import Syllable, split
-from samuel_train.synth.vocoder import lay_out
+from samuel_train.synth.voice.singer import FREEST, Singer, Take, draw_singer
+from samuel_train.synth.voice.syllables import Syllable, split
+from samuel_train.synth.voice.vocoder import lay_out
 
 SEEDS = range(10)
 

@@ -12,15 +12,15 @@ import pytest
 import soundfile
 
 from samuel_runtime.errors import UserError
+from samuel_train.synth.compose.theory import Chord
 from samuel_train.synth.dsp import SAMPLE_RATE_HZ, from_db, midi_to_hz, rms
 from samuel_train.synth.example import example_voice
 from samuel_train.synth.library import synthesize
-from samuel_train.synth.phone_bank import load_bank
-from samuel_train.synth.singer import Take
 from samuel_train.synth.song import Song, compose, render_song
-from samuel_train.synth.speakers import SPEAKERS
-from samuel_train.synth.speech import speak
-from samuel_train.synth.theory import Chord
+from samuel_train.synth.voice.phone_bank import load_bank
+from samuel_train.synth.voice.singer import Take
+from samuel_train.synth.voice.speakers import SPEAKERS
+from samuel_train.synth.voice.speech import speak
 from tests.samuel_train.synth.needs import needs_tools
 
 pytestmark = needs_tools

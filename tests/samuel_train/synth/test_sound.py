@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from samuel_train.synth.band.mastering import compress, equalise, finish, master
 from samuel_train.synth.dsp import SAMPLE_RATE_HZ, convolve, from_db, midi_to_hz, rms, smooth
-from samuel_train.synth.envelopes import (
+from samuel_train.synth.voice.envelopes import (
     APERIODICITY_HZ,
     ENVELOPE_HZ,
     WORLD_BINS,
@@ -16,9 +17,8 @@ from samuel_train.synth.envelopes import (
     interpolation,
     spectra,
 )
-from samuel_train.synth.mastering import compress, equalise, finish, master
-from samuel_train.synth.recording import record_voice
-from samuel_train.synth.whistle import octaves_up, whistle
+from samuel_train.synth.voice.recording import record_voice
+from samuel_train.synth.voice.whistle import octaves_up, whistle
 
 
 @pytest.mark.parametrize("samples", [1, 1000, 140_000, 300_001])

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samuel_train.synth.progressions import JAZZ_PROGRESSIONS, PROGRESSIONS
-from samuel_train.synth.theory import Chord, Key, Mode, Quality, chord_of, melody_scale
+from samuel_train.synth.compose.progressions import JAZZ_PROGRESSIONS, PROGRESSIONS
+from samuel_train.synth.compose.theory import Chord, Key, Mode, Quality, chord_of, melody_scale
 
 keys = st.builds(Key, st.integers(0, 11), st.sampled_from(Mode))
 chords = st.builds(Chord, st.integers(0, 11), st.sampled_from(Quality))

@@ -13,8 +13,8 @@ from samuel_train.evaluate.metrics.cqt_chroma import cqt_chroma, cqt_chroma_corr
 from samuel_train.evaluate.metrics.fine_spectrum import log_spectral_distance_db
 from samuel_train.evaluate.metrics.frame_lines import frame_lines
 from samuel_train.evaluate.metrics.pitch import PitchScore, pitch_scores
-from samuel_train.evaluate.metrics.references import through_mp3, through_opus
-from samuel_train.synth.score import Hit
+from samuel_train.evaluate.references import through_mp3, through_opus
+from samuel_train.synth.compose.score import Hit
 from samuel_train.synth.tones import Note, chord_over, drums_alone, over_a_bass
 from tests.samuel_train.evaluate.metrics.broken import (
     HOP,

@@ -1,0 +1,1 @@
+"""Training the small codec: crops, stages, the loop, and the calibration at its end."""

@@ -1,0 +1,224 @@
+"""Trains the small codec on folders of stems, within a budget of minutes or steps."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import chain, count, islice, repeat
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from samuel_runtime.errors import UserError
+from samuel_runtime.files import replacing
+from samuel_train.codec.fit.calibration import calibrate
+from samuel_train.codec.fit.crops import Crops, Song, find_songs, held_out
+from samuel_train.codec.fit.excerpts import excerpts_of
+from samuel_train.codec.fit.pca import start_from_pca
+from samuel_train.codec.fit.settings import FitSettings
+from samuel_train.codec.fit.stages import Adversarial, Reconstruction
+from samuel_train.codec.losses.spectral import HEARD, MelSpectrum, log_mel_distance
+from samuel_train.codec.model.files import save_small_codec
+from samuel_train.codec.model.small import SmallCodec
+from samuel_train.codec.model.small_config import SmallCodecConfig
+from samuel_train.device.choice import choose_device
+from samuel_train.fit.metrics_log import append_metrics, rewind_metrics
+from samuel_train.fit.plots import draw_codec_plot
+
+STATE_NAME = "training.pt"
+METRICS_NAME = "metrics.jsonl"
+# Numbers of batches that no training step reaches.
+_PCA_FIRST_BATCH, _CALIBRATION_FIRST_BATCH, _OTHER_BATCHES = 1_000_000_000, 1_100_000_000, 40
+_CUDA_WORKERS = 16  # one each core of the machines that have such a device: crops take more time than steps
+
+
+@dataclass
+class _Progress:
+    """Where a run is; what a resumed run continues from."""
+
+    step: int = 0
+    elapsed_s: float = 0.0
+
+
+def fit_codec(
+    stems: Path,
+    out_dir: Path,
+    settings: FitSettings,
+    config: SmallCodecConfig | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+    start: SmallCodec | None = None,
+    decoder_alone: bool = False,
+) -> dict[str, float]:
+    """Train, and save the codec into ``out_dir``; its log-mel distance on songs held out, by kind of recording.
+
+    Args:
+        stems: folder of song folders with ``vocals.wav`` and ``accompaniment.wav``.
+        out_dir: receives ``config.json``, ``model.safetensors``, ``training.pt``, ``metrics.jsonl`` and ``losses.png``.
+        settings: budget and hyperparameters.
+        config: sizes of the codec.
+        device: auto, cpu, cuda or mps.
+        resume: continue from ``training.pt`` in ``out_dir``.
+        say: receives a line of progress now and then.
+        start: a codec that goes on learning, instead of a new one; it is changed in place.
+        decoder_alone: whether its encoder stays as it is, so that latents that were made with it remain good.
+
+    Raises:
+        UserError: if there are no usable songs, no such device, or nothing to resume from.
+    """
+    torch.manual_seed(settings.seed)
+    codec = start or SmallCodec(config or SmallCodecConfig())
+    run = _Run(stems, out_dir, settings, codec, torch.device(choose_device(device)), decoder_alone)
+    if resume:
+        run.restore()
+    else:
+        run.start(anew=start is None)
+    say(f"{len(run.training_songs)} songs to learn from, {len(run.held_out_songs)} held out")
+    run.loop(say)
+    run.calibrate()
+    return _log_mel(run.codec.cpu(), run.held_out_songs)
+
+
+@torch.no_grad()
+def _log_mel(codec: SmallCodec, songs: list[Song]) -> dict[str, float]:
+    mel = MelSpectrum(HEARD, codec.facts.sample_rate_hz)
+    by_kind: dict[str, list[float]] = {}
+    for excerpt in excerpts_of(songs, codec.facts.hop_samples):
+        decoded = codec.decode(codec.encoder(excerpt.audio[None]))[0]
+        by_kind.setdefault(excerpt.kind, []).append(log_mel_distance(mel(decoded), mel(excerpt.audio)).item())
+    return {kind: sum(distances) / len(distances) for kind, distances in by_kind.items()}
+
+
+class _Run:
+    def __init__(
+        self,
+        stems: Path,
+        out_dir: Path,
+        settings: FitSettings,
+        codec: SmallCodec,
+        device: torch.device,
+        decoder_alone: bool,
+    ) -> None:
+        self.settings = settings
+        self.out_dir = out_dir
+        self.device = device
+        self.codec = codec.to(device)
+        further = "decoder refined" if decoder_alone else "trained further"
+        self.origin = f"{codec.provenance}; {further}: " if codec.provenance else "samuel-train codec: "
+        crop_samples = settings.crop_frames * self.codec.facts.hop_samples
+        sample_rate_hz = codec.facts.sample_rate_hz
+        songs = find_songs(stems, sample_rate_hz, crop_samples)
+        self.training_songs: list[Song]
+        self.held_out_songs: list[Song]
+        self.training_songs, self.held_out_songs = held_out(songs)
+        self.crops = Crops(self.training_songs, sample_rate_hz, crop_samples, settings.batch, settings.seed)
+        self.reconstruction = Reconstruction(self.codec, settings, device, decoder_alone)
+        self.adversarial = Adversarial(self.codec, settings, device) if settings.adversarial_share else None
+        self.progress = _Progress()
+
+    def start(self, *, anew: bool) -> None:
+        """Begin; a new codec's linear skip with a principal component analysis, all else from chance or as it was."""
+        self.out_dir.mkdir(parents=True, exist_ok=True)
+        (self.out_dir / METRICS_NAME).unlink(missing_ok=True)
+        if anew:
+            start_from_pca(
+                self.codec.encoder, self._batches(range(_PCA_FIRST_BATCH, _PCA_FIRST_BATCH + _OTHER_BATCHES))
+            )
+
+    def restore(self) -> None:
+        """Continue where ``training.pt`` stopped."""
+        path = self.out_dir / STATE_NAME
+        if not path.is_file():
+            raise UserError(f"{path}: missing, so there is nothing to resume; leave out --resume to begin anew")
+        try:
+            state = torch.load(path, weights_only=True, map_location=self.device)
+            self.codec.load_state_dict(state["codec"])
+            self.reconstruction.load_state_dict(state["reconstruction"])
+            if self.adversarial and state["adversarial"]:
+                self.adversarial.load_state_dict(state["adversarial"])
+            self.progress = _Progress(**state["progress"])
+        except (KeyError, RuntimeError, ValueError, TypeError, EOFError, pickle.UnpicklingError) as error:
+            raise UserError(
+                f"{path}: damaged or of a codec of other sizes; leave out --resume to begin anew"
+            ) from error
+        rewind_metrics(self.out_dir / METRICS_NAME, self.progress.step)
+
+    def loop(self, say: Callable[[str], None]) -> None:
+        """Train until the budget is spent, saving now and then."""
+        self.codec.train()
+        began_s = time.monotonic() - self.progress.elapsed_s
+        saved_s = self.progress.elapsed_s
+        for audio in self._echoed(self.progress.step):
+            if (spent := self._spent()) >= 1:
+                break
+            metrics = self._step(audio, spent)
+            self.progress.step += 1
+            self.progress.elapsed_s = time.monotonic() - began_s
+            if self.progress.step % self.settings.log_every_steps == 0:
+                numbers = {name: value.item() for name, value in metrics.items()}
+                self._log(numbers)
+                say(f"{self._spent():4.0%} " + _line(numbers))
+            if self.progress.elapsed_s - saved_s > self.settings.save_every_s:
+                saved_s = self.progress.elapsed_s
+                self._save()
+        self.codec.eval()
+        self._save()
+        draw_codec_plot(self.out_dir)
+
+    def calibrate(self) -> None:
+        """Give the bands their level; the state to resume from stays as it was trained."""
+        calibrate(self.codec, self._batches(range(_CALIBRATION_FIRST_BATCH, _CALIBRATION_FIRST_BATCH + _OTHER_BATCHES)))
+        self._save_codec()
+
+    def _spent(self) -> float:
+        return self.settings.spent(self.progress.step, self.progress.elapsed_s)
+
+    def _step(self, audio: Tensor, spent: float) -> dict[str, Tensor]:
+        """One step of the stage whose turn it is."""
+        first = 1 - self.settings.adversarial_share
+        if not self.adversarial or spent < first:
+            return self.reconstruction.step(audio, self.progress.step, spent / first)
+        return self.adversarial.step(audio, self.progress.step, (spent - first) / self.settings.adversarial_share)
+
+    def _echoed(self, step: int) -> Iterator[Tensor]:
+        """The batches of step ``step`` and all that follow, each for as many steps as the settings say."""
+        first, done = divmod(step, self.settings.echoes)
+        batches = self._batches(count(first))
+        return islice(chain.from_iterable(repeat(each, self.settings.echoes) for each in batches), done, None)
+
+    def _batches(self, numbers: Iterable[int]) -> Iterator[Tensor]:
+        cuda = self.device.type == "cuda"
+        workers = _CUDA_WORKERS if cuda else 0
+        loader = DataLoader(self.crops, batch_size=None, sampler=numbers, num_workers=workers, pin_memory=cuda)
+        return (audio.to(self.device, non_blocking=True) for audio in loader)
+
+    def _log(self, metrics: dict[str, float]) -> None:
+        line = {**asdict(self.progress), **{name: round(value, 5) for name, value in metrics.items()}}
+        append_metrics(self.out_dir / METRICS_NAME, line)
+
+    def _save_codec(self) -> None:
+        self.codec.provenance = (
+            f"{self.origin}{self.progress.step} steps of {self.settings.batch} crops "
+            f"from {len(self.training_songs)} songs, seed {self.settings.seed}"
+        )
+        save_small_codec(self.out_dir, self.codec)
+
+    def _save(self) -> None:
+        self._save_codec()
+        state = {
+            "codec": self.codec.state_dict(),
+            "reconstruction": self.reconstruction.state_dict(),
+            "adversarial": self.adversarial.state_dict() if self.adversarial else {},
+            "progress": asdict(self.progress),
+        }
+        with replacing(self.out_dir / STATE_NAME) as temporary:
+            torch.save(state, temporary)
+
+
+def _line(metrics: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())

@@ -1,0 +1,1 @@
+"""What the small codec is trained towards: spectra, predictions, and discriminators."""

@@ -1,0 +1,1 @@
+"""From folders of stems to latents, and the latents as training reads them."""

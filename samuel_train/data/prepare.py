@@ -1,0 +1,199 @@
+"""Stems to latents in the published format, song by song, so that a run can be killed and continued.
+
+OUT/latent_vocal.npy, OUT/latent_accomp.npy   (entries, 64, 1024) float32
+OUT/latent_music.npy                          (entries, 26, 1024) float16, if beats and chords are written for all songs
+OUT/latents.json                              entry -> song, semitones, start frame, valid frames; the codec
+OUT/skipped.json                              songs left out, with the reason
+OUT/.parts/                                   one file per encoded song and speed, reused by the next run
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from samuel_runtime.errors import UserError
+from samuel_runtime.files import replacing
+from samuel_train.codec.model.base import Codec, encoder_context_frames
+from samuel_train.data.annotations import music_frames, written_music
+from samuel_train.data.encode import ENTRY_FRAMES, Encoded, encode_song
+from samuel_train.data.latents import ACCOMPANIMENT_FILE, INDEX_FILE, MUSIC_FILE, VOCALS_FILE
+from samuel_train.data.stems import Skipped, Song, find_songs
+
+SKIPPED_FILE = "skipped.json"
+MOST_SEMITONES = 12
+_PARTS = ".parts"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a run of :func:`prepare` made."""
+
+    folder: Path
+    """Where the latents are."""
+    songs: int
+    """Songs encoded."""
+    entries: int
+    """Entries of 1024 frames."""
+    skipped: tuple[Skipped, ...]
+    """Songs left out."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A song at one speed, encoded."""
+
+    song: Song
+    semitones: int
+    path: Path
+
+
+def prepare(stems: Path, out: Path, codec: Codec, codec_location: str, varispeed: Sequence[int] = ()) -> Prepared:
+    """Encode every song below ``stems`` and write the latents to ``out``.
+
+    Each song is encoded once more for each of the ``varispeed`` semitones, played faster or slower by as much: other
+    keys and tempos, at no more than the time of encoding. All are entries of the same song, so that none is trained
+    on while another is held out.
+
+    Songs that an earlier run encoded with the same codec from the same files are taken from there.
+    ``codec_location`` is recorded, so that a checkpoint can say which codec it belongs to.
+
+    Raises:
+        UserError: if there is no usable song, a speed is out of range, or ``out`` cannot be written.
+    """
+    speeds = list(dict.fromkeys((0, *varispeed)))
+    if max(map(abs, speeds)) > MOST_SEMITONES:
+        raise UserError(f"varispeed can be at most {MOST_SEMITONES} semitones up or down, not {max(speeds, key=abs)}")
+    songs, skipped = find_songs(stems)
+    parts = out / _PARTS
+    _make_folder(parts)
+    for leftover in out.glob(".latent_*-*.npy"):  # of a run that was killed
+        leftover.unlink()
+    digest = _encoder_digest(codec)
+    context_frames = max(encoder_context_frames(codec))
+    done: list[_Part] = []
+    for song in tqdm(songs, desc="encoding", unit="song", disable=None):
+        for semitones in speeds:
+            part = _Part(song, semitones, parts / f"{_key(song, digest, semitones)}.npz")
+            if not part.path.exists():
+                try:
+                    encoded = encode_song(song, codec, context_frames, semitones)
+                except UserError as error:
+                    skipped.append(Skipped(song.name, str(error)))
+                    break
+                with replacing(part.path) as temporary:
+                    np.savez(temporary, **encoded._asdict())
+            done.append(part)
+    skipped.sort(key=lambda skip: skip.song)
+    _write_json(out / SKIPPED_FILE, [asdict(skip) for skip in skipped])
+    if not done:
+        reasons = "; ".join(f"{skip.song}: {skip.reason}" for skip in skipped[:3])
+        raise UserError(f"{stems}: none of the {len(skipped)} songs can be used ({reasons})")
+    index = _index(done, codec, codec_location, digest)
+    _write_music(out, done, codec.facts.hop_samples / codec.facts.sample_rate_hz)
+    _assemble(out, [part.path for part in done], index, codec.facts.latent_channels)
+    _remove_others(parts, keep={part.path for part in done})
+    return Prepared(out, len({part.song.name for part in done}), len(index["entries"]), tuple(skipped))
+
+
+def _key(song: Song, digest: str, semitones: int) -> str:
+    """Changes with the song's name, any of its files, the encoder and the speed."""
+    facts = [song.name, digest, str(semitones)]
+    for path in song.files:
+        status = path.stat()
+        facts += [path.name, str(status.st_size), str(status.st_mtime_ns)]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
+
+
+def _encoder_digest(codec: Codec) -> str:
+    """SHA-256 over the encoder's weights: latents of another codec must not be mixed in."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(codec.encoder.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _index(done: list[_Part], codec: Codec, codec_location: str, digest: str) -> dict[str, Any]:
+    return {
+        "version": _VERSION,
+        "codec": {"location": codec_location, "encoder_sha256": digest, **asdict(codec.facts)},
+        "entries": [
+            {
+                "song": part.song.name,
+                "semitones": part.semitones,
+                "start_frame": number * ENTRY_FRAMES,
+                "valid_frames": frames,
+            }
+            for part in done
+            for number, frames in enumerate(_load(part.path).valid_frames.tolist())
+        ],
+    }
+
+
+def _assemble(out: Path, parts: list[Path], index: dict[str, Any], channels: int) -> None:
+    """Concatenate the parts. Readers need all three files, and one is missing until all agree."""
+    shape = (len(index["entries"]), channels, ENTRY_FRAMES)
+    (out / ACCOMPANIMENT_FILE).unlink(missing_ok=True)
+    _concatenate(out / VOCALS_FILE, parts, 0, shape)
+    _write_json(out / INDEX_FILE, index)
+    _concatenate(out / ACCOMPANIMENT_FILE, parts, 1, shape)
+
+
+def _write_music(out: Path, done: list[_Part], frame_s: float) -> None:
+    """What is written about the songs, where it is for every one of them."""
+    (out / MUSIC_FILE).unlink(missing_ok=True)
+    facts = {part.song.name: written_music(part.song) for part in done}
+    rows = []
+    for part in done:
+        if (written := facts[part.song.name]) is None:
+            return
+        entries = len(_load(part.path).valid_frames)
+        music = music_frames(written, entries * ENTRY_FRAMES, frame_s, part.semitones)
+        rows.append(music.reshape(len(music), entries, ENTRY_FRAMES).transpose(1, 0, 2))  # (entries, channels, 1024)
+    with replacing(out / MUSIC_FILE) as temporary:
+        np.save(temporary, np.concatenate(rows))
+
+
+def _concatenate(path: Path, parts: list[Path], role: int, shape: tuple[int, int, int]) -> None:
+    with replacing(path) as temporary:
+        latents = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
+        start = 0
+        for part in parts:
+            rows = _load(part).latents[role]  # (entries of the song, channels, 1024)
+            latents[start : start + len(rows)] = rows
+            start += len(rows)
+        latents.flush()
+        del latents
+
+
+def _load(part: Path) -> Encoded:
+    with np.load(part, allow_pickle=False) as arrays:
+        return Encoded(**arrays)
+
+
+def _remove_others(parts: Path, keep: set[Path]) -> None:
+    for path in parts.iterdir():
+        if path not in keep:
+            path.unlink()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be created ({error.strerror}); choose another folder with -o") from error
+
+
+def _write_json(path: Path, value: Any) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

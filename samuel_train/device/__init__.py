@@ -1,0 +1,1 @@
+"""Where training runs, and how it is spared waiting: devices, memory, CUDA graphs."""

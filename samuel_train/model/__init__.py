@@ -1,0 +1,1 @@
+"""The denoiser: its sizes, its network, and the checkpoint that holds all that is needed to use it."""

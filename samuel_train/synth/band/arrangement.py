@@ -1,0 +1,167 @@
+"""From the plan to the tracks of the band: who plays, which patterns, how loud in which section."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from samuel_train.synth.band.drum_part import draw_drummer, play_drums
+from samuel_train.synth.band.voicings import voice_chord
+from samuel_train.synth.compose.form import Bar, Plan
+from samuel_train.synth.compose.score import Hit, Track
+from samuel_train.synth.compose.styles import Layer, Program, Section, Voicing
+from samuel_train.synth.compose.theory import Chord
+
+_LOUDNESS = {"X": 1.0, "x": 0.78, "u": 0.66}
+_SECTION_LOUDNESS = {
+    Section.INTRO: 0.82,
+    Section.VERSE: 0.8,
+    Section.CHORUS: 1.0,
+    Section.BRIDGE: 0.9,
+    Section.BREAK: 0.92,
+}
+_MOST_LAYERS = 3
+_CHORDS_DB = 3.0  # against drums and bass
+_LOWEST_BASS = 28  # E1
+_LATE_S = 0.004
+_DETACHED = 0.92  # share of its written length that a note is held
+
+
+@dataclass(frozen=True)
+class _Comping:
+    """One chord instrument of a song."""
+
+    layer: Layer
+    program: Program
+    verse_line: str
+    chorus_line: str
+
+    def line(self, section: Section) -> str:
+        return self.chorus_line if section is Section.CHORUS else self.verse_line
+
+
+def arrange(rng: np.random.Generator, plan: Plan) -> tuple[Track, ...]:
+    """Drums, bass and one to three chord instruments, from before the excerpt to after it."""
+    style = plan.style
+    drummer = draw_drummer(rng, style)
+    drums = Track(
+        name="drums",
+        program=int(rng.choice([kit.value for kit in style.kits])),
+        drums=True,
+        gain_db=style.drum_gain_db + float(rng.uniform(-2, 2)),
+        place=0.0,
+        room=0.5 * style.room,
+        hits=play_drums(rng, plan, drummer),
+    )
+    bass_line = str(rng.choice(style.bass))
+    bass = Track(
+        name="bass",
+        program=int(rng.choice([program.value for program in style.basses])),
+        drums=False,
+        gain_db=float(rng.uniform(-2, 2)),
+        place=0.0,
+        room=0.1 * style.room,
+        hits=_human(rng, [hit for index in range(len(plan.bars)) for hit in _bass_bar(plan, index, bass_line)]),
+    )
+    tracks = [drums, bass]
+    side = float(rng.choice([-1.0, 1.0]))
+    for order, comping in enumerate(_draw_comping(rng, plan)):
+        place = side * (-1) ** order * float(rng.uniform(0.25, 0.65))
+        tracks.append(
+            Track(
+                name=f"chords-{order + 1}",
+                program=comping.program.value,
+                drums=False,
+                gain_db=_CHORDS_DB + comping.layer.gain_db + float(rng.uniform(-2, 2)),
+                place=0.4 * place if comping.layer.voicing is Voicing.HIGH else place,
+                room=style.room * float(rng.uniform(0.7, 1.1)),
+                hits=_human(rng, list(_comp(plan, comping))),
+            )
+        )
+    return tuple(tracks)
+
+
+def _draw_comping(rng: np.random.Generator, plan: Plan) -> list[_Comping]:
+    present = [layer for layer in plan.style.layers if rng.random() < layer.chance][:_MOST_LAYERS]
+    drawn = []
+    for layer in present:
+        verse, chorus = (str(rng.choice(layer.lines)) for _ in range(2))
+        drawn.append(_Comping(layer, layer.programs[rng.integers(len(layer.programs))], verse, chorus))
+    return drawn
+
+
+def _marks(line: str) -> Iterator[tuple[int, int, str]]:
+    """(start, stop, mark) of every note in a line; a note lasts through the dots after it."""
+    for start, mark in enumerate(line):
+        if mark in ".-":
+            continue
+        stop = start + 1
+        while stop < len(line) and line[stop] == ".":
+            stop += 1
+        yield start, stop, mark
+
+
+def _chord_at(plan: Plan, bar: Bar, step: int) -> Chord:
+    return bar.chords[step >= plan.meter.second_chord_step]
+
+
+def _bass_bar(plan: Plan, index: int, line: str) -> Iterator[Hit]:
+    bar = plan.bars[index]
+    following = plan.bars[index + 1] if index + 1 < len(plan.bars) else bar
+    loudness = _SECTION_LOUDNESS[bar.section]
+    for start, stop, mark in _cut_at_chords(plan, bar, line):
+        chord = _chord_at(plan, bar, start)
+        root = _LOWEST_BASS + (chord.root - _LOWEST_BASS) % 12
+        third, fifth = (root + (tone - chord.root) % 12 for tone in chord.pitch_classes[1:3])
+        approach = _LOWEST_BASS + (following.chords[0].root - _LOWEST_BASS) % 12 - 1
+        if following.chords[0] == chord:
+            approach = root
+        if start == plan.meter.second_chord_step and chord != bar.chords[0]:
+            mark = "R"
+        midi = {"R": root, "3": third, "5": fifth if root < 36 else fifth - 12, "8": root + 12, "a": approach}[mark]
+        start_s, stop_s = plan.step_s(index, start), plan.step_s(index, stop)
+        yield Hit(start_s, _DETACHED * (stop_s - start_s), midi, loudness * (1.0 if start == 0 else 0.86))
+
+
+def _comp(plan: Plan, comping: _Comping) -> Iterator[Hit]:
+    voicing: tuple[int, ...] = ()
+    for index, bar in enumerate(plan.bars):
+        if bar.section not in comping.layer.sections:
+            continue
+        end_s = plan.step_s(index, plan.meter.steps)
+        for start, stop, mark in _cut_at_chords(plan, bar, comping.line(bar.section)):
+            voicing = voice_chord(_chord_at(plan, bar, start), comping.layer.voicing, voicing)
+            start_s, stop_s = plan.step_s(index, start), plan.step_s(index, stop)
+            loudness = _SECTION_LOUDNESS[bar.section]
+            if mark.isdigit():  # arpeggios ring on until the chord changes
+                changes = start < plan.meter.second_chord_step and bar.chords[0] != bar.chords[1]
+                until_s = plan.step_s(index, plan.meter.second_chord_step) if changes else end_s
+                note = voicing[min(int(mark), len(voicing) - 1)]
+                yield Hit(start_s, until_s - start_s, note, 0.85 * loudness)
+                continue
+            notes = voicing[::-1] if mark == "u" else voicing
+            for order, note in enumerate(notes):
+                late_s = order * comping.layer.strum_s
+                yield Hit(start_s + late_s, _DETACHED * (stop_s - start_s), note, _LOUDNESS[mark] * loudness)
+
+
+def _cut_at_chords(plan: Plan, bar: Bar, line: str) -> Iterator[tuple[int, int, str]]:
+    """The marks of a line, where a note that a new chord interrupts is struck again with it."""
+    second = plan.meter.second_chord_step
+    for start, stop, mark in _marks(line):
+        if bar.chords[0] == bar.chords[1] or not start < second < stop:
+            yield start, stop, mark
+            continue
+        yield start, second, mark
+        yield second, stop, mark
+
+
+def _human(rng: np.random.Generator, hits: list[Hit]) -> tuple[Hit, ...]:
+    late_s = rng.normal(0, _LATE_S, len(hits)).clip(-2.5 * _LATE_S, 2.5 * _LATE_S).tolist()
+    louder = rng.normal(1, 0.07, len(hits)).clip(0.8, 1.15).tolist()
+    return tuple(
+        replace(hit, start_s=hit.start_s + late, loudness=hit.loudness * gain)
+        for hit, late, gain in zip(hits, late_s, louder, strict=True)
+    )

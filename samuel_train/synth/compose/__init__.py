@@ -1,0 +1,1 @@
+"""What is sung and played: plan, harmony, melody, and how it is phrased."""

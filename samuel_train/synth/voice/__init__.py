@@ -1,0 +1,1 @@
+"""Who sings, which words, and the sound of it."""
