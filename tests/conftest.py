@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.engined import Engined
-    from tests.samuel_runtime.fake_cuda import FakeCuda
+    from tests.support.engined import Engined
+    from tests.support.runtime.fake_cuda import FakeCuda
 
 # librosa's compiled functions: two processes that fill one cache at a time leave it so that every later one crashes.
 os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="numba")
@@ -37,7 +37,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # torch takes seconds to import, and few tests need it
     from samuel_runtime.bundle.bundle import Bundle
     from samuel_runtime.tuning.preference import remember
-    from tests.miniature import miniature_bundle
+    from tests.support.miniature import miniature_bundle
 
     folder = miniature_bundle(tmp_path_factory.mktemp("miniature"))
     remember(Bundle.open(folder).manifest, [])  # as after the one hint at --doctor, which else the first run here gives
@@ -53,7 +53,7 @@ def bundle_copy(bundle: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def engined(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Engined:
     """The miniature bundle with engines for the fake GPU, by precision."""
-    from tests.engined import with_fake_engines
+    from tests.support.engined import with_fake_engines
 
     folder = tmp_path_factory.mktemp("engined")
     return cache(lambda precision: with_fake_engines(bundle, folder / precision.value, precision))
@@ -63,8 +63,8 @@ def engined(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Engined:
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
     """A machine with a GPU and TensorRT for RTX, both fake, which compute."""
     from samuel_runtime.engines.tensorrt.device import gpu_here
-    from tests.samuel_runtime.fake_cuda import FakeCuda
-    from tests.samuel_runtime.fake_tensorrt import VERSION, FakeTensorRt
+    from tests.support.runtime.fake_cuda import FakeCuda
+    from tests.support.runtime.fake_tensorrt import VERSION, FakeTensorRt
 
     fake = FakeCuda()
     fake.install(monkeypatch)

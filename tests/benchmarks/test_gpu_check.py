@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from benchmarks import gpu_check
 from benchmarks.network import Paper
 from samuel_runtime.settings import Precision
-from tests.engined import Engined, build_fakes, with_fake_engines
-from tests.miniature import miniature_model
-from tests.samuel_runtime.fake_cuda import FakeCuda
+from tests.support.engined import Engined, build_fakes, with_fake_engines
+from tests.support.miniature import miniature_model
+from tests.support.runtime.fake_cuda import FakeCuda
 
 
 @pytest.fixture

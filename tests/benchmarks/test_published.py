@@ -16,7 +16,7 @@ from samuel_runtime.diffusion.schedule import Schedule, x0_from_output
 from samuel_runtime.settings import Sampler
 from samuel_train.model.config import Alignment, Prediction
 from samuel_train.model.denoiser import Denoiser
-from tests.miniature import CONFIG, miniature_model
+from tests.support.miniature import CONFIG, miniature_model
 
 _FRAMES, _TIMESTEPS = 64, 40
 

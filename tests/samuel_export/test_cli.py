@@ -31,11 +31,11 @@ from samuel_train.model.checkpoint import Checkpoint, load_checkpoint, save_chec
 from samuel_train.model.config import Alignment, ModelConfig
 from samuel_train.model.denoiser import Denoiser
 from samuel_train.model.published import import_published
-from tests.miniature import CODEC_CONFIG, CONFIG
-from tests.samuel_export.sabotage import edit_manifest, nudge, tamper
-from tests.samuel_export.small_oobleck import save_small_oobleck
-from tests.samuel_runtime.commands import tree
-from tests.weights import golden_state_dict, normal
+from tests.support.export.sabotage import edit_manifest, nudge, tamper
+from tests.support.export.small_oobleck import save_small_oobleck
+from tests.support.miniature import CODEC_CONFIG, CONFIG
+from tests.support.runtime.commands import tree
+from tests.support.weights import golden_state_dict, normal
 
 Ended = tuple[int, str, str]
 Command = Callable[..., Ended]

@@ -13,7 +13,7 @@ from samuel_export.graphs.builder import GraphBuilder
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_train.model.config import ModelConfig
 from samuel_train.model.denoiser import Denoiser
-from tests.samuel_export.sessions import DenoiserGraphs
+from tests.support.export.sessions import DenoiserGraphs
 
 ROWS, FRAMES = 2, 24
 

@@ -17,7 +17,7 @@ from samuel_runtime.pipeline import Samuel
 from samuel_train.codec import load_codec
 from samuel_train.codec.model.files import save_small_codec
 from samuel_train.codec.model.small import SmallCodec
-from tests.miniature import CODEC_CONFIG, miniature_bundle
+from tests.support.miniature import CODEC_CONFIG, miniature_bundle
 
 
 @pytest.fixture(scope="module")

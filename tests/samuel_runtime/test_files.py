@@ -6,7 +6,7 @@ import pytest
 
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import is_folder, replacing, replacing_dir
-from tests.samuel_runtime.commands import tree
+from tests.support.runtime.commands import tree
 
 
 def test_a_file_is_replaced_when_it_is_done(tmp_path: Path) -> None:

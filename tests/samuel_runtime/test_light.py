@@ -12,7 +12,7 @@ from time import perf_counter
 
 import pytest
 
-from tests.samuel_runtime.commands import run_apart, write_voice
+from tests.support.runtime.commands import run_apart, write_voice
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,7 +13,7 @@ from samuel_runtime.diffusion.windows import Window, windows
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.progress import Observer, Step
 from samuel_runtime.settings import Sampler, Settings
-from tests.samuel_runtime.toy import CORRELATION, FRAMES, toy_samuel
+from tests.support.runtime.toy_samuel import CORRELATION, FRAMES, toy_samuel
 
 VOCALS = np.zeros((64, 1000), np.float32)
 SETTINGS = Settings(steps=20, seed=3)

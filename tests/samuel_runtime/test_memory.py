@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.samuel_runtime.commands import RATE_HZ, run_apart, singing
+from tests.support.runtime.commands import RATE_HZ, run_apart, singing
 
 _STATUS = Path("/proc/self/status")
 pytestmark = pytest.mark.skipif(not _STATUS.exists(), reason="peak memory is read from /proc, which is Linux's")
 
 # Not getrusage: its peak begins with that of the process that forked, and the tests' own hides everything.
 _PEAK = f"""
-from samuel_runtime.cli import command
+from samuel_runtime.cli.command import command
 command.main(standalone_mode=False)
 lines = open("{_STATUS}").read().splitlines()
 print(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")))

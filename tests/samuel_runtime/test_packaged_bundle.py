@@ -10,7 +10,7 @@ import pytest
 from samuel_runtime.audio.reading import Audio, AudioFile
 from samuel_runtime.bundle.bundle import PACKAGED_BUNDLE, Bundle
 from samuel_runtime.bundle.manifest import GraphName
-from tests.samuel_runtime.commands import run_here
+from tests.support.runtime.commands import run_here
 
 EXAMPLE = PACKAGED_BUNDLE.parent / "example_voice.flac"
 REAL_SINGING = Path(__file__).parents[3] / "shared" / "audio" / "vocadito_10.wav"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from samuel_runtime.engines.backend import Way
 
 from samuel_runtime.audio.reading import Audio
+from samuel_runtime.engines.backend import Way
 from samuel_runtime.engines.tensorrt import device
 from samuel_runtime.engines.tensorrt.cuda import Cuda
 from samuel_runtime.errors import UserError
@@ -15,10 +15,10 @@ from samuel_runtime.pipeline import Samuel, contracted
 from samuel_runtime.progress import Observer, Step
 from samuel_runtime.settings import Precision, Provider, Sampler, Settings
 from samuel_runtime.tuning.preference import remember
-from tests.samuel_runtime.commands import run_here, singing, write_voice
-from tests.samuel_runtime.measured import measurement
-from tests.samuel_runtime.sham_engines import add_sham_engines
-from tests.samuel_runtime.toy import toy_samuel
+from tests.support.runtime.commands import run_here, singing, write_voice
+from tests.support.runtime.measured import measurement
+from tests.support.runtime.sham_engines import add_sham_engines
+from tests.support.runtime.toy_samuel import toy_samuel
 
 QUICK = Settings(steps=2)
 RNG = np.random.default_rng(8)

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from samuel_runtime.engines.backend import Engine
 
 from samuel_runtime.audio.reading import Audio
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.codec import Codec, CodecEngines
 from samuel_runtime.engines import loading
+from samuel_runtime.engines.backend import Engine
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import Settings
-from tests.samuel_runtime.commands import singing
+from tests.support.runtime.commands import singing
 
 FRAMES = 150
 """Latent frames of the test's song: several chunks of 32."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from samuel_runtime.codec import SpectralSynthesis, Spectrum
 from samuel_runtime.codec.spectrum import HOP_SAMPLES, LOWEST_BIN, LOWEST_MIDI, SAMPLE_RATE_HZ, TUNED_BINS
 from samuel_runtime.codec.synthesis import noise_phasors
-from tests.samuel_runtime.codec.spectra import SILENT, anything, silence
+from tests.support.runtime.spectra import SILENT, anything, silence
 
 FRAMES = 128
 INSIDE = slice(8192, 57_344)

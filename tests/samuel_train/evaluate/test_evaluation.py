@@ -17,7 +17,8 @@ from samuel_train.data.stems import find_songs
 from samuel_train.evaluate.cases import Case, grid
 from samuel_train.evaluate.evaluation import Heard, evaluate, recordings
 from samuel_train.evaluate.report.rows import Kind, Row
-from tests.samuel_train.evaluate import signals, toy
+from tests.support.train import signals
+from tests.support.train import toy_songs as toy
 
 
 def _evaluate(root: Path, echo: toy.Echo, cases: list[Case]) -> list[Row]:

@@ -10,7 +10,8 @@ import pytest
 from samuel_train.evaluate.features import Features
 from samuel_train.evaluate.scores import METRICS, Scores, Truth
 from samuel_train.synth.facts import SongFacts
-from tests.samuel_train.evaluate import signals, toy
+from tests.support.train import signals
+from tests.support.train import toy_songs as toy
 
 _BAND = toy.band()
 

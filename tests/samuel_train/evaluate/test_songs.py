@@ -11,7 +11,8 @@ import pytest
 from samuel_runtime.errors import UserError
 from samuel_train.data.stems import find_songs
 from samuel_train.evaluate.songs import held_out, key_name, read_facts, read_stems
-from tests.samuel_train.evaluate import signals, toy
+from tests.support.train import signals
+from tests.support.train import toy_songs as toy
 
 
 def _song(root: Path, facts: dict[str, Any] | None, name: str = "a") -> None:

@@ -20,7 +20,7 @@ from samuel_train.synth.facts import SongFacts
 from samuel_train.synth.library import DURATIONS_S, synthesize
 from samuel_train.synth.song import Song, compose
 from samuel_train.synth.tools import require
-from tests.samuel_train.synth.needs import only_on_path
+from tests.support.train.needs import only_on_path
 
 
 def stand_in(seed: int, duration_s: float, freest: float) -> Song:

@@ -21,7 +21,7 @@ from samuel_train.synth.voice.phone_bank import load_bank
 from samuel_train.synth.voice.singer import Take
 from samuel_train.synth.voice.speakers import SPEAKERS
 from samuel_train.synth.voice.speech import speak
-from tests.samuel_train.synth.needs import needs_tools
+from tests.support.train.needs import needs_tools
 
 pytestmark = needs_tools
 

@@ -16,7 +16,7 @@ from samuel_train.evaluate.metrics.pitch import PitchScore, pitch_scores
 from samuel_train.evaluate.references import through_mp3, through_opus
 from samuel_train.synth.compose.score import Hit
 from samuel_train.synth.tones import Note, chord_over, drums_alone, over_a_bass
-from tests.samuel_train.evaluate.metrics.broken import (
+from tests.support.train.broken_codecs import (
     HOP,
     RATE_HZ,
     with_constant_phases,

@@ -1,0 +1,81 @@
+"""Bundles of low precision, and what lowering an exact one costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from samuel_export.bundle import verify_bundle, write_bundle
+from samuel_export.precision.weights import Storage
+from samuel_runtime.bundle.manifest import GraphName, Manifest
+from samuel_runtime.diffusion.guidance import Guidance
+from samuel_runtime.engines import availability as ways
+from samuel_runtime.engines.availability import found_ways
+from samuel_runtime.engines.backend import Way
+from samuel_runtime.errors import UserError
+from samuel_runtime.pipeline import Samuel
+from samuel_runtime.settings import Precision, Provider
+from samuel_train.codec import Codec
+from samuel_train.model.checkpoint import Checkpoint
+from tests.support.export.sabotage import erase, tamper
+
+
+def silent(line: str) -> None:
+    pass
+
+
+def write(source: tuple[Checkpoint, Codec], out: Path, precision: Precision) -> Path:
+    return write_bundle(*source, out, Storage.FP32, Guidance(2.0), silent, precision)
+
+
+@pytest.mark.usefixtures("traced_codec")
+@pytest.mark.parametrize("precision", [Precision.FP16, Precision.BF16])
+def test_a_bundle_of_low_precision_is_proven_and_says_so(
+    bundle: Path, tmp_path: Path, source: tuple[Checkpoint, Codec], precision: Precision
+) -> None:
+    asked = Way(Provider.CPU if precision is Precision.FP16 else Provider.OPENVINO, precision)
+    exact = Manifest.read(bundle)
+    typed = exact.model_copy(update={"graphs": {name: facts.model_copy(update={"precision": precision})
+                                                for name, facts in exact.graphs.items()}})  # fmt: skip
+    if missing := ways.why_missing(asked, typed):
+        pytest.skip(missing)
+    out = write(source, tmp_path / "bundle", precision)
+    manifest = Samuel.load(out, asked.provider).manifest
+    assert manifest.precision is precision
+    assert {name for name, facts in manifest.graphs.items() if facts.precision is Precision.FP32} == {
+        GraphName.TIMESTEPS
+    }
+    assert manifest.parity["passed"] is True
+    assert manifest.parity["lowered"] == {}
+    errors = [entry["relative_l2"] for entry in manifest.parity["probes"] if entry["name"].startswith("step")]
+    assert min(errors) > 1e-4  # else nothing was low
+    assert sum(facts.size_bytes for facts in manifest.graphs.values()) < 0.7 * sum(
+        facts.size_bytes for facts in exact.graphs.values()
+    )
+    assert verify_bundle(out, silent)
+    assert verify_bundle(out, silent, source)
+    tamper(out, "step", erase)
+    assert not verify_bundle(out, silent)
+
+
+@pytest.mark.usefixtures("traced_codec")
+def test_a_precision_that_nothing_here_computes_in(
+    tmp_path: Path, source: tuple[Checkpoint, Codec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(way: Way, manifest: Manifest) -> str:
+        return "no kernels" if way.provider is Provider.CPU else "OpenVINO is not installed; add it with `pip`"
+
+    monkeypatch.setattr(ways, "why_missing", missing)
+    with pytest.raises(UserError, match=r"--precision bf16: .* OpenVINO is not installed; add it with `pip`"):
+        write(source, tmp_path / "bundle", Precision.BF16)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_report_says_what_lowering_costs_here(bundle: Path) -> None:
+    manifest = Manifest.read(bundle)
+    here = [str(found.way) for found in found_ways(manifest) if not found.missing and found.way.precision != "fp32"]
+    assert list(manifest.parity["lowered"]) == here
+    for numbers in manifest.parity["lowered"].values():
+        assert set(numbers) == {"latent_snr_db", "log_mel", "passed"}
+        assert 20 < numbers["latent_snr_db"] < 100  # not float32 under another name

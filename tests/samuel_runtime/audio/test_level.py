@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from samuel_runtime.audio.level import Level, Meter, gain_from_db
+from tests.support.runtime.commands import RATE_HZ, singing
+
+
+def _level(samples: np.ndarray, size: int = 1 << 16) -> Level:
+    meter = Meter(RATE_HZ)
+    for start in range(0, len(samples), size):
+        meter.add(samples[start : start + size])
+    return meter.level()
+
+
+def test_a_sine_of_full_scale_lies_3_db_under_its_peak() -> None:
+    sine = np.sin(2 * np.pi * 441 * np.arange(RATE_HZ * 2) / RATE_HZ)[:, None]
+    level = _level(sine)
+    assert level.rms_db == pytest.approx(-3.01, abs=0.01)
+    assert level.peak == pytest.approx(1, abs=1e-3)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 100_000))
+def test_block_sizes_do_not_matter(size: int) -> None:
+    samples = singing(2.3, channels=2)
+    level = _level(samples, max(size, 500))
+    assert level.peak == _level(samples).peak
+    assert level.rms_db == pytest.approx(_level(samples).rms_db, abs=1e-6)
+
+
+def test_pauses_do_not_count() -> None:
+    voice = singing(2.0)
+    with_pauses = np.concatenate([np.zeros_like(voice), voice, 1e-5 * voice])
+    assert _level(with_pauses).rms_db == pytest.approx(_level(voice).rms_db, abs=0.1)
+
+
+@pytest.mark.parametrize("samples", [np.zeros((RATE_HZ, 1)), np.zeros((0, 2)), np.full((RATE_HZ, 1), 1e-4)])
+def test_what_stays_under_the_gate_is_silent(samples: np.ndarray) -> None:
+    assert _level(samples).silent
+
+
+def test_less_than_a_block_is_measured_too() -> None:
+    assert _level(np.full((10, 1), 0.5)).rms_db == pytest.approx(-6.02, abs=0.01)
+
+
+def test_gain_from_db() -> None:
+    assert gain_from_db(20) == pytest.approx(10)
+    assert gain_from_db(-3) == pytest.approx(0.7079, abs=1e-4)

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from samuel_runtime.cli import diagnostics
+from tests.support.runtime.commands import run_here, write_voice
+
+
+def test_a_run_is_drawn_and_told_per_take(tmp_path: Path, bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    voice = write_voice(tmp_path / "voice.wav", 0.5)
+    arguments = (voice, "--bundle", bundle, "--steps", "3", "--variations", "2", "--mix", tmp_path / "mix.wav")
+    run = run_here(capfd, *arguments, "--diagnostics", tmp_path / "seen", "--json")
+    assert run.code == 0, run.err
+    for take in json.loads(run.out)["takes"]:
+        folder = Path(take["diagnostics"])
+        assert folder.parent == tmp_path / "seen"
+        assert (folder / "spectrograms.png").read_bytes()[:4] == b"\x89PNG"
+        assert (folder / "sampling.png").read_bytes()[:4] == b"\x89PNG"
+        assert (folder / "latents.gif").read_bytes()[:3] == b"GIF"
+        told = json.loads((folder / "run.json").read_text())
+        assert told["seed"] == take["seed"]
+        assert [step["timestep"] for step in told["steps_statistics"]] == [799, 645, 364]
+
+
+def test_without_matplotlib_it_says_so_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnostics, "find_spec", lambda name: None)
+    with pytest.raises(diagnostics.UserError, match=r"samuel-deploy\[plots\]"):
+        diagnostics.check_plots()

@@ -1,0 +1,217 @@
+"""The command line as its users see it: names, formats, levels, reports, interruptions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from samuel_runtime.audio.level import Meter
+from samuel_runtime.audio.writing import FORMATS
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.settings import DEFAULT_SAMPLER
+from tests.support.runtime.commands import RATE_HZ, Run, run_apart, run_here, tree, write_voice
+
+
+@pytest.fixture
+def voice(tmp_path: Path) -> Path:
+    return write_voice(tmp_path / "voice.wav")
+
+
+def _run(capfd: pytest.CaptureFixture[str], bundle: Path, *arguments: str | Path) -> Run:
+    run = run_here(capfd, "--bundle", bundle, "--steps", "1", *arguments)
+    assert run.code == 0, run.err
+    assert all(line.startswith("warning: ") for line in run.err.splitlines())
+    return run
+
+
+def test_alone_a_voice_gets_its_band_beside_it(voice: Path, bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run = _run(capfd, bundle, voice)
+    band = voice.with_name("voice.accompaniment.wav")
+    assert set(tree(voice.parent)) == {voice.name, band.name}
+    assert str(band) in run.out
+    assert soundfile.info(band).frames == soundfile.info(voice).frames
+
+
+def test_a_batch_loads_the_bundle_once(
+    tmp_path: Path, bundle: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    original = Bundle.open
+    monkeypatch.setattr(Bundle, "open", lambda folder=None: opened.append(folder) or original(folder))
+    voices = [write_voice(tmp_path / f"{name}.flac", 0.5) for name in ("one", "two", "three")]
+    (tmp_path / "bands").mkdir()
+    (tmp_path / "mixes").mkdir()
+    _run(capfd, bundle, *voices, "-o", tmp_path / "bands", "--mix", tmp_path / "mixes")
+    assert len(opened) == 1
+    assert set(tree(tmp_path / "bands")) == {f"{name}.accompaniment.wav" for name in ("one", "two", "three")}
+    assert set(tree(tmp_path / "mixes")) == {f"{name}.mix.wav" for name in ("one", "two", "three")}
+
+
+def test_variations_are_named_by_their_seeds_and_equal_single_takes(
+    voice: Path, bundle: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    output = voice.with_name("band.wav")
+    _run(capfd, bundle, voice, "-o", output, "--variations", "3", "--seed", "7")
+    takes = {name: content for name, content in tree(voice.parent).items() if name.startswith("band")}
+    assert list(takes) == ["band-seed7.wav", "band-seed8.wav", "band-seed9.wav"]
+    assert len(set(takes.values())) == 3
+    _run(capfd, bundle, voice, "-o", output, "--seed", "8")
+    assert output.read_bytes() == takes["band-seed8.wav"]
+
+
+def test_the_same_command_writes_the_same_bytes(voice: Path, bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    digests = []
+    for _ in range(2):
+        for suffix in (".wav", ".flac", ".aiff", ".mp3"):
+            mix = voice.with_name(f"mix{suffix}")
+            _run(capfd, bundle, voice, "-o", voice.with_name(f"band{suffix}"), "--mix", mix)
+        digests.append({name: hashlib.sha256(bytes(data)).digest() for name, data in tree(voice.parent).items()})
+    assert len(digests[0]) == 9
+    assert digests[0] == digests[1]
+
+
+def test_the_same_command_writes_the_same_ogg(voice: Path, bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    takes = []  # decoded, because every OGG stream gets a serial number by chance
+    for _ in range(2):
+        _run(capfd, bundle, voice, "-o", voice.with_name("band.ogg"))
+        takes.append(soundfile.read(voice.with_name("band.ogg"))[0])
+    np.testing.assert_array_equal(*takes)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_the_suffix_chooses_the_format_and_no_peak_clips(
+    suffix: str, voice: Path, bundle: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    band, mix = voice.with_name(f"band{suffix.upper()}"), voice.with_name(f"mix{suffix}")
+    _run(capfd, bundle, voice, "-o", band, "--mix", mix)
+    for path in (band, mix):
+        assert soundfile.info(path).format == FORMATS[suffix][0]
+        samples, rate = soundfile.read(path)
+        assert (len(samples), rate) == (RATE_HZ, 44_100)
+        assert 0 < np.abs(samples).max() < 1
+
+
+def test_the_band_lies_3_db_under_the_voice_in_the_mix(
+    tmp_path: Path, bundle: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    voice = write_voice(tmp_path / "voice.wav", 2.0, channels=2)
+    band, mix = tmp_path / "band.wav", tmp_path / "mix.wav"
+    _run(capfd, bundle, voice, "-o", band, "--mix", mix)
+    sung, played, both = (soundfile.read(path)[0] for path in (voice, band, mix))
+    gains, *_ = np.linalg.lstsq(np.stack([sung.ravel(), played.ravel()], axis=1), both.ravel(), rcond=None)
+    np.testing.assert_allclose(gains[0] * sung + gains[1] * played, both, atol=1e-5)
+    assert _loudness_db(gains[1] * played) - _loudness_db(gains[0] * sung) == pytest.approx(-3, abs=0.05)
+
+
+def _loudness_db(samples: np.ndarray) -> float:
+    meter = Meter(RATE_HZ)
+    meter.add(samples)
+    return meter.level().rms_db
+
+
+def test_json_is_one_object_that_tells_what_was_made(
+    voice: Path, bundle: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    mix = voice.with_name("mix.flac")
+    report = json.loads(_run(capfd, bundle, voice, "--mix", mix, "--variations", "2", "--json").out)
+    assert report["provider"] == "cpu"
+    assert report["seconds"].keys() >= {"read", "load", "total"}
+    assert [take["seed"] for take in report["takes"]] == [0, 1]
+    for take in report["takes"]:
+        assert take["vocals"] == str(voice)
+        assert Path(take["accompaniment"]).is_file() and Path(take["mix"]).is_file()
+        assert take["duration_s"] == 1.0 and take["steps"] == 1 and take["sampler"] == DEFAULT_SAMPLER.value
+        assert take["seconds"].keys() >= {"sample", "decode", "write"}
+        assert isinstance(take["warnings"], list)
+    assert "encode" in report["takes"][0]["seconds"] and "encode" not in report["takes"][1]["seconds"]
+
+
+def test_a_silent_voice_is_warned_about(tmp_path: Path, bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    voice = tmp_path / "silence.wav"
+    soundfile.write(voice, np.zeros(RATE_HZ), RATE_HZ)
+    run = run_here(capfd, voice, "--bundle", bundle, "--steps", "1", "--json")
+    assert run.code == 0
+    assert run.err.startswith("warning: ") and "silent" in run.err and run.err.count("\n") == 1
+    assert "silent" in json.loads(run.out)["takes"][0]["warnings"][0]
+
+
+def test_a_path_that_looks_like_several_lines_is_reported_in_one(tmp_path: Path) -> None:
+    run = run_apart(tmp_path / "no\nsuch\nfile.wav")
+    assert run.code == 2 and run.err.count("\n") == 1
+
+
+_SLOW = """
+import sys, time
+import samuel_runtime.{module} as module
+original = module.{name}
+def slow(*arguments, **options):
+    print("reached", flush=True)
+    time.sleep(0.2)
+    return original(*arguments, **options)
+module.{name} = slow
+from samuel_runtime.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("signum, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "terminated"])
+@pytest.mark.parametrize(
+    "module, name",
+    [("diffusion.denoiser", "x0_from_output"), ("audio.writing", "_check_end"), ("cli.render", "peak_of")],
+    ids=["while sampling", "while writing", "between the files"],
+)
+def test_an_interrupted_run_leaves_nothing_behind(
+    module: str, name: str, signum: int, code: int, voice: Path, bundle: Path
+) -> None:
+    voice.with_name("band.wav").write_bytes(b"an earlier take")
+    before = tree(voice.parent)
+    process = subprocess.Popen(
+        [sys.executable, "-c", _SLOW.format(module=module, name=name), voice, "-o", voice.with_name("band.wav"),
+         "--mix", voice.with_name("mix.wav"), "--bundle", bundle, "--steps", "200"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "reached\n"
+    process.send_signal(signum)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "Traceback" not in err
+    assert tree(voice.parent) == before and not any(path.is_dir() for path in voice.parent.iterdir())
+
+
+def test_a_progress_bar_is_drawn_on_a_terminal_only(voice: Path, bundle: Path) -> None:
+    pty = pytest.importorskip("pty")
+    command = [sys.executable, "-m", "samuel_runtime.cli", voice, "--bundle", bundle, "--steps", "2"]
+    fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs)
+        shown = b""
+        os.close(theirs)
+        while True:
+            try:
+                part = os.read(ours, 4096)
+            except OSError:  # the other end closed
+                break
+            if not part:
+                break
+            shown += part
+        out, _ = process.communicate(timeout=60)
+    finally:
+        os.close(ours)
+    assert process.returncode == 0
+    assert b"sample |" in shown and b"/2 " in shown
+    assert b"sample |" not in out
+    apart = run_apart(*command[3:])
+    assert (apart.code, apart.err) == (0, "")

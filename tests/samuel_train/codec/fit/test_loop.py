@@ -1,0 +1,271 @@
+"""Training on a few toy songs: it learns, resumes to the same weights, and reads its crops right."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from click.testing import CliRunner
+
+from samuel_runtime.errors import UserError
+from samuel_train.cli import codec as cli
+from samuel_train.codec import load_codec
+from samuel_train.codec.fit.crops import Crops, _played, find_songs, held_out
+from samuel_train.codec.fit.loop import fit_codec
+from samuel_train.codec.fit.pca import start_from_pca
+from samuel_train.codec.fit.settings import FitSettings
+from samuel_train.codec.losses.spectral import SpectralLoss, effective_rank
+from samuel_train.codec.model.files import load_small_codec
+from samuel_train.codec.model.small import SmallCodec
+from tests.support.train.tiny_codec import TINY
+
+RATE_HZ = 44100
+SETTINGS = FitSettings(steps=4, batch=2, crop_frames=8, log_every_steps=1)
+
+
+def write_song(folder: Path, seed: int, channels: int = 2, rate_hz: int = RATE_HZ) -> None:
+    """Two seconds of a few notes with some noise, as both stems."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    for stem in ("vocals", "accompaniment"):
+        pitch_hz = np.repeat(rng.choice([220, 262, 330, 392], 8), RATE_HZ // 4)
+        phase = 2 * np.pi * np.cumsum(pitch_hz) / RATE_HZ
+        tone = sum(np.sin(k * phase) / k for k in range(1, 8)) * 0.1
+        audio = np.stack([tone, 0.6 * tone], axis=1) + 0.003 * rng.standard_normal((len(phase), 2))
+        soundfile.write(folder / f"{stem}.wav", audio[:, :channels], rate_hz)
+
+
+@pytest.fixture
+def stems(tmp_path: Path) -> Path:
+    for index in range(4):
+        write_song(tmp_path / "stems" / f"song_{index}", index)
+    return tmp_path / "stems"
+
+
+def metrics(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_training_brings_the_output_nearer(stems: Path, tmp_path: Path) -> None:
+    report = fit_codec(stems, tmp_path / "codec", replace(SETTINGS, steps=120), TINY)
+    lines = metrics(tmp_path / "codec")
+    assert [line["step"] for line in lines] == list(range(1, 121))
+    assert "log_mel" not in lines[0] and "log_mel" in lines[-1]  # nothing is synthesised at first
+    assert np.mean([line["levels"] for line in lines[-20:]]) < 0.9 * np.mean([line["levels"] for line in lines[:20]])
+    assert (tmp_path / "codec" / "losses.png").read_bytes().startswith(b"\x89PNG")
+    assert set(report) == {"voice", "band", "mix"}
+    assert 0 < report["band"] < 3
+    codec = load_codec(tmp_path / "codec")
+    assert codec.facts.latent_channels == 8
+    assert codec.provenance == "samuel-train codec: 120 steps of 2 crops from 3 songs, seed 0"
+
+
+def test_refining_teaches_the_decoder_and_spares_the_latents(stems: Path, tmp_path: Path) -> None:
+    fit_codec(stems, tmp_path / "codec", replace(SETTINGS, steps=20), TINY)
+    arguments = [str(stems), "-o", str(tmp_path / "refined"), "--refine", str(tmp_path / "codec")]
+    ran = CliRunner().invoke(cli.command, [*arguments, "--steps", "60", "--batch", "2", "--device", "cpu"])
+    assert ran.exit_code == 0, ran.output
+    before, after = load_codec(tmp_path / "codec"), load_codec(tmp_path / "refined")
+    pairs = zip(before.encoder.parameters(), after.encoder.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+    assert not torch.equal(before.decoder.enter.weight, after.decoder.enter.weight)
+    batch = Crops(held_out(find_songs(stems, RATE_HZ, 65536))[0], RATE_HZ, 65536, 8, seed=1)[0]
+    distances = [SpectralLoss(RATE_HZ)(codec.decode(codec.encoder(batch)), batch) for codec in (before, after)]
+    assert distances[1]["log_mel"] < 0.95 * distances[0]["log_mel"]
+    assert after.provenance == f"{before.provenance}; decoder refined: 60 steps of 2 crops from 3 songs, seed 0"
+
+
+def test_training_goes_on_from_a_codec(stems: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit_codec(stems, tmp_path / "codec", replace(SETTINGS, steps=20), TINY)
+    larger = replace(TINY, encoder_latent_blocks=2)
+    monkeypatch.setattr("samuel_train.codec.model.small_config.SmallCodecConfig", lambda: larger)
+    arguments = [str(stems), "-o", str(tmp_path / "on"), "--from", str(tmp_path / "codec"), "--device", "cpu"]
+    ran = CliRunner().invoke(cli.command, [*arguments, "--steps", "2", "--batch", "2", "--learning-rate", "1e-4"])
+    assert ran.exit_code == 0, ran.output
+    before, after = (load_small_codec(tmp_path / name) for name in ("codec", "on"))
+    assert after.config == larger
+    assert not torch.equal(before.encoder.enter.weight, after.encoder.enter.weight)
+    with torch.no_grad():  # two steps at the foot of the warm-up move it little; new weights would be all wrong
+        latents = [codec.encoder(stem_like(stems)) for codec in (before, after)]
+    assert (latents[1] - latents[0]).norm() < 0.2 * latents[0].norm()
+    assert after.provenance == f"{before.provenance}; trained further: 2 steps of 2 crops from 3 songs, seed 0"
+    ran = CliRunner().invoke(cli.command, [*arguments, "--refine", str(tmp_path / "codec")])
+    assert ran.exit_code == 2 and "give one of them" in ran.output
+
+
+def stem_like(stems: Path) -> torch.Tensor:
+    return Crops(find_songs(stems, RATE_HZ, 65536), RATE_HZ, 65536, 2, seed=1)[0]
+
+
+@pytest.mark.parametrize("echoes", [1, 2])
+def test_a_resumed_run_ends_with_the_weights_of_one_never_stopped(stems: Path, tmp_path: Path, echoes: int) -> None:
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    settings = replace(SETTINGS, echoes=echoes, adversarial_share=0.5, discriminator_width=2)
+    fit_codec(stems, whole, settings, TINY)
+
+    def stop_before_the_last(line: str) -> None:
+        if line.startswith(" 75%"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_codec(stems, halves, replace(settings, save_every_s=0.0), TINY, say=stop_before_the_last)
+    assert len(metrics(halves)) == 3
+    fit_codec(stems, halves, settings, TINY, resume=True)
+    assert [line["step"] for line in metrics(halves)] == [1, 2, 3, 4]
+    expected = load_codec(whole).state_dict()
+    for name, tensor in load_codec(halves).state_dict().items():
+        assert torch.equal(tensor, expected[name]), name
+
+
+def test_crops_echo_for_as_many_steps_as_asked(stems: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw, drawn = Crops.__getitem__, []
+
+    def counted(self: Crops, number: int) -> torch.Tensor:
+        drawn.append(number)
+        return draw(self, number)
+
+    monkeypatch.setattr(Crops, "__getitem__", counted)
+    fit_codec(stems, tmp_path, replace(SETTINGS, steps=6, echoes=3), TINY)
+    assert [number for number in drawn if number < 100] == [0, 1, 2]  # the last is read ahead of the end
+    losses = [line["loss"] for line in metrics(tmp_path)]
+    assert len(set(losses)) == 6
+
+
+def test_the_adversarial_stage_leaves_the_encoder_as_it_is(stems: Path, tmp_path: Path) -> None:
+    """Latents that were made before it must stay good."""
+    settings = replace(SETTINGS, adversarial_share=0.5, discriminator_width=2, save_every_s=0.0)
+    before: list[dict[str, torch.Tensor]] = []
+
+    def remember(line: str) -> None:
+        if line.startswith("100%"):  # the third step's weights are on disk by then
+            before.append(load_codec(tmp_path / "codec").state_dict())
+
+    fit_codec(stems, tmp_path / "codec", settings, TINY, say=remember)
+    assert ["told_apart" in line for line in metrics(tmp_path / "codec")] == [False, False, True, True]
+    after = load_codec(tmp_path / "codec").state_dict()
+    changed = {name for name, tensor in after.items() if not torch.equal(tensor, before[0][name])}
+    assert changed
+    assert all(name.startswith("decoder.") for name in changed)
+
+
+def test_another_seed_gives_other_weights(stems: Path, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        fit_codec(stems, tmp_path / str(seed), replace(SETTINGS, steps=1, seed=seed), TINY)
+    first, second = (load_codec(tmp_path / str(seed)).state_dict() for seed in (0, 1))
+    assert not torch.equal(first["decoder.enter.weight"], second["decoder.enter.weight"])
+
+
+def test_nothing_to_resume(stems: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nothing to resume"):
+        fit_codec(stems, tmp_path / "codec", SETTINGS, TINY, resume=True)
+
+
+def test_a_state_that_does_not_fit_is_refused(stems: Path, tmp_path: Path) -> None:
+    fit_codec(stems, tmp_path / "codec", replace(SETTINGS, steps=1), TINY)
+    with pytest.raises(UserError, match="of a codec of other sizes"):
+        fit_codec(stems, tmp_path / "codec", SETTINGS, replace(TINY, decoder_width=32), resume=True)
+    (tmp_path / "codec" / "training.pt").write_bytes(b"cut off")
+    with pytest.raises(UserError, match="damaged"):
+        fit_codec(stems, tmp_path / "codec", SETTINGS, TINY, resume=True)
+
+
+def test_an_adversarial_share_leaves_something_to_the_first_stage() -> None:
+    with pytest.raises(UserError, match="--adversarial-share"):
+        FitSettings(steps=1, adversarial_share=1.0)
+
+
+@pytest.mark.parametrize("budget", [{}, {"minutes": 1.0, "steps": 1}, {"steps": 0}, {"minutes": -1.0}])
+def test_a_budget_is_minutes_or_steps(budget: dict[str, float]) -> None:
+    with pytest.raises(UserError, match="--minutes"):
+        FitSettings(**budget)
+
+
+def test_pca_starts_with_uncorrelated_latents(stems: Path) -> None:
+    torch.manual_seed(0)
+    encoder = SmallCodec(TINY).encoder
+    crops = Crops(find_songs(stems, RATE_HZ, 16384), RATE_HZ, 16384, batch=8, seed=0)
+    batches = [crops[number] for number in range(4)]
+    start_from_pca(encoder, batches)
+    with torch.no_grad():
+        levels = encoder.features(torch.cat(batches)).levels
+        latents = encoder.skip(encoder.skip_features(levels)).transpose(1, 2)
+    assert effective_rank(latents) > 7.9
+    assert torch.allclose(latents.mean(dim=(0, 2)), torch.zeros(8), atol=1e-2)
+    assert torch.allclose(latents.std(dim=(0, 2)), torch.ones(8), atol=1e-2)
+
+
+def test_crops_depend_on_seed_and_number_alone(stems: Path) -> None:
+    songs = find_songs(stems, RATE_HZ, 4096)
+    first, again, other = (Crops(songs, RATE_HZ, 4096, 4, seed) for seed in (0, 0, 1))
+    assert first[3].shape == (4, 2, 4096)
+    assert torch.equal(first[3], again[3])
+    assert not torch.equal(first[3], first[4])
+    assert not torch.equal(first[3], other[3])
+    assert Crops(songs, RATE_HZ, 4096, 64, 0)[0].abs().max() < 1
+
+
+def test_a_crop_that_is_played_faster_has_its_length_and_a_higher_pitch() -> None:
+    tone = np.sin(2 * np.pi * 440 * np.arange(60_000) / RATE_HZ)
+    moved = _played(np.stack([tone, tone]), 1.25, 44_100)
+    assert moved.shape == (2, 44_100)
+    spectrum = np.abs(np.fft.rfft(moved[0]))
+    assert abs(int(spectrum.argmax()) - 550) <= 1
+    silent = _played(np.stack([tone, tone]), 2.0, 44_100)[:, 30_000:]
+    assert np.abs(silent).max() == 0
+
+
+def test_a_song_is_read_where_it_is_asked_for(stems: Path) -> None:
+    song = find_songs(stems, RATE_HZ, 4096)[0]
+    whole, _ = soundfile.read(stems / "song_0" / "vocals.wav", dtype="float32")
+    np.testing.assert_array_equal(song.read("vocals", 1000, 500), whole[1000:1500].T)
+
+
+def test_a_mono_stem_serves_both_channels(tmp_path: Path) -> None:
+    write_song(tmp_path / "mono", 0, channels=1)
+    audio = find_songs(tmp_path, RATE_HZ, 4096)[0].read("vocals", 0, 4096)
+    np.testing.assert_array_equal(audio[0], audio[1])
+
+
+def test_stems_of_another_rate_are_refused(stems: Path) -> None:
+    write_song(stems / "song_9", 9, rate_hz=48000)
+    with pytest.raises(UserError, match=r"song_9/vocals\.wav: has 48000 Hz"):
+        find_songs(stems, RATE_HZ, 4096)
+
+
+def test_a_folder_without_songs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="samuel-train synthesize"):
+        find_songs(tmp_path, RATE_HZ, 4096)
+
+
+def test_the_last_songs_by_name_are_held_out(stems: Path) -> None:
+    training, judged = held_out(find_songs(stems, RATE_HZ, 4096), share=0.5)
+    assert [song.folder.name for song in training] == ["song_0", "song_1"]
+    assert [song.folder.name for song in judged] == ["song_2", "song_3"]
+
+
+def test_the_command_hands_its_options_on(stems: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, object] = {}
+
+    def remember(stems: Path, out_dir: Path, settings: FitSettings, **others: object) -> dict[str, float]:
+        seen.update(stems=stems, out_dir=out_dir, settings=settings, resume=others["resume"], device=others["device"])
+        return {"voice": 0.25}
+
+    monkeypatch.setattr("samuel_train.codec.fit.loop.fit_codec", remember)
+    arguments = [str(stems), "-o", str(tmp_path / "out"), "--steps", "7", "--seed", "3", "--resume", "--device", "cpu"]
+    arguments += ["--adversarial-share", "0.25", "--echoes", "2"]
+    result = CliRunner().invoke(cli.command, arguments)
+    assert result.exit_code == 0, result.output
+    assert "voice 0.250" in result.output
+    settings = FitSettings(steps=7, seed=3, adversarial_share=0.25, echoes=2)
+    assert seen == {
+        "stems": stems,
+        "out_dir": tmp_path / "out",
+        "settings": settings,
+        "resume": True,
+        "device": "cpu",
+    }
