@@ -21,7 +21,7 @@ from samuel_export import flops
 from samuel_export.graphs.codec import decoder_graph, encoder_graph
 from samuel_export.metadata import chunk_frames
 from samuel_runtime.bundle.manifest import CodecFacts, GraphName
-from samuel_runtime.engines.backend import Way
+from samuel_runtime.engines.backend import Backend
 from samuel_runtime.engines.loading import open_engine
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Precision, Provider
@@ -32,7 +32,7 @@ from samuel_train.codec.model.small_config import SmallCodecConfig
 
 LIMITS = {Precision.FP32: 1e-5, Precision.BF16: 3e-2}
 """Largest relative L2 against PyTorch: rounding alone is 1e-6 in float32, 1e-2 in bfloat16."""
-SIDES = (EAGER, *(name for name, way in WAYS.items() if way.provider in (Provider.CPU, Provider.OPENVINO)))
+SIDES = (EAGER, *(name for name, backend in WAYS.items() if backend.provider in (Provider.CPU, Provider.OPENVINO)))
 
 _INPUTS = {GraphName.ENCODER: "waveform", GraphName.DECODER: "latents"}
 _SNAKE_SPREAD = 0.1
@@ -100,10 +100,10 @@ class Halves:
     def _module(self, name: GraphName) -> torch.nn.Module:
         return self.codec.encoder if name is GraphName.ENCODER else self.codec.decoder
 
-    def _runtime(self, name: GraphName, way: Way) -> Work:
+    def _runtime(self, name: GraphName, backend: Backend) -> Work:
         given = self.input(name)
         try:
-            engine = open_engine(self.graphs[name].read_bytes(), name.value, way, torch.get_num_threads())
+            engine = open_engine(self.graphs[name].read_bytes(), name.value, backend, torch.get_num_threads())
         except (UserError, ImportError) as error:
             pytest.skip(str(error))
         bound = engine.bind(**{_INPUTS[name]: given})
@@ -117,7 +117,7 @@ class Halves:
     def _graph_flop(self, name: GraphName) -> float:
         return float(flops.of_graph(onnx.load(self.graphs[name]), {_INPUTS[name]: self.input(name)}))
 
-    def long_song(self, way: Way, frames: int) -> Finished:
+    def long_song(self, backend: Backend, frames: int) -> Finished:
         """Encode and decode a song in chunks, as `samuel-run` does, in a process of its own."""
         facts = self.codec.facts
         sizes = CodecFacts(
@@ -129,7 +129,7 @@ class Halves:
         settings: dict[str, Any] = {
             "facts": sizes.model_dump(), "latent_channels": facts.latent_channels, "frames": frames,
             "graphs": {name.value: str(path) for name, path in self.graphs.items()},
-            "provider": way.provider.value, "precision": way.precision.value, "threads": this_machine().threads,
+            "provider": backend.provider.value, "precision": backend.precision.value, "threads": this_machine().threads,
         }  # fmt: skip
         return run_script(_LONG_SONG, json.dumps(settings))
 

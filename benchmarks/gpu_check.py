@@ -29,8 +29,8 @@ from samuel_runtime.audio.reading import Audio
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.cli import console
-from samuel_runtime.engines.availability import found_ways
-from samuel_runtime.engines.backend import Way
+from samuel_runtime.engines.availability import probe_backends
+from samuel_runtime.engines.backend import Backend
 from samuel_runtime.engines.tensorrt.device import gpu_here
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import DEFAULT_STEPS, Precision, Provider, Settings
@@ -83,13 +83,15 @@ def command(codec: str, output: Path) -> None:
         build_s = perf_counter() - start
         rows, missing = [], {}
         reference = excerpt(Samuel.load(paper.bundle, Provider.CPU))
-        for way, why in ((found.way, found.missing) for found in found_ways(Bundle.open(paper.bundle).manifest)):
-            if way.provider not in _ON_A_GPU:
+        for backend, why in (
+            (found.backend, found.missing) for found in probe_backends(Bundle.open(paper.bundle).manifest)
+        ):
+            if backend.provider not in _ON_A_GPU:
                 continue
             if why:
-                missing[str(way)] = why
+                missing[str(backend)] = why
             else:
-                rows.append(_runtime_row(paper.bundle, way, reference))
+                rows.append(_runtime_row(paper.bundle, backend, reference))
         if torch.cuda.is_available():
             rows += _torch_rows(paper)
         else:
@@ -104,9 +106,9 @@ def command(codec: str, output: Path) -> None:
     click.echo(_table(report, rows))
 
 
-def _runtime_row(bundle: Path, way: Way, reference: Excerpt) -> Row:
+def _runtime_row(bundle: Path, backend: Backend, reference: Excerpt) -> Row:
     before = _used_mb()
-    samuel = Samuel.load(bundle, way.provider, precision=way.precision)
+    samuel = Samuel.load(bundle, backend.provider, precision=backend.precision)
     made = excerpt(samuel)
     found = compare(made, reference)
     repeats = all(np.array_equal(excerpt(samuel).latents, made.latents) for _ in range(9))
@@ -120,7 +122,7 @@ def _runtime_row(bundle: Path, way: Way, reference: Excerpt) -> Row:
     few, many = (_median(lambda n=n: samuel.generate(vocals, Settings(steps=n))) for n in (DEFAULT_STEPS, _MORE_STEPS))  # type: ignore[misc]
     step_s = (many - few) / (_MORE_STEPS - DEFAULT_STEPS)
     return Row(
-        str(way), step_s, few, few + (_PUBLISHED_STEPS - DEFAULT_STEPS) * step_s,
+        str(backend), step_s, few, few + (_PUBLISHED_STEPS - DEFAULT_STEPS) * step_s,
         _median(lambda: samuel.encode(voice)), _median(lambda: list(samuel.decode(band, voice))),
         _median(lambda: samuel.accompany(voice)), _used_mb() - before, found.latent_snr_db, found.log_mel, repeats,
     )  # fmt: skip
@@ -182,7 +184,7 @@ def _table(report: dict[str, Any], rows: list[Row]) -> str:
         cells += ["-" if row.repeats is None else "the same" if row.repeats else "DIFFER"]
         lines.append(f"| {' | '.join(cells)} |")
     lines += [f"- {name}: {value:.3g}" for name, value in report["floors"].items()]
-    lines += [f"- not here: {way}: {why}" for way, why in report["missing"].items()]
+    lines += [f"- not here: {backend}: {why}" for backend, why in report["missing"].items()]
     return "\n".join(lines)
 
 

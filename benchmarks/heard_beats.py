@@ -51,7 +51,7 @@ class Voice:
         return torch.from_numpy(frames)
 
 
-class Listener(nn.Module):
+class VocalContextEncoder(nn.Module):
     """Dilated convolutions with residuals: (batch, bands, frames) to logits (batch, frames)."""
 
     def __init__(self, dilations: Sequence[int]) -> None:
@@ -93,11 +93,11 @@ def read_onsets(folder: Path) -> dict[str, list[np.ndarray]]:
     }
 
 
-def train(voices: Sequence[Voice], dilations: Sequence[int], steps: int, seed: int = 0) -> Listener:
+def train(voices: Sequence[Voice], dilations: Sequence[int], steps: int, seed: int = 0) -> VocalContextEncoder:
     """A listener of that reach, after so many steps."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    listener = Listener(dilations)
+    listener = VocalContextEncoder(dilations)
     optimiser = torch.optim.AdamW(listener.parameters(), 2e-3, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, steps)
     pairs = [(voice.mel, voice.target) for voice in voices if voice.mel.shape[1] >= CROP_FRAMES]

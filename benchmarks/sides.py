@@ -19,8 +19,8 @@ from samuel_export import flops
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.bundle.statistics import Statistics
-from samuel_runtime.engines.availability import found_ways
-from samuel_runtime.engines.backend import Bound, Engine, Way
+from samuel_runtime.engines.availability import probe_backends
+from samuel_runtime.engines.backend import Backend, Bound, Engine
 from samuel_runtime.engines.tensorrt.device import gpu_here
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
@@ -30,12 +30,12 @@ from samuel_train.model.denoiser import Denoiser
 PUBLISHED, EAGER, COMPILED = "PyTorch as published", "PyTorch eager", "torch.compile"
 PUBLISHED_CUDA, COMPILED_CUDA = f"{PUBLISHED}, CUDA", f"{COMPILED}, CUDA"
 WAYS = {
-    "ONNX Runtime fp32": Way(Provider.CPU, Precision.FP32),
-    "OpenVINO fp32": Way(Provider.OPENVINO, Precision.FP32),
-    "OpenVINO bf16": Way(Provider.OPENVINO, Precision.BF16),
-    "ONNX Runtime fp32, CUDA": Way(Provider.CUDA, Precision.FP32),
-    "TensorRT fp16": Way(Provider.TENSORRT, Precision.FP16),
-    "ONNX Runtime fp32, TensorRT": Way(Provider.ORT_TENSORRT, Precision.FP32),
+    "ONNX Runtime fp32": Backend(Provider.CPU, Precision.FP32),
+    "OpenVINO fp32": Backend(Provider.OPENVINO, Precision.FP32),
+    "OpenVINO bf16": Backend(Provider.OPENVINO, Precision.BF16),
+    "ONNX Runtime fp32, CUDA": Backend(Provider.CUDA, Precision.FP32),
+    "TensorRT fp16": Backend(Provider.TENSORRT, Precision.FP16),
+    "ONNX Runtime fp32, TensorRT": Backend(Provider.ORT_TENSORRT, Precision.FP32),
 }
 """The runtime's sides."""
 REFERENCES = (PUBLISHED, EAGER)
@@ -94,17 +94,19 @@ class Steps:
         return lambda: guided(model, x, vocals, t, GUIDANCE).cpu().numpy()
 
     def _load(self, name: str) -> Samuel:
-        way = WAYS[name]
-        if way.provider is Provider.TENSORRT:
+        backend = WAYS[name]
+        if backend.provider is Provider.TENSORRT:
             try:
                 gpu_here()
             except UserError as error:
                 pytest.skip(str(error))
         manifest = Bundle.open(self.paper.bundle).manifest
-        missing = {found.way: found.missing for found in found_ways(manifest)}.get(way, "no such way in this version")
+        missing = {found.backend: found.missing for found in probe_backends(manifest)}.get(
+            backend, "no such way in this version"
+        )
         if missing:
             pytest.skip(missing)
-        return Samuel.load(self.paper.bundle, way.provider, torch.get_num_threads(), way.precision)
+        return Samuel.load(self.paper.bundle, backend.provider, torch.get_num_threads(), backend.precision)
 
     def _runtime(self, name: str, frames: int) -> Work:
         x, vocals = (latents(seed, frames) for seed in (0, 1))
@@ -128,7 +130,7 @@ class _Recorder:
     """An engine that remembers what it was given."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine, self.way, self.inputs, self.outputs = engine, engine.way, engine.inputs, engine.outputs
+        self._engine, self.backend, self.inputs, self.outputs = engine, engine.backend, engine.inputs, engine.outputs
         self.inputs_seen: dict[str, np.ndarray] = {}
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from samuel_runtime.diffusion.samplers import early_timesteps, trailing_timesteps
+from samuel_runtime.diffusion.samplers import power_spaced_timesteps, trailing_timesteps
 from samuel_runtime.diffusion.schedule import Schedule
 
 Spacing = Callable[[Schedule, int], list[int]]
@@ -44,7 +44,7 @@ def quadratic(schedule: Schedule, steps: int) -> list[int]:
 
 
 SPACINGS: dict[str, Spacing] = {
-    "early": early_timesteps,
+    "early": power_spaced_timesteps,
     "trailing": trailing_timesteps,
     "linspace": linspace,
     "log-SNR": log_snr,

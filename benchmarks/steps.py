@@ -27,7 +27,7 @@ from samuel_runtime.audio.mel import log_mel_distance
 from samuel_runtime.audio.reading import Audio
 from samuel_runtime.diffusion.denoiser import Sampling
 from samuel_runtime.diffusion.noise import noise
-from samuel_runtime.diffusion.samplers import early_timesteps
+from samuel_runtime.diffusion.samplers import power_spaced_timesteps
 from samuel_runtime.files import replacing
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import DEFAULT_STEPS, Provider, Sampler
@@ -125,8 +125,8 @@ def study(
     for name, vocals in voices.items():
         before: tuple[np.ndarray, np.ndarray] | None = None
         for seed in seeds:
-            take = Take(samuel, vocals, seed)
-            limit = take.latents(_LIMIT, early_timesteps(schedule, limit_steps or schedule.timesteps))
+            take = RenderRequest(samuel, vocals, seed)
+            limit = take.latents(_LIMIT, power_spaced_timesteps(schedule, limit_steps or schedule.timesteps))
             limit_audio = take.audio(limit)
             for sampler, spacing, count in cases:
                 latents = take.latents(sampler, SPACINGS[spacing](schedule, count))
@@ -149,7 +149,7 @@ def study(
     return Study(samuel.manifest.model.guidance, names, another_seed, step_s, window_s, rows)
 
 
-class Take:
+class RenderRequest:
     """One voice and one seed: the way of the runtime's pipeline, at any timesteps."""
 
     def __init__(self, samuel: Samuel, vocals: np.ndarray, seed: int) -> None:

@@ -109,8 +109,8 @@ def _torch_run(paper: Paper, voice: Path, out: Path) -> Finished:
 
 
 def _samuel_run(name: str, voice: Path, out: Path, bundle: Path | None = None) -> Finished:
-    way = WAYS[name]
-    options = ["--provider", way.provider.value, "--precision", way.precision.value, "--json"]
+    backend = WAYS[name]
+    options = ["--provider", backend.provider.value, "--precision", backend.precision.value, "--json"]
     options += ["--threads", str(this_machine().threads)]
     if bundle is not None:
         options += ["--bundle", str(bundle)]

@@ -9,7 +9,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.pairs import note
-from benchmarks.steps import EXAMPLE, SAMPLERS, Study, Take, study
+from benchmarks.steps import EXAMPLE, SAMPLERS, RenderRequest, Study, study
 from samuel_runtime.audio.reading import Audio
 from samuel_runtime.diffusion.samplers import timesteps_for
 from samuel_runtime.pipeline import Samuel
@@ -47,7 +47,7 @@ def test_default_steps(
 ) -> None:
     """Time each sampler at the default number of steps, and hold the study to what the defaults rest on."""
     benchmark.group = _GROUP
-    take = Take(samuel, vocals, seed=0)
+    take = RenderRequest(samuel, vocals, seed=0)
     timesteps = timesteps_for(sampler, samuel.denoiser.schedule, DEFAULT_STEPS)
     benchmark.pedantic(lambda: take.latents(sampler, timesteps), rounds=3, warmup_rounds=1)
     row = found.row(sampler, DEFAULT_STEPS)

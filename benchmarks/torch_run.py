@@ -16,7 +16,7 @@ from benchmarks.published import guided, published
 from samuel_runtime.diffusion.noise import noise
 from samuel_runtime.diffusion.samplers import sample, timesteps_for
 from samuel_runtime.diffusion.schedule import Schedule, x0_from_output
-from samuel_runtime.pipeline import contracted
+from samuel_runtime.pipeline import rescale_to_unit_std
 from samuel_runtime.settings import DEFAULT_SAMPLER, DEFAULT_SEED
 from samuel_train.codec import load_codec
 from samuel_train.model.checkpoint import load_checkpoint
@@ -51,7 +51,7 @@ def command(checkpoint: Path, codec: Path, voice: Path, out: Path, steps: int, g
     clamp = (statistics.clamp_min, statistics.clamp_max)
     timesteps = timesteps_for(DEFAULT_SAMPLER, schedule, steps)
     *_, last = sample(DEFAULT_SAMPLER, denoise, draw(schedule.timesteps), schedule, timesteps, draw, clamp)
-    band = statistics.denormalise_accompaniment(contracted(last[0])).astype(np.float32)
+    band = statistics.denormalise_accompaniment(rescale_to_unit_std(last[0])).astype(np.float32)
     soundfile.write(out, both.decode(torch.from_numpy(band[None]))[0].numpy().T, rate_hz, subtype="FLOAT")
 
 

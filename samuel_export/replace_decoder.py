@@ -83,7 +83,7 @@ def replace_decoder(folder: Path, codec: Codec, out: Path, say: Say) -> Path:
 
 @dataclass(frozen=True, eq=False)
 class _Both:
-    """The old bundle up to the latents, and PyTorch from there; see :class:`samuel_export.parity.runners.Side`."""
+    """The old bundle up to the latents, and PyTorch from there, see parity/runners.py."""
 
     old: RuntimeSide
     new: TorchCodec

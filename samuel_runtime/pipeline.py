@@ -16,12 +16,12 @@ from samuel_runtime.audio.reading import Audio, Recording, resampled, resampled_
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import Manifest
 from samuel_runtime.codec import Codec
-from samuel_runtime.diffusion.denoiser import Denoising, Network, Sampling
+from samuel_runtime.diffusion.denoiser import DenoiserBackend, Network, Sampling
 from samuel_runtime.diffusion.noise import noise
 from samuel_runtime.diffusion.samplers import timesteps_for
 from samuel_runtime.diffusion.windows import OVERLAP_FRAMES, Window, windows
-from samuel_runtime.engines.availability import chosen_ways
-from samuel_runtime.engines.backend import Way
+from samuel_runtime.engines.availability import chosen_backends
+from samuel_runtime.engines.backend import Backend
 from samuel_runtime.engines.loading import open_parts
 from samuel_runtime.errors import UserError
 from samuel_runtime.progress import Observer, Step
@@ -35,7 +35,9 @@ _VOICE_RMS_DB = (-32.0, -12.0)
 class Samuel:
     """A loaded bundle."""
 
-    def __init__(self, manifest: Manifest, codec: Codec, denoiser: Denoising, notes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, manifest: Manifest, codec: Codec, denoiser: DenoiserBackend, notes: tuple[str, ...] = ()
+    ) -> None:
         """Take the parts; :meth:`load` makes them from a bundle."""
         self.manifest, self.codec, self.denoiser = manifest, codec, denoiser
         self.notes = notes
@@ -63,21 +65,21 @@ class Samuel:
         """
         opened = Bundle.open(bundle)
         remembered = preferred(opened) if provider is Provider.AUTO else None
-        ways = chosen_ways(opened.manifest, provider, precision, remembered)
+        backends = chosen_backends(opened.manifest, provider, precision, remembered)
         notes: list[str] = []
         while True:
-            way = ways.pop(0)
+            backend = backends.pop(0)
             try:
-                return cls(opened.manifest, *open_parts(opened, way, threads), tuple(notes))
+                return cls(opened.manifest, *open_parts(opened, backend, threads), tuple(notes))
             except UserError as error:
-                if not ways or way.provider is Provider.CPU:  # where everything runs that is in order
+                if not backends or backend.provider is Provider.CPU:  # where everything runs that is in order
                     raise
-                notes.append(f"{way} did not start, so the next way was taken: {error}")
+                notes.append(f"{backend} did not start, so the next way was taken: {error}")
 
     @property
-    def way(self) -> Way:
+    def backend(self) -> Backend:
         """How the bundle runs."""
-        return self.denoiser.way
+        return self.denoiser.backend
 
     def accompany(self, audio: Recording, settings: Settings | None = None, observer: Observer | None = None) -> Audio:
         """The band for a voice: of exactly its duration, at the codec's rate and channel count.
@@ -134,7 +136,7 @@ class Samuel:
         song = np.empty_like(vocals)
         for index, window in enumerate(spans):
             span = slice(window.start, window.start + window.frames)
-            for step in self._steps(vocals[:, span], song[:, span][:, : window.held_frames], window, settings):
+            for step in self._steps(vocals[:, span], song[:, span][:, : window.prefix_frames], window, settings):
                 observer.progress("sample", index * settings.steps + step.index + 1, len(spans) * settings.steps)
                 observer.step(index, step)
             if not np.isfinite(step.latents).all():
@@ -150,17 +152,19 @@ class Samuel:
     ) -> Iterator[np.ndarray]:
         """Blocks of the band's waveform, float32 (samples, channels), of exactly the recording's duration.
 
-        Generated latents are :func:`contracted` first; what ``codec.decode`` is given stays as it is.
+        Generated latents are :func:`rescale_to_unit_std` first; what ``codec.decode`` is given stays as it is.
         """
         observer = observer or Observer()
         missing = resampled_count(recording, self.manifest.codec.sample_rate_hz)
         for block in self.codec.decode(
-            contracted(latents), lambda done, total: observer.progress("decode", done, total)
+            rescale_to_unit_std(latents), lambda done, total: observer.progress("decode", done, total)
         ):
             yield block[:missing]
             missing -= min(missing, len(block))
 
-    def _steps(self, vocals: np.ndarray, known: np.ndarray, window: Window, settings: Settings) -> Iterator[Step]:
+    def _steps(
+        self, vocals: np.ndarray, prefix_latents: np.ndarray, window: Window, settings: Settings
+    ) -> Iterator[Step]:
         schedule = self.denoiser.schedule
         guidance = self.manifest.model.guided(settings.guidance)
         timesteps = tuple(timesteps_for(settings.sampler, schedule, settings.steps))
@@ -169,12 +173,12 @@ class Samuel:
         def draw(t: int) -> np.ndarray:
             return noise(settings.seed, t, window.start, window.frames, len(vocals))[None]
 
-        steps = self.denoiser.trajectory(vocals[None], known[None], sampling, draw)
+        steps = self.denoiser.trajectory(vocals[None], prefix_latents[None], sampling, draw)
         for index, (t, x) in enumerate(zip(timesteps, steps, strict=True)):
             yield Step(index, t, x[0])
 
 
-def contracted(song: np.ndarray) -> np.ndarray:
+def rescale_to_unit_std(song: np.ndarray) -> np.ndarray:
     """Latents (channels, frames) brought back to the spread of the training data, if they have more.
 
     Guidance goes beyond what the network was trained to say, so guided latents spread: by 11 to 20 % at the packaged

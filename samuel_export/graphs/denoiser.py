@@ -36,7 +36,7 @@ from samuel_train.model.attention import mixing_weights
 from samuel_train.model.config import ModelConfig
 from samuel_train.model.denoiser import DEVIATION_MIN, Denoiser
 from samuel_train.model.unet import Downsample, ResidualBlock
-from samuel_train.model.vocal_context import Listener
+from samuel_train.model.vocal_context import VocalContextEncoder
 
 _NORM_EPSILON = 1e-5
 
@@ -166,7 +166,7 @@ def _standardised(g: GraphBuilder, vocals: str) -> str:
     return g.op("Div", centred, g.op("Add", g.op("Sqrt", power), g.weight(np.array(DEVIATION_MIN, np.float32))))
 
 
-def _heard(g: GraphBuilder, vocals: str, listener: Listener) -> str:
+def _heard(g: GraphBuilder, vocals: str, listener: VocalContextEncoder) -> str:
     """What the listener makes of vocals (batch, latent channels, 1, frames), (batch, C, 1, frames)."""
     x = _conv(g, vocals, listener.enter)
     for layer in listener.layers:

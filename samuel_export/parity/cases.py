@@ -9,7 +9,7 @@ from enum import Enum
 import numpy as np
 
 from samuel_export.parity.limits import Limits
-from samuel_export.parity.runners import Side, trajectory
+from samuel_export.parity.runners import ParityRunner, trajectory
 from samuel_runtime.audio.mel import log_mel
 from samuel_runtime.bundle.manifest import CodecFacts, DecoderKind, ModelFacts
 from samuel_runtime.bundle.statistics import Statistics
@@ -30,59 +30,61 @@ class Measure(str, Enum):
 
 
 @dataclass(frozen=True)
-class Probe:
+class ParityCase:
     """One comparison."""
 
     name: str
     """What it measures."""
     limit: float
     """Largest error that passes."""
-    run: Callable[[Side], np.ndarray]
+    run: Callable[[ParityRunner], np.ndarray]
     """The computation."""
     measure: Measure = Measure.RELATIVE_L2
     """Of the error."""
 
 
-def probes(model: ModelFacts, codec: CodecFacts, statistics: Statistics, limits: Limits, steps: int) -> Iterator[Probe]:
+def probes(
+    model: ModelFacts, codec: CodecFacts, statistics: Statistics, limits: Limits, steps: int
+) -> Iterator[ParityCase]:
     """All probes of a bundle, from single steps to the sound of a whole trajectory of ``steps`` steps."""
     for frames in sorted({model.frames, max(_SHORT_FRAMES, model.frames_multiple)}):
         for t in (0, model.timesteps // 4, model.timesteps // 2, model.timesteps - 1):
             for guidance in sorted({1.0, model.guided().at(t)}):  # as it is sampled
-                yield Probe(f"step t={t} frames={frames} guidance={guidance:g}", limits.step,
+                yield ParityCase(f"step t={t} frames={frames} guidance={guidance:g}", limits.step,
                             _step(model, [t], frames, guidance))  # fmt: skip
     pair = [model.timesteps - 1, model.timesteps // 21]
-    yield Probe(f"step t={pair} batch of two", limits.step, _step(model, pair, _SHORT_FRAMES, model.guidance))
-    yield Probe("encode", limits.codec, lambda side: side.encode(test_signal(codec)))
+    yield ParityCase(f"step t={pair} batch of two", limits.step, _step(model, pair, _SHORT_FRAMES, model.guidance))
+    yield ParityCase("encode", limits.codec, lambda side: side.encode(test_signal(codec)))
     # Phases amplify rounding without an audible difference, so it is predictions that are compared to the last digits.
     spectral = codec.decoder is DecoderKind.SPECTRUM
-    yield Probe("decode", limits.codec, lambda side: side.decoder_output(_latents(model, 1, _SONG_FRAMES)[0]))
+    yield ParityCase("decode", limits.codec, lambda side: side.decoder_output(_latents(model, 1, _SONG_FRAMES)[0]))
 
     @_once
-    def latents(side: Side) -> np.ndarray:
+    def latents(side: ParityRunner) -> np.ndarray:
         return trajectory(side, model, statistics, _latents(model, 2, _TRAJECTORY_FRAMES), steps)
 
-    def outputs(side: Side) -> np.ndarray:
+    def outputs(side: ParityRunner) -> np.ndarray:
         return side.decoder_output(latents(side))
 
-    def spectra(side: Side) -> np.ndarray:
+    def spectra(side: ParityRunner) -> np.ndarray:
         return log_mel(side.decode(latents(side)), codec.sample_rate_hz)
 
     path = f"trajectory of {steps} steps"
-    yield Probe(f"{path}, latents", limits.trajectory, latents)
+    yield ParityCase(f"{path}, latents", limits.trajectory, latents)
     if spectral:
-        yield Probe(f"{path}, predictions", limits.trajectory, outputs)
+        yield ParityCase(f"{path}, predictions", limits.trajectory, outputs)
     else:
-        yield Probe(f"{path}, audio", limits.audio, outputs)
+        yield ParityCase(f"{path}, audio", limits.audio, outputs)
     # Where rounding decides a tie, of two peaks or of a tone and noise, phases differ: never by what can be heard.
     audible = max(limits.log_mel, _INAUDIBLE) if spectral else limits.log_mel
-    yield Probe(f"{path}, log-mel spectra of the audio", audible, spectra, Measure.MEAN_ABS)
+    yield ParityCase(f"{path}, log-mel spectra of the audio", audible, spectra, Measure.MEAN_ABS)
 
 
-def _once(compute: Callable[[Side], np.ndarray]) -> Callable[[Side], np.ndarray]:
+def _once(compute: Callable[[ParityRunner], np.ndarray]) -> Callable[[ParityRunner], np.ndarray]:
     """The computation, done once for each side."""
-    results: dict[Side, np.ndarray] = {}
+    results: dict[ParityRunner, np.ndarray] = {}
 
-    def kept(side: Side) -> np.ndarray:
+    def kept(side: ParityRunner) -> np.ndarray:
         if side not in results:
             results[side] = compute(side)
         return results[side]
@@ -90,7 +92,7 @@ def _once(compute: Callable[[Side], np.ndarray]) -> Callable[[Side], np.ndarray]
     return kept
 
 
-def _step(model: ModelFacts, t: list[int], frames: int, guidance: float) -> Callable[[Side], np.ndarray]:
+def _step(model: ModelFacts, t: list[int], frames: int, guidance: float) -> Callable[[ParityRunner], np.ndarray]:
     x, vocals = (np.concatenate([_latents(model, seed + i, frames) for i in range(len(t))]) for seed in (10, 20))
     return lambda side: side.network(x, vocals, t, guidance)
 

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from samuel_export.parity.cases import Probe, probes
+from samuel_export.parity.cases import ParityCase, probes
 from samuel_export.parity.compare import Comparison, check_fingerprints, check_sides
 from samuel_export.parity.limits import limits_of
 from samuel_export.parity.runners import RuntimeSide, TorchSide
 from samuel_export.precision.weights import Storage
 from samuel_runtime.bundle.manifest import MANIFEST_NAME, Manifest
-from samuel_runtime.engines.availability import chosen_ways, found_ways
-from samuel_runtime.engines.backend import Way
+from samuel_runtime.engines.availability import chosen_backends, probe_backends
+from samuel_runtime.engines.backend import Backend
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import DEFAULT_STEPS, Provider
@@ -56,16 +56,16 @@ def lowered(folder: Path, say: Say) -> dict[str, dict[str, Any]]:
     This is for information: what a way is worth on a user's machine is measured there, by `samuel-run --doctor`.
     """
     manifest = Manifest.read(folder)
-    ways = [found.way for found in found_ways(manifest) if not found.missing]
-    others = [way for way in ways if way.precision is not manifest.precision]
+    backends = [found.backend for found in probe_backends(manifest) if not found.missing]
+    others = [backend for backend in backends if backend.precision is not manifest.precision]
     if not others:
         return {}
     reference, agreements = excerpt(loaded(folder)), {}
-    for way in others:
-        found = compare(excerpt(_opened(folder, way)), reference)
+    for backend in others:
+        found = compare(excerpt(_opened(folder, backend)), reference)
         verdict = "agrees" if found.passed else "does not agree"
-        say(f"{way} {verdict}: latents {found.latent_snr_db:.0f} dB, log-mel distance {found.log_mel:.3f}")
-        agreements[str(way)] = found.to_dict()
+        say(f"{backend} {verdict}: latents {found.latent_snr_db:.0f} dB, log-mel distance {found.log_mel:.3f}")
+        agreements[str(backend)] = found.to_dict()
     return agreements
 
 
@@ -84,14 +84,14 @@ def steps_of(report: dict[str, Any]) -> int:
 def loaded(folder: Path) -> Samuel:
     """The bundle, computing in its own precision; in ONNX Runtime on the processor where that can."""
     manifest = Manifest.read(folder)
-    return _opened(folder, chosen_ways(manifest, Provider.AUTO, manifest.precision)[0])
+    return _opened(folder, chosen_backends(manifest, Provider.AUTO, manifest.precision)[0])
 
 
-def _opened(folder: Path, way: Way) -> Samuel:
-    return Samuel.load(folder, way.provider, precision=way.precision)
+def _opened(folder: Path, backend: Backend) -> Samuel:
+    return Samuel.load(folder, backend.provider, precision=backend.precision)
 
 
-def probes_of(folder: Path, manifest: Manifest, steps: int) -> list[Probe]:
+def probes_of(folder: Path, manifest: Manifest, steps: int) -> list[ParityCase]:
     """Every probe of a bundle, with the limits of its arithmetic and weights.
 
     Raises:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from samuel_export.parity.cases import Measure, Probe
-from samuel_export.parity.runners import Side
+from samuel_export.parity.cases import Measure, ParityCase
+from samuel_export.parity.runners import ParityRunner
 from samuel_runtime.errors import UserError
 
 _PROJECTIONS = 32
@@ -89,12 +89,12 @@ def compare(
     )
 
 
-def check_sides(probes: Iterable[Probe], actual: Side, expected: Side) -> list[Comparison]:
+def check_sides(probes: Iterable[ParityCase], actual: ParityRunner, expected: ParityRunner) -> list[Comparison]:
     """Run every probe on both sides."""
     return [compare(p.name, p.run(actual), p.run(expected), p.limit, p.measure) for p in probes]
 
 
-def check_fingerprints(probes: Iterable[Probe], actual: Side, report: dict[str, Any]) -> list[Comparison]:
+def check_fingerprints(probes: Iterable[ParityCase], actual: ParityRunner, report: dict[str, Any]) -> list[Comparison]:
     """Run every probe on the bundle alone, against the fingerprints that its report keeps; one that is missing fails.
 
     Raises:

@@ -20,7 +20,7 @@ from samuel_train.codec import Codec
 from samuel_train.model.denoiser import Denoiser
 
 
-class Side(Protocol):
+class ParityRunner(Protocol):
     """Normalised latents are float32 (batch, channels, frames); waveforms are (samples, channels)."""
 
     def network(self, x: np.ndarray, vocals: np.ndarray, t: list[int], guidance: float) -> np.ndarray:
@@ -44,21 +44,21 @@ class RuntimeSide:
     samuel: Samuel
 
     def network(self, x: np.ndarray, vocals: np.ndarray, t: list[int], guidance: float) -> np.ndarray:
-        """See :class:`Side`."""
+        """See :class:`ParityRunner`."""
         return self.samuel.conditioned(vocals)(x, t, guidance)
 
     def encode(self, waveform: np.ndarray) -> np.ndarray:
-        """See :class:`Side`."""
+        """See :class:`ParityRunner`."""
         frames = len(waveform) // self.samuel.manifest.codec.hop_samples
         return self.samuel.codec.encode(iter([waveform]), frames)
 
     def decoder_output(self, latents: np.ndarray) -> np.ndarray:
-        """See :class:`Side`."""
+        """See :class:`ParityRunner`."""
         chunks = self.samuel.codec.decoder_outputs(latents)
         return np.concatenate([_joined(outputs) for _, outputs in chunks])
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
-        """See :class:`Side`."""
+        """See :class:`ParityRunner`."""
         return np.concatenate(list(self.samuel.codec.decode(latents)))
 
 
@@ -71,20 +71,20 @@ class TorchCodec:
 
     @torch.no_grad()
     def encode(self, waveform: np.ndarray) -> np.ndarray:
-        """See :class:`Side`."""
+        """See :class:`ParityRunner`."""
         latents = self.codec.encoder(torch.from_numpy(waveform.T[None].copy()))[0].numpy()
         return self.statistics.normalise_vocals(latents)
 
     @torch.no_grad()
     def decoder_output(self, latents: np.ndarray) -> np.ndarray:
-        """See :class:`Side`."""
+        """See :class:`ParityRunner`."""
         outputs = self.codec.decoder(self._raw(latents))
         named = {"waveform": outputs} if isinstance(outputs, torch.Tensor) else outputs
         return _joined({name: value[0].numpy() for name, value in named.items()})
 
     @torch.no_grad()
     def decode(self, latents: np.ndarray) -> np.ndarray:
-        """See :class:`Side`."""
+        """See :class:`ParityRunner`."""
         return self.codec.decode(self._raw(latents))[0].numpy().T
 
     def _raw(self, latents: np.ndarray) -> torch.Tensor:
@@ -99,7 +99,7 @@ class TorchSide(TorchCodec):
 
     @torch.no_grad()
     def network(self, x: np.ndarray, vocals: np.ndarray, t: list[int], guidance: float) -> np.ndarray:
-        """See :class:`Side`."""
+        """See :class:`ParityRunner`."""
         noisy, voice, timesteps = torch.from_numpy(x), torch.from_numpy(vocals), torch.tensor(t)
         conditional = self.model(noisy, voice, timesteps)
         if guidance == 1.0:
@@ -115,7 +115,9 @@ def _joined(outputs: dict[str, np.ndarray]) -> np.ndarray:
     return np.concatenate([outputs[name] for name in SPECTRUM_WIDTHS], axis=1)
 
 
-def trajectory(side: Side, facts: ModelFacts, statistics: Statistics, vocals: np.ndarray, steps: int) -> np.ndarray:
+def trajectory(
+    side: ParityRunner, facts: ModelFacts, statistics: Statistics, vocals: np.ndarray, steps: int
+) -> np.ndarray:
     """Sample on one side, by the runtime's own sampler and noise, so that only the network differs.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any
 
 from samuel_export.tensorrt.timing_cache import TimingCache
 from samuel_runtime.bundle.manifest import ShapeRange
-from samuel_runtime.engines.tensorrt.library import is_installed, last_error, library, logger_of, why_missing
+from samuel_runtime.engines.tensorrt.library import is_installed, last_error, library, logger_of, unavailable_reason
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Flavor
 
@@ -45,7 +45,7 @@ def flavor_for(asked: Flavor | None) -> Flavor:
                 asked = Flavor.CLASSIC
             except UserError:
                 pass  # without a GPU only the other can build
-    if missing := why_missing(asked):
+    if missing := unavailable_reason(asked):
         raise UserError(f"--trt: {missing}")
     if asked is Flavor.CLASSIC:
         try:

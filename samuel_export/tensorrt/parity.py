@@ -24,7 +24,7 @@ from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.codec import Codec, CodecEngines
 from samuel_runtime.diffusion.fused_step import Inputs
-from samuel_runtime.engines.backend import Engine, Way
+from samuel_runtime.engines.backend import Backend, Engine
 from samuel_runtime.engines.loading import open_engine
 from samuel_runtime.engines.tensorrt.denoiser import DeviceDenoiser
 from samuel_runtime.pipeline import Samuel
@@ -42,9 +42,9 @@ class HostLoop:
     def run(self, inputs: Inputs) -> np.ndarray:
         """See :class:`samuel_runtime.diffusion.fused_step.SamplingLoop`."""
         x, anchor, before = inputs.start, np.zeros_like(inputs.start), np.zeros_like(inputs.start)
-        held = inputs.known.shape[-1]
+        held = inputs.prefix_latents.shape[-1]
         known = np.zeros_like(x)
-        known[..., :held] = inputs.known
+        known[..., :held] = inputs.prefix_latents
         once = {
             **self._conditioning(vocals=inputs.vocals),
             "known": known,
@@ -127,15 +127,18 @@ def as_a_device(bundle: Bundle, graphs: Mapping[GraphName, onnx.ModelProto], pre
     """
     manifest = bundle.manifest
     # ONNX Runtime has no bfloat16 on processors.
-    way = Way(Provider.OPENVINO if precision is Precision.BF16 else Provider.CPU, precision)
+    backend = Backend(Provider.OPENVINO if precision is Precision.BF16 else Provider.CPU, precision)
 
     def engine(name: GraphName) -> Engine:
-        return open_engine(graphs[name].SerializeToString(), f"the engine's {name.value}", way, typed=precision)
+        return open_engine(graphs[name].SerializeToString(), f"the engine's {name.value}", backend, typed=precision)
 
     loop = HostLoop(engine(GraphName.CONDITIONING), engine(GraphName.STEP))
     facts = manifest.graphs[GraphName.TIMESTEPS]
     timesteps = open_engine(
-        bundle.read_graph(GraphName.TIMESTEPS), facts.file, Way(Provider.CPU, facts.precision), typed=facts.precision
+        bundle.read_graph(GraphName.TIMESTEPS),
+        facts.file,
+        Backend(Provider.CPU, facts.precision),
+        typed=facts.precision,
     )
     codec = Codec(CodecEngines(engine, together=True), manifest.codec, manifest.statistics)
-    return Samuel(manifest, codec, DeviceDenoiser(timesteps, manifest.model, way, lambda terms, shape, noisy: loop))
+    return Samuel(manifest, codec, DeviceDenoiser(timesteps, manifest.model, backend, lambda terms, shape, noisy: loop))

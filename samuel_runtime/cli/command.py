@@ -88,12 +88,12 @@ def command(
         return
     if not vocals:
         raise click.UsageError("name at least one voice recording: samuel-run vocals.wav")
-    from samuel_runtime.cli.job import run_takes
+    from samuel_runtime.cli.job import run_requests
     from samuel_runtime.settings import Settings
     from samuel_runtime.tuning.target import Target
 
     given = None if sampler is None else Sampler(sampler)
-    run_takes(
+    run_requests(
         list(vocals),
         output=out,
         mix=mix,

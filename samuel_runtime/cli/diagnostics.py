@@ -10,7 +10,7 @@ import numpy as np
 
 from samuel_runtime.audio.reading import AudioFile, Recording, resampled
 from samuel_runtime.bundle.manifest import Manifest
-from samuel_runtime.cli.render import Result
+from samuel_runtime.cli.render import RenderResult
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing
 from samuel_runtime.progress import Observer, Step, StepStatistics
@@ -53,7 +53,7 @@ class Diagnostics(Observer):
             self._way.append(x.astype(np.float16))
         self._inner.step(window, step)
 
-    def write(self, result: Result) -> Path:
+    def write(self, result: RenderResult) -> Path:
         """Draw what was collected for this take and begin anew; returns the take's folder.
 
         Raises:

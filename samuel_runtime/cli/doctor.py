@@ -14,8 +14,8 @@ import click
 
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import Engines, Manifest
-from samuel_runtime.engines.availability import Found, found_ways
-from samuel_runtime.engines.backend import Way
+from samuel_runtime.engines.availability import ProbedBackend, probe_backends
+from samuel_runtime.engines.backend import Backend
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import DEFAULT_SAMPLER, DEFAULT_STEPS
@@ -29,7 +29,7 @@ from samuel_runtime.tuning.speed import Speed
 class Trial:
     """A way, tried."""
 
-    way: Way
+    backend: Backend
     """The way."""
     missing: str = ""
     """Why it does not run and what to do; empty if it does."""
@@ -46,7 +46,7 @@ class Trial:
         if self.speed is None:
             return None
         error, passed = (0.0, True) if self.agreement is None else (self.agreement.error, self.agreement.passed)
-        return Measurement(self.way, self.load_s, self.speed, error, passed)
+        return Measurement(self.backend, self.load_s, self.speed, error, passed)
 
 
 def examine(folder: Path | None, threads: int | None, as_json: bool) -> None:
@@ -57,7 +57,7 @@ def examine(folder: Path | None, threads: int | None, as_json: bool) -> None:
     """
     bundle = Bundle.open(folder)
     manifest = bundle.manifest
-    trials = try_ways(bundle, found_ways(manifest), threads)
+    trials = try_backends(bundle, probe_backends(manifest), threads)
     measurements = [trial.measurement for trial in trials if trial.measurement is not None]
     best = fastest(manifest, measurements)
     if best is None:
@@ -66,43 +66,43 @@ def examine(folder: Path | None, threads: int | None, as_json: bool) -> None:
     if remembered:
         remember(manifest, measurements)
     if as_json:
-        click.echo(json.dumps(_report(bundle, trials, best.way, remembered), indent=1))
+        click.echo(json.dumps(_report(bundle, trials, best.backend, remembered), indent=1))
     else:
-        click.echo(_table(bundle, trials, best.way, remembered))
+        click.echo(_table(bundle, trials, best.backend, remembered))
 
 
-def try_ways(bundle: Bundle, found: list[Found], threads: int | None) -> list[Trial]:
+def try_backends(bundle: Bundle, found: list[ProbedBackend], threads: int | None) -> list[Trial]:
     """Try each way in turn; the first that runs in the bundle's own precision is the reference of those after it."""
     trials: list[Trial] = []
     reference: Excerpt | None = None
-    for way, missing in ((each.way, each.missing) for each in found):
+    for backend, missing in ((each.backend, each.missing) for each in found):
         if missing:
-            trials.append(Trial(way, missing))
+            trials.append(Trial(backend, missing))
             continue
         try:
-            load_s, speed, made = _tried(bundle, way, threads)
+            load_s, speed, made = _tried(bundle, backend, threads)
         except UserError as error:
-            trials.append(Trial(way, str(error)))
+            trials.append(Trial(backend, str(error)))
             continue
         if reference is not None:
-            trials.append(Trial(way, "", load_s, speed, compare(made, reference)))
-        elif way.precision is bundle.manifest.precision:
+            trials.append(Trial(backend, "", load_s, speed, compare(made, reference)))
+        elif backend.precision is bundle.manifest.precision:
             reference = made
-            trials.append(Trial(way, "", load_s, speed))
+            trials.append(Trial(backend, "", load_s, speed))
         else:
-            trials.append(Trial(way, "it runs, but nothing here runs the reference that it must agree with"))
+            trials.append(Trial(backend, "it runs, but nothing here runs the reference that it must agree with"))
     return trials
 
 
-def _tried(bundle: Bundle, way: Way, threads: int | None) -> tuple[float, Speed, Excerpt]:
+def _tried(bundle: Bundle, backend: Backend, threads: int | None) -> tuple[float, Speed, Excerpt]:
     """Load, time and hear a bundle in a way; on return its memory is free for the next."""
     start = perf_counter()
-    samuel = Samuel.load(bundle.folder, way.provider, threads, way.precision)
+    samuel = Samuel.load(bundle.folder, backend.provider, threads, backend.precision)
     load_s = perf_counter() - start
     return load_s, measure_speed(samuel), excerpt(samuel)
 
 
-def _report(bundle: Bundle, trials: list[Trial], taken: Way, remembered: bool) -> dict[str, Any]:
+def _report(bundle: Bundle, trials: list[Trial], taken: Backend, remembered: bool) -> dict[str, Any]:
     manifest = bundle.manifest
     return {
         "machine": _machine(),
@@ -112,9 +112,9 @@ def _report(bundle: Bundle, trials: list[Trial], taken: Way, remembered: bool) -
         "precision": manifest.precision.value,
         "tensorrt": None if manifest.engines is None else _engines(manifest.engines),
         "song": {"duration_s": _window_s(manifest), "sampler": DEFAULT_SAMPLER.value, "steps": DEFAULT_STEPS},
-        "ways": [
+        "backends": [
             {
-                **_named(trial.way),
+                **_named(trial.backend),
                 "missing": trial.missing,
                 "load_s": None if trial.speed is None else trial.load_s,
                 "speed": None if trial.speed is None else asdict(trial.speed),
@@ -128,7 +128,7 @@ def _report(bundle: Bundle, trials: list[Trial], taken: Way, remembered: bool) -
     }
 
 
-def _table(bundle: Bundle, trials: list[Trial], taken: Way, remembered: bool) -> str:
+def _table(bundle: Bundle, trials: list[Trial], taken: Backend, remembered: bool) -> str:
     manifest = bundle.manifest
     run = [(trial, trial.speed) for trial in trials if trial.speed is not None]
     engines = ", ".join(f"{name} {version}" for name, version in engine_versions().items())
@@ -140,12 +140,12 @@ def _table(bundle: Bundle, trials: list[Trial], taken: Way, remembered: bool) ->
         *([] if manifest.engines is None else [f"with TensorRT engines: {_described(manifest.engines)}"]),
         f"a song here is {_window_s(manifest):.1f} s in {DEFAULT_STEPS} steps of {DEFAULT_SAMPLER.value}",
         "",
-        *_aligned([("way", "load", "encode", "step", "decode", "song", f"against {run[0][0].way}"),
+        *_aligned([("backend", "load", "encode", "step", "decode", "song", f"against {run[0][0].backend}"),
                    *(_row(trial, speed, manifest) for trial, speed in run)]),
         "",
     ]  # fmt: skip
     if len(run) < len(trials):
-        rows: list[tuple[str, ...]] = [(str(trial.way), trial.missing) for trial in trials if trial.speed is None]
+        rows: list[tuple[str, ...]] = [(str(trial.backend), trial.missing) for trial in trials if trial.speed is None]
         lines += ["not here:", *_aligned(rows), ""]
     note = "" if remembered else " (not remembered, since --threads was given)"
     return "\n".join([*lines, f"--provider auto takes {taken}, the fastest that agrees with the reference{note}"])
@@ -165,7 +165,7 @@ def _row(trial: Trial, speed: Speed, manifest: Manifest) -> tuple[str, ...]:
         verdict = "agrees" if agreement.passed else "TOO FAR"
         words = f"{verdict}: latents {agreement.latent_snr_db:.0f} dB, log-mel {agreement.log_mel:.3f}"
     return (
-        str(trial.way),
+        str(trial.backend),
         f"{trial.load_s + speed.first_s:.2f} s",
         f"{song['encode']:.2f} s",
         f"{1e3 * speed.step_s:.1f} ms",
@@ -197,8 +197,8 @@ def _window_s(manifest: Manifest) -> float:
     return manifest.model.frames * manifest.codec.hop_samples / manifest.codec.sample_rate_hz
 
 
-def _named(way: Way) -> dict[str, str]:
-    return {"provider": way.provider.value, "precision": way.precision.value}
+def _named(backend: Backend) -> dict[str, str]:
+    return {"provider": backend.provider.value, "precision": backend.precision.value}
 
 
 def _gpu() -> dict[str, Any]:
@@ -214,9 +214,9 @@ def _gpu() -> dict[str, Any]:
 
 def _engines(engines: Engines) -> dict[str, Any]:
     """The bundle's TensorRT engines, and whether they fit this machine."""
-    from samuel_runtime.engines.tensorrt.device import why_unfit
+    from samuel_runtime.engines.tensorrt.device import unfit_reason
 
-    return {**engines.model_dump(mode="json", exclude={"files"}), "unfit": why_unfit(engines)}
+    return {**engines.model_dump(mode="json", exclude={"files"}), "unfit": unfit_reason(engines)}
 
 
 def _machine() -> str:

@@ -14,15 +14,15 @@ from tqdm import tqdm
 
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.cli.diagnostics import SPECTROGRAMS, Diagnostics, check_plots
-from samuel_runtime.cli.render import Result, make_takes, plan_takes
+from samuel_runtime.cli.render import RenderResult, plan_requests, render
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.progress import Observer, Step
 from samuel_runtime.settings import Precision, Provider, Settings
 from samuel_runtime.tuning.preference import remark
-from samuel_runtime.tuning.target import Plan, Target, Work, measured_now, measured_ways, plan
+from samuel_runtime.tuning.target import Plan, Target, Work, measured_backends, measured_now, plan
 
 
-def run_takes(
+def run_requests(
     voices: list[Path],
     *,
     output: Path | None,
@@ -48,7 +48,7 @@ def run_takes(
     if diagnostics is not None:
         check_plots()
     seconds = {"start": perf_counter() - started}
-    takes = plan_takes(voices, output, mix, settings, variations)
+    takes = plan_requests(voices, output, mix, settings, variations)
     seconds["read"] = perf_counter() - started - sum(seconds.values())
     chosen: Plan | None = None
     if target is None:
@@ -60,10 +60,10 @@ def run_takes(
     seconds["load"] = perf_counter() - started - sum(seconds.values())
     for note in samuel.notes:
         click.echo(f"note: {note}", err=True)
-    report: dict[str, Any] = {"provider": samuel.way.provider.value, "precision": samuel.way.precision.value}
+    report: dict[str, Any] = {"provider": samuel.backend.provider.value, "precision": samuel.backend.precision.value}
     report["takes"] = []
     observer = _Console() if diagnostics is None else Diagnostics(diagnostics, samuel.manifest, _Console())
-    for result in make_takes(samuel, takes, observer):
+    for result in render(samuel, takes, observer):
         for warning in result.warnings:
             click.echo(f"warning: {result.take.accompaniment}: {warning}", err=True)
         entry = result.to_dict()
@@ -76,7 +76,7 @@ def run_takes(
     report["seconds"] = {stage: round(value, 4) for stage, value in seconds.items()}
     if target is not None and chosen is not None:
         report["target"] = chosen.to_dict() | target.outcome(seconds["total"])
-    if provider is Provider.AUTO and (said := remark(samuel.manifest, samuel.way)):
+    if provider is Provider.AUTO and (said := remark(samuel.manifest, samuel.backend)):
         click.echo(f"note: {said}", err=True)
     if as_json:
         click.echo(json.dumps(report, indent=1))
@@ -94,10 +94,10 @@ def _load_within(
     started: float,
 ) -> tuple[Samuel, Plan]:
     """Choose a way from what was measured, load the bundle, and choose the steps for the time that is left then."""
-    known = measured_ways(work.manifest, provider, precision, threads)
+    known = measured_backends(work.manifest, provider, precision, threads)
     if known:
-        way = plan(target, known, work, perf_counter() - started, loaded=False).way
-        provider, precision = way.provider, way.precision
+        backend = plan(target, known, work, perf_counter() - started, loaded=False).backend
+        provider, precision = backend.provider, backend.precision
     samuel = Samuel.load(bundle, provider, threads, precision)
     measured = measured_now(samuel, known, work)
     chosen = plan(target, [measured], work, perf_counter() - started, loaded=True)
@@ -105,7 +105,7 @@ def _load_within(
     return samuel, chosen
 
 
-def _print(result: Result, diagnostics: str | None) -> None:
+def _print(result: RenderResult, diagnostics: str | None) -> None:
     take = result.take
     stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.seconds.items())
     click.echo(f"{take.accompaniment}  (seed {take.settings.seed}; {stages})")

@@ -51,19 +51,21 @@ def sampling(path: Path, steps: Sequence[StepStatistics]) -> None:
     figure.savefig(path, dpi=110)
 
 
-def latents_animation(path: Path, way: Sequence[np.ndarray], timesteps: Sequence[int]) -> None:
+def latents_animation(path: Path, backend: Sequence[np.ndarray], timesteps: Sequence[int]) -> None:
     """The first window's latents on their way from noise, a GIF with a frame per step."""
     figure = Figure(figsize=(9, 3), layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(way[0].astype(np.float32), aspect="auto", cmap="RdBu", vmin=-3, vmax=3, interpolation="nearest")
+    image = axes.imshow(
+        backend[0].astype(np.float32), aspect="auto", cmap="RdBu", vmin=-3, vmax=3, interpolation="nearest"
+    )
     axes.set(xlabel="frame", ylabel="channel")
 
     def draw(index: int) -> list[Artist]:
-        image.set_data(way[index].astype(np.float32))
-        axes.set_title(f"after step {index + 1} of {len(way)} (timestep {timesteps[index]})")
+        image.set_data(backend[index].astype(np.float32))
+        axes.set_title(f"after step {index + 1} of {len(backend)} (timestep {timesteps[index]})")
         return [image]
 
-    shown = np.unique(np.linspace(0, len(way) - 1, min(len(way), 50)).round().astype(int))
+    shown = np.unique(np.linspace(0, len(backend) - 1, min(len(backend), 50)).round().astype(int))
     FuncAnimation(figure, draw, frames=shown.tolist()).save(path, writer=PillowWriter(fps=8), dpi=80)
 
 

@@ -25,7 +25,7 @@ _LOUD_PEAK = 4.0  # 12 dB above full scale: no mix of the training data comes ne
 
 
 @dataclass(frozen=True)
-class Take:
+class RenderRequest:
     """One accompaniment to make."""
 
     voice: AudioFile
@@ -44,10 +44,10 @@ class Take:
 
 
 @dataclass(frozen=True)
-class Result:
+class RenderResult:
     """One accompaniment, made."""
 
-    take: Take
+    take: RenderRequest
     """What was asked for."""
     level: Level
     """Of the band as the model made it."""
@@ -74,9 +74,9 @@ class Result:
         }
 
 
-def plan_takes(
+def plan_requests(
     voices: list[Path], output: Path | None, mix: Path | None, settings: Settings, variations: int
-) -> list[Take]:
+) -> list[RenderRequest]:
     """Open every voice and name every output, before any work is done.
 
     Args:
@@ -93,7 +93,7 @@ def plan_takes(
     single = len(files) == 1
     seeds = [settings.seed + i for i in range(variations)]
     takes = [
-        Take(
+        RenderRequest(
             voice,
             replace(settings, seed=seed),
             _target(voice.path, output, "accompaniment", seed if variations > 1 else None, single),
@@ -110,7 +110,7 @@ def plan_takes(
     return takes
 
 
-def make_takes(samuel: Samuel, takes: list[Take], observer: Observer | None = None) -> Iterator[Result]:
+def render(samuel: Samuel, takes: list[RenderRequest], observer: Observer | None = None) -> Iterator[RenderResult]:
     """Make the takes in order; each voice is encoded once.
 
     Raises:
@@ -132,10 +132,10 @@ def make_takes(samuel: Samuel, takes: list[Take], observer: Observer | None = No
                 band.fill(samuel.decode(song, take.voice, observer))
             with _timed(seconds, "write"):
                 gain = _write(take, band)
-        yield Result(take, band.level, tuple(_warnings(take, band.level, gain)), seconds)
+        yield RenderResult(take, band.level, tuple(_warnings(take, band.level, gain)), seconds)
 
 
-def _write(take: Take, band: Band) -> float:
+def _write(take: RenderRequest, band: Band) -> float:
     """Write the take's files, both or none; returns the gain of the accompaniment."""
     with replacing(take.accompaniment) as accompaniment:
         gain = write_audio(accompaniment, band.blocks, band.level.peak, band.sample_rate_hz)
@@ -161,7 +161,7 @@ def _target(voice: Path, output: Path | None, kind: str, seed: int | None, singl
     return output / f"{voice.stem}.{kind}{variation}.wav"
 
 
-def _check_targets(takes: list[Take]) -> None:
+def _check_targets(takes: list[RenderRequest]) -> None:
     voices = {take.voice.path.resolve() for take in takes}
     named: set[Path] = set()
     for path in (path for take in takes for path in (take.accompaniment, take.mix) if path is not None):
@@ -174,7 +174,7 @@ def _check_targets(takes: list[Take]) -> None:
         named.add(resolved)
 
 
-def _warnings(take: Take, level: Level, gain: float) -> Iterator[str]:
+def _warnings(take: RenderRequest, level: Level, gain: float) -> Iterator[str]:
     if level.silent and not take.voice.level.silent:
         yield "the band is silent; try another --seed or a higher --guidance"
     if level.peak > _LOUD_PEAK:

@@ -13,8 +13,8 @@ from samuel_runtime.bundle.manifest import ModelFacts
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.diffusion.samplers import Denoise, Draw, sample
 from samuel_runtime.diffusion.schedule import Schedule, x0_from_output
-from samuel_runtime.diffusion.windows import hold
-from samuel_runtime.engines.backend import Bound, Engine, Way
+from samuel_runtime.diffusion.windows import inpaint_prefix
+from samuel_runtime.engines.backend import Backend, Bound, Engine
 from samuel_runtime.settings import Sampler
 
 _TIMESTEPS_KEPT = 1024  # more than one full schedule
@@ -53,20 +53,22 @@ class Network(Protocol):
         """
 
 
-class Denoising(Protocol):
+class DenoiserBackend(Protocol):
     """A bundle's denoiser, wherever it runs."""
 
     schedule: Schedule
     """Its diffusion."""
 
     @property
-    def way(self) -> Way:
+    def backend(self) -> Backend:
         """How its step runs."""
 
     def conditioned(self, vocals: np.ndarray) -> Network:
         """Fix the vocals, normalised latents, float32 (batch, channels, frames)."""
 
-    def trajectory(self, vocals: np.ndarray, known: np.ndarray, sampling: Sampling, draw: Draw) -> Iterator[np.ndarray]:
+    def trajectory(
+        self, vocals: np.ndarray, prefix_latents: np.ndarray, sampling: Sampling, draw: Draw
+    ) -> Iterator[np.ndarray]:
         """Sample a window.
 
         Args:
@@ -89,11 +91,11 @@ def check_step(facts: ModelFacts, vocals: tuple[int, ...], x: np.ndarray, t: Seq
         raise ValueError(f"timesteps lie between 0 and {facts.timesteps - 1}")
 
 
-Terms = Callable[[tuple[int, ...]], dict[str, np.ndarray]]
+TimestepFeatures = Callable[[tuple[int, ...]], dict[str, np.ndarray]]
 """Timesteps, one per batch element -> what the step takes of them."""
 
 
-def terms_of(timesteps: Engine) -> Terms:
+def timestep_features_of(timesteps: Engine) -> TimestepFeatures:
     """The timesteps graph, run once per schedule, not per step: every window and take asks for the same."""
     return lru_cache(_TIMESTEPS_KEPT)(lambda t: timesteps(t=np.array(t, np.int64)))
 
@@ -107,26 +109,28 @@ class Denoiser:
         self.schedule = Schedule.cosine(facts.timesteps)
         self.step_engine = step
         self._conditioning = conditioning
-        self.terms = terms_of(timesteps)
+        self.terms = timestep_features_of(timesteps)
 
     @property
-    def way(self) -> Way:
+    def backend(self) -> Backend:
         """How its step runs."""
-        return self.step_engine.way
+        return self.step_engine.backend
 
-    def trajectory(self, vocals: np.ndarray, known: np.ndarray, sampling: Sampling, draw: Draw) -> Iterator[np.ndarray]:
-        """See :class:`Denoising`."""
-        denoise = hold(self.conditioned(vocals).clean(sampling.guidance, sampling.clamp), known)
+    def trajectory(
+        self, vocals: np.ndarray, prefix_latents: np.ndarray, sampling: Sampling, draw: Draw
+    ) -> Iterator[np.ndarray]:
+        """See :class:`DenoiserBackend`."""
+        denoise = inpaint_prefix(self.conditioned(vocals).clean(sampling.guidance, sampling.clamp), prefix_latents)
         start = draw(self.schedule.timesteps)
         return sample(sampling.sampler, denoise, start, self.schedule, list(sampling.timesteps), draw, sampling.clamp)
 
-    def conditioned(self, vocals: np.ndarray) -> Conditioned:
-        """See :class:`Denoising`."""
+    def conditioned(self, vocals: np.ndarray) -> ConditionedDenoiser:
+        """See :class:`DenoiserBackend`."""
         memory = self._conditioning(vocals=np.ascontiguousarray(vocals, dtype=np.float32))
-        return Conditioned(self, memory, vocals.shape[0], vocals.shape[2])
+        return ConditionedDenoiser(self, memory, vocals.shape[0], vocals.shape[2])
 
 
-class Conditioned:
+class ConditionedDenoiser:
     """The denoiser with its vocals fixed: ``step(x, t, guidance)``."""
 
     def __init__(self, denoiser: Denoiser, memory: dict[str, np.ndarray], batch: int, frames: int) -> None:

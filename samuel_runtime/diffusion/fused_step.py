@@ -41,7 +41,7 @@ class Inputs:
     """Latents of the voice."""
     start: np.ndarray
     """Latents, pure noise."""
-    known: np.ndarray
+    prefix_latents: np.ndarray
     """(batch, channels, held frames): the first frames, whose x_0 is known."""
     guidance: Sequence[float]
     """Of each step, g in v_null + g (v_cond - v_null)."""

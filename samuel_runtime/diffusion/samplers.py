@@ -80,19 +80,19 @@ def sample(
     Raises:
         ValueError: the sampler draws noise and has nothing to draw from.
     """
-    anchor = before = x
+    corrected_x = before = x
     for t, update in zip(timesteps, updates_of(sampler, schedule, timesteps), strict=True):
         x0 = denoise(x, t)
-        anchor = _combined(update.correct, (x, anchor, x0, before))
+        corrected_x = _combined(update.correct, (x, corrected_x, x0, before))
         noise = x0  # not looked at
         if update.advance[3]:
             if draw is None:
                 raise ValueError(f"the {sampler.value} sampler draws noise in every step")
             noise = draw(t)
-        x = _combined(update.advance, (anchor, x0, before, noise))
+        x = _combined(update.advance, (corrected_x, x0, before, noise))
         if update.clamped and clamp is not None:
             x = np.clip(x, *clamp)
-        anchor, x, before = anchor.astype(x0.dtype, copy=False), x.astype(x0.dtype, copy=False), x0
+        corrected_x, x, before = corrected_x.astype(x0.dtype, copy=False), x.astype(x0.dtype, copy=False), x0
         yield x
 
 
@@ -109,7 +109,7 @@ def trailing_timesteps(schedule: Schedule, steps: int) -> list[int]:
     return [round(schedule.timesteps * (1 - i / steps)) - 1 for i in range(steps)]
 
 
-def early_timesteps(schedule: Schedule, steps: int) -> list[int]:
+def power_spaced_timesteps(schedule: Schedule, steps: int) -> list[int]:
     """Timesteps from T - 1 downwards, closer together the more noise there is: T (1 - (i / steps)^1.5) - 1.
 
     The estimate of the clean latents changes fastest in the noise, where evenly spaced steps make most of their
@@ -131,7 +131,7 @@ def timesteps_for(sampler: Sampler, schedule: Schedule, steps: int) -> list[int]
     Raises:
         ValueError: if ``steps`` is not between 1 and T.
     """
-    spaced = trailing_timesteps if sampler is Sampler.ANCESTRAL else early_timesteps
+    spaced = trailing_timesteps if sampler is Sampler.ANCESTRAL else power_spaced_timesteps
     return spaced(schedule, steps)
 
 

@@ -28,7 +28,7 @@ class Window:
     """First frame, in the song."""
     frames: int
     """Length of the window."""
-    held_frames: int
+    prefix_frames: int
     """Frames at its start that the windows before it have settled; what they drew beyond is drawn again."""
 
 
@@ -49,15 +49,15 @@ def windows(frames: int, window_frames: int, overlap_frames: int = OVERLAP_FRAME
     return [Window(start, window_frames, max(0, done - start)) for start, done in zip(starts, settled, strict=True)]
 
 
-def hold(denoise: Denoise, known: np.ndarray) -> Denoise:
+def inpaint_prefix(denoise: Denoise, prefix_latents: np.ndarray) -> Denoise:
     """Wrap ``denoise`` so that its estimate of the first frames is ``known``, (batch, channels, held frames)."""
-    held_frames = known.shape[-1]
-    if held_frames == 0:
+    prefix_frames = prefix_latents.shape[-1]
+    if prefix_frames == 0:
         return denoise
 
     def held(x: np.ndarray, t: int) -> np.ndarray:
         x0 = denoise(x, t).copy()
-        x0[..., :held_frames] = known
+        x0[..., :prefix_frames] = prefix_latents
         return x0
 
     return held

@@ -3,6 +3,6 @@
 backend.py is the interface, availability.py says what can run here, loading.py opens a bundle's graphs.
 """
 
-from samuel_runtime.engines.backend import Bound, Engine, Way
+from samuel_runtime.engines.backend import Backend, Bound, Engine
 
-__all__ = ["Bound", "Engine", "Way"]
+__all__ = ["Backend", "Bound", "Engine"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from samuel_runtime.bundle.manifest import GraphName, Manifest
-from samuel_runtime.engines.backend import Way
+from samuel_runtime.engines.backend import Backend
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Precision, Provider
 
@@ -14,57 +14,59 @@ _INSTALL_OPENVINO = "pip install 'samuel-deploy[openvino]'"
 
 
 @dataclass(frozen=True)
-class Found:
+class ProbedBackend:
     """A way, and whether it can be tried on this machine."""
 
-    way: Way
+    backend: Backend
     """The way."""
     missing: str
     """Why it cannot be tried and what adds it; empty if it can."""
 
 
-def ways_of(manifest: Manifest) -> list[Way]:
+def backends_of(manifest: Manifest) -> list[Backend]:
     """Every way that could run the bundle somewhere.
 
     Its graphs run in their own precision on any provider, and in what OpenVINO lowers them to; its engines in theirs.
     """
     own = manifest.precision
-    ways = [Way(provider, _own(provider, manifest)) for provider in Provider if provider is not Provider.AUTO]
+    backends = [Backend(provider, _own(provider, manifest)) for provider in Provider if provider is not Provider.AUTO]
     lowered = [Precision.BF16, Precision.FP16] if own is Precision.FP32 else []
-    after = 1 + ways.index(Way(Provider.OPENVINO, own))
-    return [*ways[:after], *(Way(Provider.OPENVINO, precision) for precision in lowered), *ways[after:]]
+    after = 1 + backends.index(Backend(Provider.OPENVINO, own))
+    return [*backends[:after], *(Backend(Provider.OPENVINO, precision) for precision in lowered), *backends[after:]]
 
 
-def found_ways(manifest: Manifest) -> list[Found]:
+def probe_backends(manifest: Manifest) -> list[ProbedBackend]:
     """Every way for a bundle; the reference comes first."""
-    return [Found(way, why_missing(way, manifest)) for way in ways_of(manifest)]
+    return [ProbedBackend(backend, unavailable_reason(backend, manifest)) for backend in backends_of(manifest)]
 
 
-def why_missing(way: Way, manifest: Manifest) -> str:
+def unavailable_reason(backend: Backend, manifest: Manifest) -> str:
     """Why a bundle cannot run in this way here, and what to do; empty if it can be tried."""
-    if way.provider is Provider.TENSORRT and manifest.engines is None:
+    if backend.provider is Provider.TENSORRT and manifest.engines is None:
         from samuel_runtime.engines.tensorrt import device
 
-        return device.why_unfit(None)
-    if way not in ways_of(manifest):
-        own = _own(way.provider, manifest).value
-        of = "engines compute" if way.provider is Provider.TENSORRT else "graphs compute"
+        return device.unfit_reason(None)
+    if backend not in backends_of(manifest):
+        own = _own(backend.provider, manifest).value
+        of = "engines compute" if backend.provider is Provider.TENSORRT else "graphs compute"
         return f"the bundle's {of} in {own}, and only openvino lowers fp32 graphs; use --precision {own}"
-    if way.provider is Provider.TENSORRT:
+    if backend.provider is Provider.TENSORRT:
         from samuel_runtime.engines.tensorrt import device
 
         # The graph of the timesteps has no engine.
-        return device.why_unfit(manifest.engines) or _why_not_onnx(way_of_graph(way, GraphName.TIMESTEPS, manifest))
-    if way.provider is Provider.OPENVINO:
+        return device.unfit_reason(manifest.engines) or _onnxruntime_unavailable(
+            backend_of_graph(backend, GraphName.TIMESTEPS, manifest)
+        )
+    if backend.provider is Provider.OPENVINO:
         try:
             from samuel_runtime.engines import openvino
         except ImportError:
             return f"OpenVINO is not installed; add it with `{_INSTALL_OPENVINO}`"
-        return openvino.why_missing(way.precision)
-    return _why_not_onnx(way)
+        return openvino.unavailable_reason(backend.precision)
+    return _onnxruntime_unavailable(backend)
 
 
-def way_of_graph(way: Way, name: GraphName, manifest: Manifest) -> Way:
+def backend_of_graph(backend: Backend, name: GraphName, manifest: Manifest) -> Backend:
     """How one graph of a bundle runs: lowered where that pays and cannot be heard, else as it is typed.
 
     Measured with the packaged bundle, 25 steps, each graph lowered to bfloat16 by itself (OpenVINO); latents of the
@@ -80,20 +82,20 @@ def way_of_graph(way: Way, name: GraphName, manifest: Manifest) -> Way:
     Beside TensorRT's engines, the graph that has none runs on the processor.
     """
     typed = manifest.graphs[name].precision
-    if way.provider is Provider.TENSORRT:
-        return Way(Provider.CPU, typed)
+    if backend.provider is Provider.TENSORRT:
+        return Backend(Provider.CPU, typed)
     lowerable = name is GraphName.STEP or (name in (GraphName.ENCODER, GraphName.DECODER) and manifest.codec.lowerable)
-    return Way(way.provider, way.precision if lowerable and manifest.precision is Precision.FP32 else typed)
+    return Backend(backend.provider, backend.precision if lowerable and manifest.precision is Precision.FP32 else typed)
 
 
-def chosen_ways(
-    manifest: Manifest, provider: Provider, precision: Precision | None = None, remembered: Way | None = None
-) -> list[Way]:
+def chosen_backends(
+    manifest: Manifest, provider: Provider, precision: Precision | None = None, remembered: Backend | None = None
+) -> list[Backend]:
     """The ways that the options ask for, the first choice first; more than one only where the choice is left to us.
 
     Args:
         manifest: of the bundle.
-        provider: AUTO leaves the choice to what is remembered, then to the order of :func:`ways_of`.
+        provider: AUTO leaves the choice to what is remembered, then to the order of :func:`backends_of`.
         precision: None is the remembered way's with AUTO, else that of the files for the provider.
         remembered: what was measured as the fastest here.
 
@@ -101,22 +103,24 @@ def chosen_ways(
         UserError: what is asked for cannot be tried here.
     """
     if provider is not Provider.AUTO:
-        way = Way(provider, precision or _own(provider, manifest))
-        if missing := why_missing(way, manifest):
+        backend = Backend(provider, precision or _own(provider, manifest))
+        if missing := unavailable_reason(backend, manifest):
             options = f"--provider {provider.value}" + (f" --precision {precision.value}" if precision else "")
             raise UserError(f"{options}: {missing}")
-        return [way]
-    asked = [way for way in ways_of(manifest) if precision in (None, way.precision)]
+        return [backend]
+    asked = [backend for backend in backends_of(manifest) if precision in (None, backend.precision)]
     if remembered in asked:
         asked.remove(remembered)
         asked.insert(0, remembered)
     found, reasons = [], []
-    for way in asked:
-        if missing := why_missing(way, manifest):
-            reasons.append(f"{way}: {missing}")
+    for backend in asked:
+        if missing := unavailable_reason(backend, manifest):
+            reasons.append(f"{backend}: {missing}")
             continue
-        found.append(way)
-        if way.provider is Provider.CPU:  # nothing is tried after it, and to look at the others takes importing them
+        found.append(backend)
+        if (
+            backend.provider is Provider.CPU
+        ):  # nothing is tried after it, and to look at the others takes importing them
             break
     if found:
         return found
@@ -127,12 +131,12 @@ def chosen_ways(
     raise UserError(f"{wanted}nothing here can run the bundle; {'; '.join(reasons[:2])}")
 
 
-def _why_not_onnx(way: Way) -> str:
+def _onnxruntime_unavailable(backend: Backend) -> str:
     try:
         from samuel_runtime.engines import onnxruntime
     except ImportError:
         return f"ONNX Runtime is not installed; add it with `{_INSTALL_CPU}`"
-    return onnxruntime.why_missing(way)
+    return onnxruntime.unavailable_reason(backend)
 
 
 def _own(provider: Provider, manifest: Manifest) -> Precision:

@@ -11,7 +11,7 @@ from samuel_runtime.settings import Precision, Provider
 
 
 @dataclass(frozen=True)
-class Way:
+class Backend:
     """How a bundle runs."""
 
     provider: Provider
@@ -33,7 +33,7 @@ class Bound(Protocol):
 class Engine(Protocol):
     """A graph that is ready to run."""
 
-    way: Way
+    backend: Backend
     """How it runs."""
     inputs: frozenset[str]
     """Names of what it takes."""

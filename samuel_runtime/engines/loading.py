@@ -7,9 +7,9 @@ import numpy as np
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.codec import Codec, CodecEngines
-from samuel_runtime.diffusion.denoiser import Denoiser, Denoising
-from samuel_runtime.engines.availability import way_of_graph
-from samuel_runtime.engines.backend import Engine, Way
+from samuel_runtime.diffusion.denoiser import Denoiser, DenoiserBackend
+from samuel_runtime.engines.availability import backend_of_graph
+from samuel_runtime.engines.backend import Backend, Engine
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Precision, Provider
 
@@ -17,7 +17,7 @@ _TOGETHER_BYTES = 100 << 20
 """The most that a codec's two graphs may hold to be open at once; in use they take some three times as much."""
 
 
-def open_parts(bundle: Bundle, way: Way, threads: int | None) -> tuple[Codec, Denoising]:
+def open_parts(bundle: Bundle, backend: Backend, threads: int | None) -> tuple[Codec, DenoiserBackend]:
     """Open everything in a bundle.
 
     Args:
@@ -28,12 +28,12 @@ def open_parts(bundle: Bundle, way: Way, threads: int | None) -> tuple[Codec, De
     Raises:
         UserError: a file is not in order, or an engine refuses it.
     """
-    if way.provider is Provider.TENSORRT:
-        return _on_device(bundle, way, threads)
+    if backend.provider is Provider.TENSORRT:
+        return _on_device(bundle, backend, threads)
     manifest = bundle.manifest
 
     def engine(name: GraphName) -> Engine:
-        return _graph(bundle, name, way, threads)
+        return _graph(bundle, name, backend, threads)
 
     graphs = (GraphName.ENCODER, GraphName.DECODER)
     together = sum(manifest.graphs[name].size_bytes for name in graphs) <= _TOGETHER_BYTES
@@ -45,7 +45,7 @@ def open_parts(bundle: Bundle, way: Way, threads: int | None) -> tuple[Codec, De
 
 
 def open_engine(
-    model: bytes, name: str, way: Way, threads: int | None = None, typed: Precision = Precision.FP32
+    model: bytes, name: str, backend: Backend, threads: int | None = None, typed: Precision = Precision.FP32
 ) -> Engine:
     """Load a whole, checked graph.
 
@@ -60,18 +60,18 @@ def open_engine(
         UserError: the engine refuses the graph, or does not start.
     """
     # A backend is imported when it is used: each takes a tenth of a second, and none is needed for the others.
-    if way.provider is Provider.OPENVINO:
+    if backend.provider is Provider.OPENVINO:
         from samuel_runtime.engines.openvino import OpenVinoEngine
 
-        return OpenVinoEngine(model, name, way, threads, typed=typed)
+        return OpenVinoEngine(model, name, backend, threads, typed=typed)
     from samuel_runtime.engines.onnxruntime import OnnxEngine
 
-    return OnnxEngine(model, name, way, threads)
+    return OnnxEngine(model, name, backend, threads)
 
 
-def _on_device(bundle: Bundle, way: Way, threads: int | None) -> tuple[Codec, Denoising]:
+def _on_device(bundle: Bundle, backend: Backend, threads: int | None) -> tuple[Codec, DenoiserBackend]:
     # Imported here: with other ways none of this is needed.
-    from samuel_runtime.engines.tensorrt.cuda_graph_sampler import Loop
+    from samuel_runtime.engines.tensorrt.cuda_graph_sampler import CudaGraphSampler
     from samuel_runtime.engines.tensorrt.denoiser import DeviceDenoiser
     from samuel_runtime.engines.tensorrt.device import Device
     from samuel_runtime.engines.tensorrt.engine import TensorRtEngine
@@ -85,19 +85,19 @@ def _on_device(bundle: Bundle, way: Way, threads: int | None) -> tuple[Codec, De
         return device.open(files[name], bundle.read_engine(files[name]), str(bundle.folder / files[name].file))
 
     codec = Codec(CodecEngines(engine, together=True), manifest.codec, manifest.statistics)
-    timesteps = _graph(bundle, GraphName.TIMESTEPS, way, threads)
+    timesteps = _graph(bundle, GraphName.TIMESTEPS, backend, threads)
     conditioning, step = engine(GraphName.CONDITIONING), engine(GraphName.STEP)
 
-    def capture(terms: list[dict[str, np.ndarray]], shape: tuple[int, int, int], noisy: bool) -> Loop:
-        return Loop(device.cuda, conditioning, step, shape, terms, noisy=noisy)
+    def capture(terms: list[dict[str, np.ndarray]], shape: tuple[int, int, int], noisy: bool) -> CudaGraphSampler:
+        return CudaGraphSampler(device.cuda, conditioning, step, shape, terms, noisy=noisy)
 
-    return codec, DeviceDenoiser(timesteps, manifest.model, way, capture)
+    return codec, DeviceDenoiser(timesteps, manifest.model, backend, capture)
 
 
-def _graph(bundle: Bundle, name: GraphName, way: Way, threads: int | None) -> Engine:
+def _graph(bundle: Bundle, name: GraphName, backend: Backend, threads: int | None) -> Engine:
     facts = bundle.manifest.graphs[name]
     file = str(bundle.folder / facts.file)
-    of_graph = way_of_graph(way, name, bundle.manifest)
+    of_graph = backend_of_graph(backend, name, bundle.manifest)
     found = open_engine(bundle.read_graph(name), file, of_graph, threads, facts.precision)
     said = {t.name for t in facts.inputs}, tuple(t.name for t in facts.outputs)
     if (found.inputs, found.outputs) != said:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from samuel_runtime.engines.backend import Bound, Way
+from samuel_runtime.engines.backend import Backend, Bound
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Precision, Provider
 
@@ -34,7 +34,7 @@ _WITH_BF16 = (Provider.CUDA, Provider.ORT_TENSORRT, Provider.ORT_RTX)
 class OnnxEngine:
     """A session on one provider."""
 
-    def __init__(self, model: bytes, name: str, way: Way, threads: int | None = None) -> None:
+    def __init__(self, model: bytes, name: str, backend: Backend, threads: int | None = None) -> None:
         """Load the model.
 
         Args:
@@ -46,9 +46,9 @@ class OnnxEngine:
         Raises:
             UserError: the provider is not in this build or does not start, or the model is refused.
         """
-        self.way = way
-        if missing := why_missing(way):
-            raise UserError(f"--provider {way.provider.value}: {missing}")
+        self.backend = backend
+        if missing := unavailable_reason(backend):
+            raise UserError(f"--provider {backend.provider.value}: {missing}")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         # A pattern is one more block as large as all activations, for every shape: half as much again for Stable Audio
@@ -58,8 +58,8 @@ class OnnxEngine:
         options.add_session_config_entry("session.load_model_format", "ONNX")
         if threads is not None:
             options.intra_op_num_threads = threads
-        providers = [_NAMES[way.provider]]
-        if way.provider is not Provider.CPU:
+        providers = [_NAMES[backend.provider]]
+        if backend.provider is not Provider.CPU:
             providers.append(_NAMES[Provider.CPU])  # for the few operators that a GPU provider leaves out
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=providers)
@@ -72,7 +72,7 @@ class OnnxEngine:
         self.outputs = tuple(entry.name for entry in self._session.get_outputs())
         if self._session.get_providers()[0] != providers[0]:
             raise UserError(
-                f"--provider {way.provider.value}: it is in this ONNX Runtime but did not start; check the GPU's "
+                f"--provider {backend.provider.value}: it is in this ONNX Runtime but did not start; check the GPU's "
                 "driver and libraries, or use --provider cpu"
             )
 
@@ -96,7 +96,7 @@ class OnnxEngine:
         Raises:
             UserError: the graph does not take such inputs.
         """
-        if self.way.provider is not Provider.CPU:
+        if self.backend.provider is not Provider.CPU:
             return _Copying(self, inputs)
         binding = self._session.io_binding()
         try:
@@ -160,13 +160,13 @@ def available_providers() -> list[Provider]:
     return [provider for provider, name in _NAMES.items() if name in offered]
 
 
-def why_missing(way: Way) -> str:
+def unavailable_reason(backend: Backend) -> str:
     """Why this build cannot run a graph in that way, and what to do; empty if it can be tried."""
-    if way.provider not in available_providers():
-        return f"not in this ONNX Runtime; add it with `{_INSTALL[way.provider]}`"
-    if way.precision is Precision.BF16 and way.provider not in _WITH_BF16:
+    if backend.provider not in available_providers():
+        return f"not in this ONNX Runtime; add it with `{_INSTALL[backend.provider]}`"
+    if backend.precision is Precision.BF16 and backend.provider not in _WITH_BF16:
         return (
-            f"ONNX Runtime has no bf16 arithmetic on {way.provider.value}; use --provider openvino, "
+            f"ONNX Runtime has no bf16 arithmetic on {backend.provider.value}; use --provider openvino, "
             "or export with --precision fp32"
         )
     return ""

@@ -12,7 +12,7 @@ import numpy as np
 import openvino
 from openvino.frontend import FrontEndManager
 
-from samuel_runtime.engines.backend import Bound, Way
+from samuel_runtime.engines.backend import Backend, Bound
 from samuel_runtime.engines.openvino_sines import with_polynomials
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Precision
@@ -32,7 +32,9 @@ _SHAPES_KEPT = 2  # a song's windows are all of one length, so with and without 
 class OpenVinoEngine:
     """A graph on the processor."""
 
-    def __init__(self, model: bytes, name: str, way: Way, threads: int | None = None, *, typed: Precision) -> None:
+    def __init__(
+        self, model: bytes, name: str, backend: Backend, threads: int | None = None, *, typed: Precision
+    ) -> None:
         """Load the graph; it is compiled when it is first called or bound.
 
         Args:
@@ -45,13 +47,13 @@ class OpenVinoEngine:
         Raises:
             UserError: the processor does not compute in this precision, or the graph is refused.
         """
-        self.way = way
-        if missing := why_missing(way.precision):
-            raise UserError(f"--precision {way.precision.value}: {missing}")
+        self.backend = backend
+        if missing := unavailable_reason(backend.precision):
+            raise UserError(f"--precision {backend.precision.value}: {missing}")
         self._name = name
         self._options = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": _AS_TYPED if way.precision is typed else _LOWERED[way.precision],
+            "INFERENCE_PRECISION_HINT": _AS_TYPED if backend.precision is typed else _LOWERED[backend.precision],
         }
         if threads is not None:
             self._options["INFERENCE_NUM_THREADS"] = str(threads)
@@ -149,7 +151,7 @@ class _OpenVinoBound:
         return self._outputs
 
 
-def why_missing(precision: Precision) -> str:
+def unavailable_reason(precision: Precision) -> str:
     """Why this processor does not compute in a precision, and what to do; empty if it does.
 
     OpenVINO itself would silently compute in another: float32 for a graph typed in float16, bfloat16 for one lowered.

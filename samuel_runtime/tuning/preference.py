@@ -15,14 +15,14 @@ from pydantic import Field, TypeAdapter
 
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import Manifest
-from samuel_runtime.engines.availability import found_ways, ways_of, why_missing
-from samuel_runtime.engines.backend import Way
+from samuel_runtime.engines.availability import backends_of, probe_backends, unavailable_reason
+from samuel_runtime.engines.backend import Backend
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing
 from samuel_runtime.settings import DEFAULT_STEPS
 from samuel_runtime.tuning.speed import Seconds, Speed
 
-_FORMAT = "1"  # another one wherever the meaning of what is kept changes
+_FORMAT = "2"  # another one wherever the meaning of what is kept changes
 _ENGINES = (
     "onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "openvino", "tensorrt-rtx", "tensorrt", "cuda-python",
 )  # fmt: skip
@@ -32,7 +32,7 @@ _ENGINES = (
 class Measurement:
     """One way, measured on this machine."""
 
-    way: Way
+    backend: Backend
     """The way."""
     load_s: Seconds
     """Opening the bundle, graphs and all."""
@@ -74,32 +74,32 @@ def recall(manifest: Manifest) -> list[Measurement] | None:
 def fastest(manifest: Manifest, measurements: list[Measurement]) -> Measurement | None:
     """The one that makes a full window soonest, of those that agree with the reference."""
     frames = manifest.model.frames
-    passed = [m for m in measurements if m.passed and m.way in ways_of(manifest)]
+    passed = [m for m in measurements if m.passed and m.backend in backends_of(manifest)]
     return min(passed, key=lambda m: m.speed.song_s(manifest, frames, DEFAULT_STEPS), default=None)
 
 
-def preferred(bundle: Bundle) -> Way | None:
+def preferred(bundle: Bundle) -> Backend | None:
     """What `--provider auto` takes if it can still run; None before anything was measured."""
     best = fastest(bundle.manifest, recall(bundle.manifest) or [])
-    return None if best is None else best.way
+    return None if best is None else best.backend
 
 
-def remark(manifest: Manifest, taken: Way) -> str:
+def remark(manifest: Manifest, taken: Backend) -> str:
     """What a user should know about the way that `--provider auto` has taken; empty if there is nothing to say.
 
     That other ways could be measured is said once for a bundle, a machine and its engines.
     """
     kept = _read(manifest)
     best = None if kept is None else fastest(manifest, kept.measurements)
-    if best is not None and best.way != taken and (missing := why_missing(best.way, manifest)):
-        return f"this ran on {taken}, since {best.way}, which was the fastest, is gone: {missing}"
+    if best is not None and best.backend != taken and (missing := unavailable_reason(best.backend, manifest)):
+        return f"this ran on {taken}, since {best.backend}, which was the fastest, is gone: {missing}"
     if recall(manifest) is not None:
         return ""
-    others = [found.way for found in found_ways(manifest) if not found.missing and found.way != taken]
+    others = [found.backend for found in probe_backends(manifest) if not found.missing and found.backend != taken]
     if not others:
         return ""
     remember(manifest, [])
-    choices = " or ".join(str(way) for way in others)
+    choices = " or ".join(str(backend) for backend in others)
     return f"this ran on {taken}; `samuel-run --doctor` measures whether {choices} is faster here"
 
 
@@ -127,7 +127,7 @@ def _path(manifest: Manifest) -> Path:
     files = [file.sha256 for file in (*manifest.graphs.values(), *engines.values())]
     identity = [_FORMAT, *files, platform.node(), platform.machine(), str(os.cpu_count())]
     name = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:24]
-    return Path(platformdirs.user_cache_dir("samuel")) / f"ways-{name}.json"
+    return Path(platformdirs.user_cache_dir("samuel")) / f"backends-{name}.json"
 
 
 _FILE = TypeAdapter(_Kept)

@@ -11,16 +11,16 @@ import numpy as np
 
 from samuel_runtime.settings import Sampler
 
-DISTANCE: dict[Sampler, dict[int, float]] = {
+SAMPLING_ERROR: dict[Sampler, dict[int, float]] = {
     Sampler.UNIPC: {4: 0.238, 8: 0.058, 12: 0.030, 16: 0.027, 25: 0.020, 50: 0.0097, 100: 0.0026},
     Sampler.DPM_SOLVER_2M: {4: 0.289, 8: 0.089, 12: 0.048, 16: 0.0303, 25: 0.0192, 50: 0.0073, 100: 0.0039},
     Sampler.DDIM: {4: 0.329, 8: 0.166, 12: 0.118, 16: 0.087, 25: 0.063, 50: 0.033, 100: 0.017},
 }
 """By sampler and steps. The ancestral sampler has none: it draws noise at every step, and so has no limit to near."""
 
-FEWEST_STEPS = max(min(entries) for entries in DISTANCE.values())
+FEWEST_STEPS = max(min(entries) for entries in SAMPLING_ERROR.values())
 """Below this the result would be of no use."""
-MOST_STEPS = min(max(entries) for entries in DISTANCE.values())
+MOST_STEPS = min(max(entries) for entries in SAMPLING_ERROR.values())
 """Beyond this nobody has measured, or heard, that more steps help."""
 
 
@@ -30,5 +30,5 @@ def distance(sampler: Sampler, steps: int) -> float:
     Raises:
         KeyError: for a sampler that was not measured.
     """
-    entries = DISTANCE[sampler]
+    entries = SAMPLING_ERROR[sampler]
     return float(np.exp(np.interp(np.log(steps), np.log(list(entries)), np.log(list(entries.values())))))

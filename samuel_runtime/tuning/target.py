@@ -14,8 +14,8 @@ import numpy as np
 
 from samuel_runtime.audio.reading import Recording
 from samuel_runtime.bundle.manifest import Manifest
-from samuel_runtime.engines.availability import why_missing
-from samuel_runtime.engines.backend import Way
+from samuel_runtime.engines.availability import unavailable_reason
+from samuel_runtime.engines.backend import Backend
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel, frames_of
 from samuel_runtime.settings import Precision, Provider, Sampler
@@ -41,10 +41,11 @@ class Target:
     def __post_init__(self) -> None:
         if not 0 < self.seconds < np.inf:
             raise UserError(f"--target-s {self.seconds:g}: must lie between 0 and as long as you can wait, in seconds")
-        if self.sampler is not None and self.sampler not in sampling_error.DISTANCE:
+        measured = sampling_error.SAMPLING_ERROR
+        if self.sampler is not None and self.sampler not in measured:
             raise UserError(
                 f"--target-s: what fewer steps cost is not known of --sampler {self.sampler.value}; "
-                f"choose {' or '.join(known.value for known in sampling_error.DISTANCE)}, or leave one of the two out"
+                f"choose {' or '.join(known.value for known in measured)}, or leave one of the two out"
             )
 
     def outcome(self, total_s: float) -> dict[str, Any]:
@@ -94,7 +95,7 @@ class Work:
 class Plan:
     """What was chosen."""
 
-    way: Way
+    backend: Backend
     """Where it runs."""
     sampler: Sampler
     """How latents are drawn."""
@@ -110,8 +111,8 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
-            "provider": self.way.provider.value,
-            "precision": self.way.precision.value,
+            "provider": self.backend.provider.value,
+            "precision": self.backend.precision.value,
             "sampler": self.sampler.value,
             "steps": self.steps,
             "predicted_s": round(self.seconds, 4),
@@ -120,7 +121,7 @@ class Plan:
 
     def explained(self, target: Target) -> str:
         """One line for the user."""
-        what = f"{self.steps} steps of {self.sampler.value} on {self.way}"
+        what = f"{self.steps} steps of {self.sampler.value} on {self.backend}"
         if not self.fits:
             return f"warning: --target-s {target.seconds:g} is too short: {what} will take about {self.seconds:.1f} s"
         return (
@@ -129,7 +130,7 @@ class Plan:
         )
 
 
-def measured_ways(
+def measured_backends(
     manifest: Manifest, provider: Provider, precision: Precision | None, threads: int | None
 ) -> list[Measurement]:
     """What `--doctor` measured, agrees with the reference, can still run, and is what the options ask for."""
@@ -139,20 +140,20 @@ def measured_ways(
         m
         for m in recall(manifest) or []
         if m.passed
-        and provider in (Provider.AUTO, m.way.provider)
-        and precision in (None, m.way.precision)
-        and not why_missing(m.way, manifest)
+        and provider in (Provider.AUTO, m.backend.provider)
+        and precision in (None, m.backend.precision)
+        and not unavailable_reason(m.backend, manifest)
     ]
 
 
 def measured_now(samuel: Samuel, known: list[Measurement], work: Work) -> Measurement:
     """The way that a bundle was loaded in: what `--doctor` measured at today's pace, or else measured here and now."""
     for measurement in known:
-        if measurement.way == samuel.way:
+        if measurement.backend == samuel.backend:
             frames = min(max(work.takes), samuel.manifest.model.frames)
             return replace(measurement, speed=paced(measurement.speed, samuel, frames))
     speed = replace(measure_speed(samuel), first_s=0.0)  # the first runs are done now
-    return Measurement(samuel.way, load_s=0.0, speed=speed, error=0.0, passed=True)
+    return Measurement(samuel.backend, load_s=0.0, speed=speed, error=0.0, passed=True)
 
 
 def plan(target: Target, measurements: list[Measurement], work: Work, elapsed_s: float, *, loaded: bool) -> Plan:
@@ -172,11 +173,11 @@ def plan(target: Target, measurements: list[Measurement], work: Work, elapsed_s:
     for measurement in measurements:
         fixed_s, step_s = work.seconds(measurement)
         fixed_s += elapsed_s + (0.0 if loaded else measurement.load_s)
-        for sampler in [target.sampler] if target.sampler else sampling_error.DISTANCE:
+        for sampler in [target.sampler] if target.sampler else sampling_error.SAMPLING_ERROR:
             steps = target.steps or _steps_within(target.seconds - fixed_s, step_s, work.manifest.model.timesteps)
             error = float(np.hypot(sampling_error.distance(sampler, steps), measurement.error))
             total_s = fixed_s + steps * step_s
-            plans.append(Plan(measurement.way, sampler, steps, total_s, error, total_s <= target.seconds))
+            plans.append(Plan(measurement.backend, sampler, steps, total_s, error, total_s <= target.seconds))
     fitting = [each for each in plans if each.fits]
     if fitting:
         return min(fitting, key=lambda each: (each.error, each.seconds))

@@ -9,7 +9,7 @@ from torch import Tensor
 _ROOM = 0.2  # of the free memory for one array: most is the network's
 
 
-class Shelf:
+class LatentCrops:
     """An array (entries, channels, frames), and where it is kept."""
 
     def __init__(self, array: np.ndarray, device: torch.device) -> None:
@@ -22,13 +22,13 @@ class Shelf:
             crops = zip(entries, starts, strict=True)
             read = np.stack([self._array[entry, :, start : start + frames] for entry, start in crops])
             return torch.from_numpy(read).to(self._device).float()
-        entry, start = sent(entries, self._device), sent(starts, self._device)
+        entry, start = to_device(entries, self._device), to_device(starts, self._device)
         channel = torch.arange(self._resident.shape[1], device=self._device)
         frame = start[:, None] + torch.arange(frames, device=self._device)  # (crops, frames)
         return self._resident[entry[:, None, None], channel[:, None], frame[:, None]].float()
 
 
-def sent(values: np.ndarray, device: torch.device) -> Tensor:
+def to_device(values: np.ndarray, device: torch.device) -> Tensor:
     """An array on a device; a GPU is not waited for."""
     tensor = torch.from_numpy(values)
     return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)

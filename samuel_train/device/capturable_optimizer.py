@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-def make_steady(optimizer: torch.optim.Optimizer, device: torch.device, recorded: bool) -> None:
+def make_capturable(optimizer: torch.optim.Optimizer, device: torch.device, recorded: bool) -> None:
     """Prepare a fused optimiser, after it was made or loaded, for :func:`set_rate`, and for CUDA graphs if it is
     ``recorded``."""
     for group in optimizer.param_groups:

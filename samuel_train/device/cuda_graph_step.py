@@ -23,7 +23,7 @@ Step = Callable[..., Measured]
 _WARM_CALLS = 3  # in which libraries and optimisers set themselves up, which must not be recorded
 
 
-class Captured:
+class CudaGraphStep:
     """A step that is recorded where the device can do that, and simply called where it cannot."""
 
     def __init__(self, step: Step, device: torch.device, possible: bool = True) -> None:

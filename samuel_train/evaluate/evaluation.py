@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from samuel_runtime.errors import UserError
-from samuel_runtime.pipeline import Samuel, contracted
+from samuel_runtime.pipeline import Samuel, rescale_to_unit_std
 from samuel_train.data.stems import Song
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.features import Features
@@ -37,7 +37,7 @@ class Heard:
     """(samples, channels) at the codec's rate."""
 
 
-Listener = Callable[[Heard], None]
+VocalContextEncoder = Callable[[Heard], None]
 """Told of every recording as soon as it was listened to."""
 
 
@@ -60,7 +60,9 @@ def recordings(songs: Sequence[Song], cases: Sequence[Case]) -> int:
     return len(songs) * (3 + len(cases))
 
 
-def evaluate(samuel: Samuel, songs: Sequence[Song], cases: Sequence[Case], listener: Listener) -> Iterator[Row]:
+def evaluate(
+    samuel: Samuel, songs: Sequence[Song], cases: Sequence[Case], listener: VocalContextEncoder
+) -> Iterator[Row]:
     """Rows of the results: the true bands, the two controls, then every case, each as soon as it is known.
 
     Args:
@@ -94,12 +96,12 @@ def evaluate(samuel: Samuel, songs: Sequence[Song], cases: Sequence[Case], liste
     yield Row(Kind.OTHER, None, [_floor(truths, index) for index in range(len(truths))], None)
     for case in cases:
         generated = (
-            contracted(samuel.generate(one.vocals, case.settings(index))) for index, one in enumerate(listened)
+            rescale_to_unit_std(samuel.generate(one.vocals, case.settings(index))) for index, one in enumerate(listened)
         )
         yield row(Kind.CASE, [decoded(Kind.CASE, index, one, case) for index, one in enumerate(generated)], case)
 
 
-def _listen(samuel: Samuel, song: Song, index: int, listener: Listener) -> _Listened:
+def _listen(samuel: Samuel, song: Song, index: int, listener: VocalContextEncoder) -> _Listened:
     facts = samuel.manifest.codec
     rate = facts.sample_rate_hz
     stems = read_stems(song, rate, facts.channels)

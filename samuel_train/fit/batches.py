@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from samuel_runtime.bundle.statistics import Statistics
-from samuel_train.data.latent_crops import Shelf, sent
+from samuel_train.data.latent_crops import LatentCrops, to_device
 from samuel_train.data.latents import Latents
 from samuel_train.fit.settings import FRAMES_MULTIPLE, FitConfig
 
@@ -85,8 +85,11 @@ class Batches:
         self._share = slice(rank * share, (rank + 1) * share)
         self._lengths = crop_lengths(config.frames_min, config.frames_max)
         self._order, self._order_epoch = entries, -1
-        self._vocals, self._accompaniment = Shelf(latents.vocals, device), Shelf(latents.accompaniment, device)
-        self._music = None if latents.music is None else Shelf(latents.music, device)
+        self._vocals, self._accompaniment = (
+            LatentCrops(latents.vocals, device),
+            LatentCrops(latents.accompaniment, device),
+        )
+        self._music = None if latents.music is None else LatentCrops(latents.music, device)
         of_vocals = (statistics.vocals_mean, statistics.vocals_std)
         of_accompaniment = (statistics.accompaniment_mean, statistics.accompaniment_std)
         self._of_vocals, self._of_accompaniment = (
@@ -143,4 +146,4 @@ class Batches:
 
     def _sent(self, values: np.ndarray) -> Tensor:
         """This process's share of (batch,) values, on the device."""
-        return sent(values[self._share], self._device)
+        return to_device(values[self._share], self._device)

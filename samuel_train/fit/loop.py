@@ -21,9 +21,9 @@ from samuel_runtime.bundle.statistics import Statistics
 from samuel_runtime.diffusion.schedule import Schedule
 from samuel_runtime.errors import UserError
 from samuel_train.data.latents import Latents, Split, latent_statistics, read_latents, split_songs
-from samuel_train.device.capturable_optimizer import make_steady, set_rate, skip_overflow
+from samuel_train.device.capturable_optimizer import make_capturable, set_rate, skip_overflow
 from samuel_train.device.choice import choose_device, has_bfloat16
-from samuel_train.device.cuda_graph_step import Captured, Measured
+from samuel_train.device.cuda_graph_step import CudaGraphStep, Measured
 from samuel_train.fit.auxiliary_loss import guess_errors
 from samuel_train.fit.batches import Batch, Batches
 from samuel_train.fit.ema import Ema
@@ -146,8 +146,8 @@ class _Run:
             self._restore(optimizer)
         self.model, self.optimizer = accelerator.prepare(self.network, optimizer)
         alone = accelerator.num_processes == 1 and accelerator.scaler is None
-        self._descend = Captured(self._descended, accelerator.device, possible=alone)
-        make_steady(self.optimizer, accelerator.device, self._descend.records)
+        self._descend = CudaGraphStep(self._descended, accelerator.device, possible=alone)
+        make_capturable(self.optimizer, accelerator.device, self._descend.records)
         if accelerator.scaler is not None and self.state.scaler:
             accelerator.scaler.load_state_dict(self.state.scaler)
 

@@ -15,7 +15,7 @@ from samuel_train.model.attention import SoftAlignment, mixing_weights
 from samuel_train.model.config import FRAMES_MULTIPLE, ModelConfig
 from samuel_train.model.embedding import timestep_embedding
 from samuel_train.model.unet import FiLM, UNet
-from samuel_train.model.vocal_context import Listener
+from samuel_train.model.vocal_context import VocalContextEncoder
 
 DEVIATION_MIN = 0.1
 """Added to a voice's deviation, so that a channel in which nothing happens is not blown up."""
@@ -55,7 +55,9 @@ class Denoiser(nn.Module):
         self.x_encoder = nn.Conv1d(config.latent_channels, base, 3, padding=1)
         self.cond_encoder = nn.Conv1d(config.latent_channels, base, 3, padding=1)
         self.align = SoftAlignment(base, config)
-        self.listener = Listener(config.latent_channels, config.listener_width, base) if config.listener_width else None
+        self.listener = (
+            VocalContextEncoder(config.latent_channels, config.listener_width, base) if config.listener_width else None
+        )
         self.initial_film = FiLM(base, width)
         self.unet = UNet(config)
         self.output_conv = nn.Conv1d(base, config.latent_channels, 1)

@@ -19,7 +19,7 @@ DILATIONS = (1, 2, 4, 8, 16, 32, 64, 128)
 _KERNEL = 3
 
 
-class Listener(nn.Module):
+class VocalContextEncoder(nn.Module):
     """x_0 = Conv1(vocals);  x_i = x_(i-1) + Conv3_dilated(GELU(x_(i-1)));  heard = Conv1(GELU(x_n)).
 
     Nothing of that has a bias, so no voice, which is zero latents, is heard as zero.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmarks.heard_beats import BANDS, REACHES, Listener, Voice, scores, train
+from benchmarks.heard_beats import BANDS, REACHES, VocalContextEncoder, Voice, scores, train
 from samuel_train.evaluate.spectra import FRAME_S
 
 
@@ -32,7 +32,7 @@ def test_it_finds_beats_that_are_heard() -> None:
 def test_reaches_are_what_they_are_called() -> None:
     for name, dilations in REACHES.items():
         torch.manual_seed(0)
-        listener = Listener(dilations).double().eval()
+        listener = VocalContextEncoder(dilations).double().eval()
         mel = torch.zeros(1, BANDS, 1600, dtype=torch.double)
         other = mel.clone()
         other[..., 800] = 1

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.spacings import SPACINGS
 from benchmarks.steps import Row, Study, study, write
 from benchmarks.steps_picture import draw
-from samuel_runtime.diffusion.samplers import early_timesteps
+from samuel_runtime.diffusion.samplers import power_spaced_timesteps
 from samuel_runtime.diffusion.schedule import Schedule
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import Provider, Sampler
@@ -37,7 +37,7 @@ def test_every_spacing_falls_from_the_noisiest(name: str, steps: int) -> None:
 
 
 def test_the_first_spacing_is_the_runtimes() -> None:
-    assert next(iter(SPACINGS.values())) is early_timesteps
+    assert next(iter(SPACINGS.values())) is power_spaced_timesteps
 
 
 def test_the_limit_is_no_distance_from_itself_and_others_are(found: Study) -> None:

@@ -10,9 +10,9 @@ from samuel_export.bundle import verify_bundle, write_bundle
 from samuel_export.precision.weights import Storage
 from samuel_runtime.bundle.manifest import GraphName, Manifest
 from samuel_runtime.diffusion.guidance import Guidance
-from samuel_runtime.engines import availability as ways
-from samuel_runtime.engines.availability import found_ways
-from samuel_runtime.engines.backend import Way
+from samuel_runtime.engines import availability as backends
+from samuel_runtime.engines.availability import probe_backends
+from samuel_runtime.engines.backend import Backend
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import Precision, Provider
@@ -34,11 +34,11 @@ def write(source: tuple[Checkpoint, Codec], out: Path, precision: Precision) -> 
 def test_a_bundle_of_low_precision_is_proven_and_says_so(
     bundle: Path, tmp_path: Path, source: tuple[Checkpoint, Codec], precision: Precision
 ) -> None:
-    asked = Way(Provider.CPU if precision is Precision.FP16 else Provider.OPENVINO, precision)
+    asked = Backend(Provider.CPU if precision is Precision.FP16 else Provider.OPENVINO, precision)
     exact = Manifest.read(bundle)
     typed = exact.model_copy(update={"graphs": {name: facts.model_copy(update={"precision": precision})
                                                 for name, facts in exact.graphs.items()}})  # fmt: skip
-    if missing := ways.why_missing(asked, typed):
+    if missing := backends.unavailable_reason(asked, typed):
         pytest.skip(missing)
     out = write(source, tmp_path / "bundle", precision)
     manifest = Samuel.load(out, asked.provider).manifest
@@ -63,10 +63,10 @@ def test_a_bundle_of_low_precision_is_proven_and_says_so(
 def test_a_precision_that_nothing_here_computes_in(
     tmp_path: Path, source: tuple[Checkpoint, Codec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(way: Way, manifest: Manifest) -> str:
-        return "no kernels" if way.provider is Provider.CPU else "OpenVINO is not installed; add it with `pip`"
+    def missing(backend: Backend, manifest: Manifest) -> str:
+        return "no kernels" if backend.provider is Provider.CPU else "OpenVINO is not installed; add it with `pip`"
 
-    monkeypatch.setattr(ways, "why_missing", missing)
+    monkeypatch.setattr(backends, "unavailable_reason", missing)
     with pytest.raises(UserError, match=r"--precision bf16: .* OpenVINO is not installed; add it with `pip`"):
         write(source, tmp_path / "bundle", Precision.BF16)
     assert list(tmp_path.iterdir()) == []
@@ -74,7 +74,11 @@ def test_a_precision_that_nothing_here_computes_in(
 
 def test_the_report_says_what_lowering_costs_here(bundle: Path) -> None:
     manifest = Manifest.read(bundle)
-    here = [str(found.way) for found in found_ways(manifest) if not found.missing and found.way.precision != "fp32"]
+    here = [
+        str(found.backend)
+        for found in probe_backends(manifest)
+        if not found.missing and found.backend.precision != "fp32"
+    ]
     assert list(manifest.parity["lowered"]) == here
     for numbers in manifest.parity["lowered"].values():
         assert set(numbers) == {"latent_snr_db", "log_mel", "passed"}

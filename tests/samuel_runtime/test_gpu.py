@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from samuel_runtime.bundle.bundle import PACKAGED_BUNDLE, Bundle
-from samuel_runtime.engines.availability import ways_of, why_missing
+from samuel_runtime.engines.availability import backends_of, unavailable_reason
 from samuel_runtime.engines.tensorrt.device import gpu_here
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
@@ -42,10 +42,10 @@ def with_engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=ON_A_GPU, ids=lambda provider: provider.value)
 def samuel(with_engines: Path, request: pytest.FixtureRequest) -> Samuel:
     manifest = Bundle.open(with_engines).manifest
-    way = next(way for way in ways_of(manifest) if way.provider is request.param)
-    if missing := why_missing(way, manifest):
+    backend = next(backend for backend in backends_of(manifest) if backend.provider is request.param)
+    if missing := unavailable_reason(backend, manifest):
         pytest.skip(missing)
-    return Samuel.load(with_engines, way.provider, precision=way.precision)
+    return Samuel.load(with_engines, backend.provider, precision=backend.precision)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def reference(with_engines: Path) -> Samuel:
 
 def test_it_makes_the_band_of_the_cpu(samuel: Samuel, reference: Samuel) -> None:
     found = agreement(samuel, reference)
-    print(f"{samuel.way}: latents {found.latent_snr_db:.1f} dB, log-mel distance {found.log_mel:.4f}")
+    print(f"{samuel.backend}: latents {found.latent_snr_db:.1f} dB, log-mel distance {found.log_mel:.4f}")
     assert found.passed, found
 
 
@@ -82,8 +82,8 @@ def test_two_processes_make_one_file(samuel: Samuel, with_engines: Path, tmp_pat
     files = []
     for name in ("one.wav", "two.wav"):
         command = [sys.executable, "-m", "samuel_runtime.cli", str(VOICE), "-o", str(tmp_path / name)]
-        way = ["--provider", samuel.way.provider.value, "--bundle", str(with_engines)]
-        subprocess.run([*command, *way], check=True, capture_output=True)
+        backend = ["--provider", samuel.backend.provider.value, "--bundle", str(with_engines)]
+        subprocess.run([*command, *backend], check=True, capture_output=True)
         files.append((tmp_path / name).read_bytes())
     assert files[0] == files[1]
 

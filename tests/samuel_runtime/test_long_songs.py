@@ -45,11 +45,11 @@ def test_the_next_window_keeps_what_is_settled(toy: Samuel, sampler: Sampler) ->
     assert len(seen.last) == len(_spans()) == 15
     for index, span in enumerate(_spans()):
         if index:
-            settled = seen.last[index - 1][:, span.start - _spans()[index - 1].start :][:, : span.held_frames]
-            np.testing.assert_array_equal(seen.last[index][:, : span.held_frames], settled)
+            settled = seen.last[index - 1][:, span.start - _spans()[index - 1].start :][:, : span.prefix_frames]
+            np.testing.assert_array_equal(seen.last[index][:, : span.prefix_frames], settled)
             assert settled.shape[1] >= FRAMES // 4
         following = _spans()[index + 1] if index + 1 < len(_spans()) else Window(len(VOCALS[0]), 0, 0)
-        kept = following.start + following.held_frames - span.start
+        kept = following.start + following.prefix_frames - span.start
         np.testing.assert_array_equal(seen.last[index][:, :kept], song[:, span.start : span.start + kept])
 
 
@@ -69,14 +69,14 @@ def test_the_band_is_drawn_from_the_data_in_every_window(toy: Samuel) -> None:
 def _seam_ratio(song: np.ndarray, spans: list[Window]) -> float:
     """Mean square of the jumps where windows meet, over that of all jumps."""
     jumps = np.mean(np.diff(song, axis=1) ** 2, axis=0)
-    seams = [span.start + span.held_frames - 1 for span in spans[1:]]
+    seams = [span.start + span.prefix_frames - 1 for span in spans[1:]]
     return float(jumps[seams].mean() / np.median(jumps))
 
 
 def test_the_song_does_not_jump_where_windows_meet(toy: Samuel, monkeypatch: pytest.MonkeyPatch) -> None:
     ratio = _seam_ratio(toy.generate(VOCALS, SETTINGS), _spans())
     # Held to all that they share, windows would jump: the measure can tell.
-    tight = [replace(span, held_frames=span.held_frames + FRAMES // 4) for span in _spans()[1:]]
+    tight = [replace(span, prefix_frames=span.prefix_frames + FRAMES // 4) for span in _spans()[1:]]
     monkeypatch.setattr(pipeline, "windows", lambda *sizes: [_spans()[0], *tight])
     tight_ratio = _seam_ratio(toy.generate(VOCALS, SETTINGS), [_spans()[0], *tight])
     print(f"power of jumps at seams relative to elsewhere: {ratio:.2f}, held to all that is shared {tight_ratio:.2f}")

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from samuel_runtime.audio.reading import Audio
-from samuel_runtime.engines.backend import Way
+from samuel_runtime.engines.backend import Backend
 from samuel_runtime.engines.tensorrt import device
 from samuel_runtime.engines.tensorrt.cuda import Cuda
 from samuel_runtime.errors import UserError
-from samuel_runtime.pipeline import Samuel, contracted
+from samuel_runtime.pipeline import Samuel, rescale_to_unit_std
 from samuel_runtime.progress import Observer, Step
 from samuel_runtime.settings import Precision, Provider, Sampler, Settings
 from samuel_runtime.tuning.preference import remember
@@ -96,8 +96,8 @@ def test_every_sampler_makes_a_band(samuel: Samuel, sampler: Sampler) -> None:
 
 def test_spread_latents_are_contracted_and_others_left_alone() -> None:
     narrow = VOCALS[0] / np.sqrt(np.square(VOCALS[0]).mean()) * 0.9
-    np.testing.assert_array_equal(contracted(narrow), narrow)
-    wide = contracted(1.5 * narrow)
+    np.testing.assert_array_equal(rescale_to_unit_std(narrow), narrow)
+    wide = rescale_to_unit_std(1.5 * narrow)
     assert wide.dtype == np.float32
     assert np.sqrt(np.square(wide).mean()) == pytest.approx(1, abs=1e-5)
     np.testing.assert_allclose(wide, narrow / 0.9, rtol=1e-5)
@@ -193,8 +193,8 @@ def test_more_steps_than_timesteps_are_refused(samuel: Samuel) -> None:
 
 
 def test_the_way_is_told(samuel: Samuel) -> None:
-    assert samuel.way == Way(Provider.CPU, Precision.FP32)
-    assert str(samuel.way) == "cpu fp32"
+    assert samuel.backend == Backend(Provider.CPU, Precision.FP32)
+    assert str(samuel.backend) == "cpu fp32"
 
 
 def test_the_names_of_the_package_lead_to_their_homes() -> None:
@@ -205,15 +205,15 @@ def test_the_names_of_the_package_lead_to_their_homes() -> None:
         _ = samuel_runtime.nonsense
 
 
-ENGINES = Way(Provider.TENSORRT, Precision.FP16)
+ENGINES = Backend(Provider.TENSORRT, Precision.FP16)
 
 
 @pytest.fixture
 def remembering(bundle_copy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A bundle whose engines were measured as the fastest here, and which look as if they could start."""
     manifest = add_sham_engines(bundle_copy, content="of this pipeline")
-    remember(manifest, [replace(measurement(), way=ENGINES)])
-    monkeypatch.setattr(device, "why_unfit", lambda engines: "")
+    remember(manifest, [replace(measurement(), backend=ENGINES)])
+    monkeypatch.setattr(device, "unfit_reason", lambda engines: "")
     return bundle_copy
 
 
@@ -227,7 +227,7 @@ def test_a_way_that_no_longer_starts_gives_way_to_the_next(
     monkeypatch.setattr(Cuda, "load", no_driver)
     said = "tensorrt fp16 did not start, so the next way was taken: CUDA: there is no NVIDIA driver"
     samuel = Samuel.load(remembering, threads=1)
-    assert samuel.way == Way(Provider.CPU, Precision.FP32)
+    assert samuel.backend == Backend(Provider.CPU, Precision.FP32)
     assert samuel.notes == (said,)
     voice = write_voice(tmp_path / "voice.wav")
     run = run_here(capfd, voice, "-o", tmp_path / "band.wav", "--bundle", remembering, "--steps", "1")

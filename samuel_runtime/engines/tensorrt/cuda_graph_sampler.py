@@ -17,7 +17,7 @@ from samuel_runtime.engines.tensorrt.engine import TensorRtEngine
 _FLOAT = np.dtype(np.float32)
 
 
-class Loop:
+class CudaGraphSampler:
     """A loop of so many steps over latents of one shape, ready to run again and again."""
 
     def __init__(
@@ -44,20 +44,20 @@ class Loop:
             UserError: the engines take no such shape, or the device has too little memory.
         """
         self._cuda, self.steps, self._shape = cuda, len(terms), shape
-        self._vocals = Rows(cuda, 1, shape)
+        self._vocals = StridedBuffer(cuda, 1, shape)
         self._conditioning = conditioning.execution({"vocals": shape})
-        memory = {name: Rows(cuda, 1, size) for name, size in self._conditioning.output_shapes.items()}
+        memory = {name: StridedBuffer(cuda, 1, size) for name, size in self._conditioning.output_shapes.items()}
         self._conditioning.address(vocals=self._vocals[0], **{name: rows[0] for name, rows in memory.items()})
 
-        self._latents = Rows(cuda, self.steps + 1, shape)
-        self._anchors, self._estimates = Rows(cuda, 2, shape), Rows(cuda, 2, shape)
-        self._noise = Rows(cuda, self.steps if noisy else 1, shape)
-        self._tables = {name: Rows(cuda, self.steps, value.shape) for name, value in terms[0].items()}
-        self._tables["update"] = Rows(cuda, self.steps, (COEFFICIENTS,))
-        self._tables["scales"] = Rows(cuda, self.steps, (BRANCHES,))
+        self._latents = StridedBuffer(cuda, self.steps + 1, shape)
+        self._anchors, self._estimates = StridedBuffer(cuda, 2, shape), StridedBuffer(cuda, 2, shape)
+        self._noise = StridedBuffer(cuda, self.steps if noisy else 1, shape)
+        self._tables = {name: StridedBuffer(cuda, self.steps, value.shape) for name, value in terms[0].items()}
+        self._tables["update"] = StridedBuffer(cuda, self.steps, (COEFFICIENTS,))
+        self._tables["scales"] = StridedBuffer(cuda, self.steps, (BRANCHES,))
         self._once = {
-            "known": Rows(cuda, 1, shape),
-            "held": Rows(cuda, 1, (1, 1, shape[2]), np.dtype(bool)),
+            "known": StridedBuffer(cuda, 1, shape),
+            "held": StridedBuffer(cuda, 1, (1, 1, shape[2]), np.dtype(bool)),
         }
         self._memory = memory
         tables = {name: rows.shape for name, rows in {**self._tables, **self._once, **memory}.items()}
@@ -79,10 +79,10 @@ class Loop:
 
     def run(self, inputs: Inputs) -> np.ndarray:
         """Sample: float32 (steps, batch, channels, frames), the latents after every step."""
-        held = inputs.known.shape[-1]
+        held = inputs.prefix_latents.shape[-1]
         self._vocals.host[0] = inputs.vocals
         self._latents.host[0] = inputs.start
-        self._once["known"].host[0, ..., :held] = inputs.known
+        self._once["known"].host[0, ..., :held] = inputs.prefix_latents
         self._once["held"].host[0, ..., :] = np.arange(self._shape[2]) < held
         self._tables["update"].host[...] = inputs.updates
         self._tables["scales"].host[...] = [(scale, 1 - scale) for scale in inputs.guidance]
@@ -118,7 +118,7 @@ class Loop:
         self._step.enqueue()
 
 
-class Rows:
+class StridedBuffer:
     """Equal arrays one after the other on the device, each at an address that TensorRT may read."""
 
     def __init__(self, cuda: Cuda, count: int, shape: tuple[int, ...], dtype: np.dtype[np.generic] = _FLOAT) -> None:

@@ -9,11 +9,11 @@ import numpy as np
 
 from samuel_runtime.bundle.manifest import ModelFacts
 from samuel_runtime.diffusion import fused_step
-from samuel_runtime.diffusion.denoiser import Sampling, check_step, terms_of
+from samuel_runtime.diffusion.denoiser import Sampling, check_step, timestep_features_of
 from samuel_runtime.diffusion.fused_step import Inputs, SamplingLoop
 from samuel_runtime.diffusion.samplers import Draw, updates_of
 from samuel_runtime.diffusion.schedule import Schedule
-from samuel_runtime.engines.backend import Engine, Way
+from samuel_runtime.engines.backend import Backend, Engine
 from samuel_runtime.settings import Sampler
 
 _LOOPS_KEPT = 2
@@ -27,11 +27,11 @@ Capture = Callable[[list[dict[str, np.ndarray]], tuple[int, int, int], bool], Sa
 class DeviceDenoiser:
     """A bundle's denoiser whose loop runs in one piece, elsewhere."""
 
-    def __init__(self, timesteps: Engine, facts: ModelFacts, way: Way, capture: Capture) -> None:
+    def __init__(self, timesteps: Engine, facts: ModelFacts, backend: Backend, capture: Capture) -> None:
         """Take the graph of the timesteps, what the manifest says of the model, and what makes loops."""
-        self.facts, self.way = facts, way
+        self.facts, self.backend = facts, backend
         self.schedule = Schedule.cosine(facts.timesteps)
-        self._terms = terms = terms_of(timesteps)
+        self._terms = terms = timestep_features_of(timesteps)
 
         # Not a method: a cache that holds its owner keeps the device's memory until the collector finds the circle.
         @lru_cache(_LOOPS_KEPT)
@@ -40,8 +40,10 @@ class DeviceDenoiser:
 
         self._loop = loop
 
-    def trajectory(self, vocals: np.ndarray, known: np.ndarray, sampling: Sampling, draw: Draw) -> Iterator[np.ndarray]:
-        """See :class:`samuel_runtime.diffusion.denoiser.Denoising`; all steps are done when the first is yielded."""
+    def trajectory(
+        self, vocals: np.ndarray, prefix_latents: np.ndarray, sampling: Sampling, draw: Draw
+    ) -> Iterator[np.ndarray]:
+        """See diffusion/denoiser.py; all steps are done when the first is yielded."""
         timesteps = list(sampling.timesteps)
         noisy = sampling.sampler is Sampler.ANCESTRAL
         updates = updates_of(sampling.sampler, self.schedule, timesteps)
@@ -52,7 +54,7 @@ class DeviceDenoiser:
         inputs = Inputs(
             vocals=vocals,
             start=draw(self.schedule.timesteps),
-            known=known,
+            prefix_latents=prefix_latents,
             guidance=[sampling.guidance.at(t) for t in timesteps],
             updates=np.stack(rows),
             terms=[self._terms((t,) * len(vocals)) for t in timesteps],
@@ -61,7 +63,7 @@ class DeviceDenoiser:
         yield from self._loop(len(timesteps), vocals.shape, noisy).run(inputs)
 
     def conditioned(self, vocals: np.ndarray) -> DeviceStep:
-        """See :class:`samuel_runtime.diffusion.denoiser.Denoising`."""
+        """See :class:`samuel_runtime.diffusion.denoiser.DenoiserBackend`."""
         return DeviceStep(self, vocals)
 
     def output(self, vocals: np.ndarray, x: np.ndarray, t: Sequence[int], guidance: float) -> np.ndarray:

@@ -6,11 +6,11 @@ from functools import lru_cache
 
 from samuel_runtime.bundle.manifest import EngineFacts, Engines
 from samuel_runtime.bundle.trust import is_trusted
-from samuel_runtime.engines.backend import Way
+from samuel_runtime.engines.backend import Backend
 from samuel_runtime.engines.tensorrt.cuda import Cuda, Gpu
 from samuel_runtime.engines.tensorrt.engine import TensorRtEngine
 from samuel_runtime.engines.tensorrt.kernel_cache import KernelCache
-from samuel_runtime.engines.tensorrt.library import library, version_of, why_missing
+from samuel_runtime.engines.tensorrt.library import library, unavailable_reason, version_of
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Flavor, Provider
 
@@ -18,11 +18,11 @@ _BUILD = "`samuel-export --trt BUNDLE`"
 _OLDEST_PORTABLE = (8, 0)
 
 
-def why_unfit(engines: Engines | None) -> str:
+def unfit_reason(engines: Engines | None) -> str:
     """Why a bundle's engines cannot be tried here, and what to do; empty if they can."""
     if engines is None:
         return f"the bundle has no TensorRT engines; add them with {_BUILD}"
-    if missing := why_missing(engines.flavor):
+    if missing := unavailable_reason(engines.flavor):
         return missing
     installed = version_of(engines.flavor)
     if installed != engines.version:
@@ -77,8 +77,8 @@ class Device:
         cache = None
         if self._engines.flavor is Flavor.RTX:
             cache = KernelCache(facts.sha256, self.cuda.gpu, self._engines.version)
-        way = Way(Provider.TENSORRT, self._engines.precision)
-        return TensorRtEngine(engine, name, way, self.cuda, self._trt, cache)
+        backend = Backend(Provider.TENSORRT, self._engines.precision)
+        return TensorRtEngine(engine, name, backend, self.cuda, self._trt, cache)
 
 
 def _why_other_gpu(engines: Engines, gpu: Gpu) -> str:

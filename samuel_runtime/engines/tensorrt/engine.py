@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from samuel_runtime.engines.backend import Bound, Way
+from samuel_runtime.engines.backend import Backend, Bound
 from samuel_runtime.engines.tensorrt.cuda import Cuda, Memory
 from samuel_runtime.engines.tensorrt.kernel_cache import KernelCache
 from samuel_runtime.engines.tensorrt.library import last_error, logger_of
@@ -19,7 +19,9 @@ Shapes = Mapping[str, tuple[int, ...]]
 class TensorRtEngine:
     """A deserialised engine."""
 
-    def __init__(self, engine: bytes, name: str, way: Way, cuda: Cuda, trt: Any, cache: KernelCache | None) -> None:
+    def __init__(
+        self, engine: bytes, name: str, backend: Backend, cuda: Cuda, trt: Any, cache: KernelCache | None
+    ) -> None:
         """Deserialise an engine.
 
         Args:
@@ -33,7 +35,7 @@ class TensorRtEngine:
         Raises:
             UserError: the library refuses it.
         """
-        self.way, self.name, self.cuda = way, name, cuda
+        self.backend, self.name, self.cuda = backend, name, cuda
         self._trt, self._logger, self._cache = trt, logger_of(trt), cache
         self._runtime = trt.Runtime(self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(engine)

@@ -28,7 +28,7 @@ def install_command(flavor: Flavor) -> str:
     return f"pip install 'samuel-deploy[{_EXTRAS[flavor]}]'"
 
 
-def why_missing(flavor: Flavor) -> str:
+def unavailable_reason(flavor: Flavor) -> str:
     """Why engines of this flavour cannot be built or run here and what to do; empty if the library is there."""
     if is_installed(flavor):
         return ""
@@ -41,7 +41,7 @@ def library(flavor: Flavor) -> Any:
     Raises:
         UserError: it is not installed, or does not load.
     """
-    if missing := why_missing(flavor):
+    if missing := unavailable_reason(flavor):
         raise UserError(f"TensorRT: {missing}")
     try:
         return importlib.import_module(_MODULES[flavor])

@@ -22,9 +22,9 @@ from samuel_train.codec.losses.rendering import Prediction, rendered
 from samuel_train.codec.losses.spectral import LatentLoss, SpectralLoss, left_right, mid_side
 from samuel_train.codec.losses.targets import Targets, targets_of
 from samuel_train.codec.model.small import SmallCodec
-from samuel_train.device.capturable_optimizer import make_steady, set_rate, skip_overflow
+from samuel_train.device.capturable_optimizer import make_capturable, set_rate, skip_overflow
 from samuel_train.device.choice import lower_precision
-from samuel_train.device.cuda_graph_step import Captured, Measured
+from samuel_train.device.cuda_graph_step import CudaGraphStep, Measured
 
 _NOISE_KEY = 1_000_003
 _WEIGHT_DECAY = 0.01
@@ -42,7 +42,7 @@ class Reconstruction:
         self.decoder_alone = decoder_alone
         self.spectral_loss = _spectral_loss(codec, settings).to(device)
         self.latent_loss = LatentLoss(codec.facts.latent_channels).to(device)
-        self._predict = Captured(self._predicted, device)
+        self._predict = CudaGraphStep(self._predicted, device)
         self.optimiser = _adamw(self.learner, settings.learning_rate, device, (0.9, 0.98), self._predict.records)
 
     def step(self, audio: Tensor, number: int, share: float) -> dict[str, Tensor]:
@@ -190,7 +190,7 @@ def _adamw(
     module: nn.Module, rate: float, device: torch.device, betas: tuple[float, float], recorded: bool = False
 ) -> torch.optim.AdamW:
     optimiser = torch.optim.AdamW(module.parameters(), rate, betas, weight_decay=_WEIGHT_DECAY, fused=True)
-    make_steady(optimiser, device, recorded)
+    make_capturable(optimiser, device, recorded)
     return optimiser
 
 
@@ -198,7 +198,7 @@ def _load(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     group = optimiser.param_groups[0]
     device, recorded = group["params"][0].device, group["capturable"]
     optimiser.load_state_dict(state)
-    make_steady(optimiser, device, recorded)
+    make_capturable(optimiser, device, recorded)
 
 
 def _descend(loss: Tensor, optimiser: torch.optim.Optimizer, module: nn.Module, clip: float) -> Tensor:

@@ -28,7 +28,7 @@ class Subject:
 
     step_graph_sha256: str
     """Which model it was."""
-    way: str
+    backend: str
     """Provider and precision."""
     songs: tuple[str, ...]
     """Names, in the order of the values in every row."""
@@ -37,7 +37,7 @@ class Subject:
     def of(cls, samuel: Samuel, songs: Sequence[Song]) -> Subject:
         """Of a loaded bundle and the songs."""
         step = samuel.manifest.graphs[GraphName.STEP]
-        return cls(step.sha256, str(samuel.way), tuple(song.name for song in songs))
+        return cls(step.sha256, str(samuel.backend), tuple(song.name for song in songs))
 
 
 @dataclass
@@ -61,7 +61,7 @@ def write_results(path: Path, subject: Subject, results: Results) -> None:
     report = {
         "version": _VERSION,
         "step_graph_sha256": subject.step_graph_sha256,
-        "way": subject.way,
+        "backend": subject.backend,
         "songs": list(subject.songs),
         "meaning": {metric.name: metric.meaning for metric in COLUMNS},
         "rows": [row.to_dict() for row in results.rows],

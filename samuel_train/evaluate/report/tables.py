@@ -74,7 +74,10 @@ def _paragraph(result: Transposition) -> str:
 def _followed(kind: Followed) -> str:
     cells = []
     for shift in kind.shifts:
-        marked = [f"{shift.best(way):+d}{'*' if shift.right(way) else ''}" for way in (Pooling.SPANS, Pooling.WHOLE)]
+        marked = [
+            f"{shift.best(backend):+d}{'*' if shift.right(backend) else ''}"
+            for backend in (Pooling.SPANS, Pooling.WHOLE)
+        ]
         cells.append(f"{marked[0]} ({marked[1]})".rjust(_WIDTH + 3))
     spans, whole = Pooling.SPANS, Pooling.WHOLE
     count = len(kind.shifts)

@@ -115,7 +115,7 @@ def settled(windows: Sequence[Window], frame_s: float, duration_s: float) -> lis
 
     What adds less than half of what the first one does, as the last may, is counted with the one before.
     """
-    starts = [(window.start + window.held_frames) * frame_s for window in windows] + [duration_s]
+    starts = [(window.start + window.prefix_frames) * frame_s for window in windows] + [duration_s]
     spans = [(start, stop) for start, stop in pairwise(starts) if stop > start]
     if len(spans) > 1 and spans[-1][1] - spans[-1][0] < 0.5 * (spans[0][1] - spans[0][0]):
         spans[-2:] = [(spans[-2][0], spans[-1][1])]

@@ -11,7 +11,7 @@ import numpy as np
 
 from samuel_runtime.audio.reading import AudioFile, resampled
 from samuel_runtime.errors import UserError
-from samuel_runtime.pipeline import Samuel, contracted
+from samuel_runtime.pipeline import Samuel, rescale_to_unit_std
 from samuel_train.data.stems import VOCALS
 from samuel_train.evaluate import spectra
 from samuel_train.evaluate.cases import Case
@@ -104,7 +104,7 @@ def _asked(
         return pooled(chroma, spans(samples / rate, None))  # (12, seconds)
 
     def band(latents: np.ndarray, case: Case) -> np.ndarray:
-        takes = (contracted(samuel.generate(latents, case.settings(seed))) for seed in range(plan.seeds))
+        takes = (rescale_to_unit_std(samuel.generate(latents, case.settings(seed))) for seed in range(plan.seeds))
         return np.mean([_levelled(listen(render(samuel, take, samples))) for take in takes], axis=0)
 
     shifts = (0, *plan.semitones)

@@ -9,7 +9,7 @@ import numpy as np
 
 from samuel_runtime.bundle.manifest import Manifest
 from samuel_runtime.errors import UserError
-from samuel_runtime.pipeline import Samuel, contracted, frames_for, windows_of
+from samuel_runtime.pipeline import Samuel, frames_for, rescale_to_unit_std, windows_of
 from samuel_train.data.stems import Skipped, Song
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.features import Features
@@ -85,7 +85,7 @@ def drifts(
     for case in cases:
         scores = []
         for index, one in enumerate(listened):
-            latents = contracted(samuel.generate(one.vocals, case.settings(index)))
+            latents = rescale_to_unit_std(samuel.generate(one.vocals, case.settings(index)))
             scores.append(
                 _judged(one.truths, _parts(samuel, render(samuel, latents, _samples(samuel, minutes)), spans))
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samuel_export.parity.cases import Measure, Probe, probes
+from samuel_export.parity.cases import Measure, ParityCase, probes
 from samuel_export.parity.limits import limits_of
 from samuel_export.precision.weights import Storage
 from samuel_runtime.bundle.manifest import Manifest
@@ -51,7 +51,7 @@ STEPS = 5
 
 def all_probes(
     manifest: Manifest, precision: Precision = Precision.FP32, storage: Storage = Storage.FP32
-) -> list[Probe]:
+) -> list[ParityCase]:
     limits = limits_of(precision, storage)
     return list(probes(manifest.model, manifest.codec, manifest.statistics, limits, STEPS))
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samuel_export.parity.cases import Measure, Probe
+from samuel_export.parity.cases import Measure, ParityCase
 from samuel_export.parity.compare import check_fingerprints, check_sides, compare, fingerprint, report_of
 from samuel_runtime.errors import UserError
 from tests.support.weights import normal
@@ -45,8 +45,8 @@ class Passing(Fixed):
         return latents + self.shift * np.sign(normal(self.seed, *latents.shape))
 
 
-def probe(name: str = "it", limit: float = LIMIT) -> Probe:
-    return Probe(name, limit, lambda side: side.network(EXPECTED, EXPECTED, [0], 1.0))
+def probe(name: str = "it", limit: float = LIMIT) -> ParityCase:
+    return ParityCase(name, limit, lambda side: side.network(EXPECTED, EXPECTED, [0], 1.0))
 
 
 def changed(relative: float, seed: int = 2) -> np.ndarray:
@@ -115,7 +115,7 @@ def test_a_mean_difference_has_its_own_limit(shift: float, passed: bool) -> None
 @pytest.mark.parametrize("seed", range(2, 22))
 def test_fingerprints_of_spectra_see_twenty_times_the_limit_and_forgive_the_limit(seed: int) -> None:
     """A mean over thirty projections stands for one over thousands of values."""
-    spectra = Probe("it", LIMIT, lambda side: side.decode(np.tile(EXPECTED, (20, 1))), Measure.MEAN_ABS)
+    spectra = ParityCase("it", LIMIT, lambda side: side.decode(np.tile(EXPECTED, (20, 1))), Measure.MEAN_ABS)
     report = report_of(check_sides([spectra], Passing(0.0), Passing(0.0)), 3)
     assert report["probes"][0]["measure"] == "mean_abs"
     for shift, passed in ((0.0, True), (LIMIT, True), (20 * LIMIT, False)):

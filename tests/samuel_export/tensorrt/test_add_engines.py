@@ -105,7 +105,7 @@ def test_a_bundle_with_engines_verifies(packaged: Path) -> None:
 
 
 def test_where_there_is_no_gpu_it_runs_as_before(packaged: Path) -> None:
-    assert Samuel.load(packaged, threads=1).way.provider is Provider.CPU
+    assert Samuel.load(packaged, threads=1).backend.provider is Provider.CPU
 
 
 # From here on a miniature bundle, and engines that nobody would load: what matters is what becomes of files.

@@ -35,7 +35,7 @@ from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.diffusion.noise import noise
 from samuel_runtime.diffusion.samplers import timesteps_for
 from samuel_runtime.diffusion.schedule import Prediction
-from samuel_runtime.engines.backend import Engine, Way
+from samuel_runtime.engines.backend import Backend, Engine
 from samuel_runtime.engines.loading import open_engine
 from samuel_runtime.engines.tensorrt.denoiser import DeviceDenoiser
 from samuel_runtime.errors import UserError
@@ -47,7 +47,7 @@ from tests.support.export.sessions import run, session
 from tests.support.miniature import miniature_model, miniature_statistics
 from tests.support.weights import normal, relative_l2
 
-CPU = Way(Provider.CPU, Precision.FP32)
+CPU = Backend(Provider.CPU, Precision.FP32)
 FRAMES = 40
 CLAMP = (-5.0, 5.0)
 LOOP_BOUND = 1e-5  # measured up to 2e-6

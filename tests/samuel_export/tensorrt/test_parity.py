@@ -36,7 +36,7 @@ def proven(bundle: Path, graphs: Graphs, precision: Precision) -> tuple[dict[str
 
 @pytest.mark.parametrize("precision", list(Precision))
 def test_a_bundles_graphs_pass_in_every_precision(bundle: Path, precision: Precision) -> None:
-    if precision is Precision.BF16 and (missing := openvino.why_missing(precision)):
+    if precision is Precision.BF16 and (missing := openvino.unavailable_reason(precision)):
         pytest.skip(missing)
     report, failed = proven(bundle, engine_graphs(Bundle.open(bundle), precision), precision)
     assert (report["passed"], report["fused_loop"]["passed"], failed) == (True, True, [])
@@ -79,7 +79,7 @@ def test_a_device_on_the_processor_makes_the_bundles_song(bundle: Path) -> None:
 def test_a_precision_that_nothing_here_computes_in_is_one_line(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Bundle.open(bundle)
     graphs = engine_graphs(opened, Precision.BF16)
-    monkeypatch.setattr(openvino, "why_missing", lambda precision: "the processor has no bfloat16")
+    monkeypatch.setattr(openvino, "unavailable_reason", lambda precision: "the processor has no bfloat16")
     with pytest.raises(UserError, match="the processor has no bfloat16"):
         as_a_device(opened, graphs, Precision.BF16)
 

@@ -113,7 +113,7 @@ def test_no_damage_turns_hidden_external_data_into_a_model_that_passes_and_loads
 
 
 def test_the_engine_refuses_onnx_runtimes_own_format(tmp_path: Path) -> None:
-    from samuel_runtime.engines.backend import Way
+    from samuel_runtime.engines.backend import Backend
     from samuel_runtime.engines.loading import open_engine
     from samuel_runtime.settings import Precision, Provider
 
@@ -125,4 +125,4 @@ def test_the_engine_refuses_onnx_runtimes_own_format(tmp_path: Path) -> None:
     content = (tmp_path / "m.ort").read_bytes()
     onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])  # by itself it would be taken
     with pytest.raises(UserError, match="cannot load"):
-        open_engine(content, "m.onnx", Way(Provider.CPU, Precision.FP32))
+        open_engine(content, "m.onnx", Backend(Provider.CPU, Precision.FP32))

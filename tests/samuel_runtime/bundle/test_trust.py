@@ -10,7 +10,7 @@ import pytest
 
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.bundle.trust import is_trusted, trust
-from samuel_runtime.engines.availability import chosen_ways, ways_of, why_missing
+from samuel_runtime.engines.availability import backends_of, chosen_backends, unavailable_reason
 from samuel_runtime.engines.tensorrt import device
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Provider
@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def fitting(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which sham engines fit, but for whose they are."""
-    monkeypatch.setattr(device, "why_missing", lambda flavor: "")
+    monkeypatch.setattr(device, "unavailable_reason", lambda flavor: "")
     monkeypatch.setattr(device, "version_of", lambda flavor: VERSION)
     monkeypatch.setattr(device, "gpu_here", lambda: SimpleNamespace(capability=(8, 9)))
 
@@ -95,8 +95,8 @@ def test_a_strangers_bundle_is_refused_with_the_flag_until_it_is_given(
     bundle_copy: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     manifest = add_sham_engines(bundle_copy)
-    (way,) = [way for way in ways_of(manifest) if way.provider is Provider.TENSORRT]
-    assert FLAG in why_missing(way, manifest)
+    (backend,) = [backend for backend in backends_of(manifest) if backend.provider is Provider.TENSORRT]
+    assert FLAG in unavailable_reason(backend, manifest)
     command = [write_voice(tmp_path / "voice.wav"), "--bundle", bundle_copy, "--steps", "1", "--provider", "tensorrt"]
     run = run_here(capfd, *command)
     assert (run.code, run.out, run.err.count("\n")) == (2, "", 1)
@@ -106,16 +106,16 @@ def test_a_strangers_bundle_is_refused_with_the_flag_until_it_is_given(
         run = run_here(capfd, *command, *flag)
         assert run.code == 2
         assert "CUDA" in run.err and FLAG not in run.err
-        assert why_missing(way, manifest) == ""
-        assert chosen_ways(manifest, Provider.TENSORRT) == [way]
+        assert unavailable_reason(backend, manifest) == ""
+        assert chosen_backends(manifest, Provider.TENSORRT) == [backend]
 
 
 @pytest.mark.usefixtures("fitting")
 def test_trust_is_in_the_files_not_in_the_folder(bundle_copy: Path) -> None:
     """Who trusts a bundle trusts its copies, and nothing that takes its place."""
     trust(sham_engines("mine"))
-    assert device.why_unfit(add_sham_engines(bundle_copy, "mine").engines) == ""
-    assert FLAG in device.why_unfit(add_sham_engines(bundle_copy, "strange").engines)
+    assert device.unfit_reason(add_sham_engines(bundle_copy, "mine").engines) == ""
+    assert FLAG in device.unfit_reason(add_sham_engines(bundle_copy, "strange").engines)
 
 
 def test_the_flag_on_a_bundle_without_engines_is_refused(

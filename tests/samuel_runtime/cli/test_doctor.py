@@ -12,8 +12,8 @@ import pytest
 from samuel_runtime.audio.reading import Audio
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.cli import doctor
-from samuel_runtime.engines.availability import Found, found_ways
-from samuel_runtime.engines.backend import Way
+from samuel_runtime.engines.availability import ProbedBackend, probe_backends
+from samuel_runtime.engines.backend import Backend
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Precision, Provider
 from samuel_runtime.tuning.agreement import Excerpt
@@ -21,7 +21,7 @@ from samuel_runtime.tuning.preference import preferred, recall
 from tests.support.runtime.commands import run_here
 from tests.support.runtime.measured import LOWERED, OTHER, REFERENCE, measurement
 
-ABSENT = Way(Provider.COREML, Precision.FP32)
+ABSENT = Backend(Provider.COREML, Precision.FP32)
 
 
 @pytest.fixture(autouse=True)
@@ -34,9 +34,9 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 class Machine:
     """What its ways would show, had they been run."""
 
-    steps_s: dict[Way, float]
+    steps_s: dict[Backend, float]
     """Seconds of a step; a way that is not here fails to run."""
-    off: dict[Way, float]
+    off: dict[Backend, float]
     """By how much a way's latents are wrong, relative."""
 
 
@@ -48,17 +48,22 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     latents = rng.normal(size=(64, 128))
     band = Audio(rng.normal(0, 0.1, (8192, 2)).astype(np.float32), 44_100)
 
-    def load(folder: Path, provider: Provider, threads: int | None, precision: Precision) -> Way:
-        way = Way(provider, precision)
-        if way not in machine.steps_s:
-            raise UserError(f"{way}: the device is lost; restart it")
-        return way
+    def load(folder: Path, provider: Provider, threads: int | None, precision: Precision) -> Backend:
+        backend = Backend(provider, precision)
+        if backend not in machine.steps_s:
+            raise UserError(f"{backend}: the device is lost; restart it")
+        return backend
 
-    ways = [Found(REFERENCE, ""), Found(OTHER, ""), Found(LOWERED, ""), Found(ABSENT, "add it with `pip install it`")]
-    monkeypatch.setattr(doctor, "found_ways", lambda manifest: ways)
+    backends = [
+        ProbedBackend(REFERENCE, ""),
+        ProbedBackend(OTHER, ""),
+        ProbedBackend(LOWERED, ""),
+        ProbedBackend(ABSENT, "add it with `pip install it`"),
+    ]
+    monkeypatch.setattr(doctor, "probe_backends", lambda manifest: backends)
     monkeypatch.setattr(doctor.Samuel, "load", load)
-    monkeypatch.setattr(doctor, "measure_speed", lambda way: measurement(way, machine.steps_s[way]).speed)
-    monkeypatch.setattr(doctor, "excerpt", lambda way: Excerpt(latents * (1 + machine.off.get(way, 0.0)), band))
+    monkeypatch.setattr(doctor, "measure_speed", lambda backend: measurement(backend, machine.steps_s[backend]).speed)
+    monkeypatch.setattr(doctor, "excerpt", lambda backend: Excerpt(latents * (1 + machine.off.get(backend, 0.0)), band))
     return machine
 
 
@@ -86,15 +91,15 @@ def test_what_was_found_is_reported_and_kept(machine: Machine, bundle: Path, cap
     machine.off[LOWERED] = 0.03
     machine.off[OTHER] = 0.5
     report = _report(capfd, bundle)
-    ways = {(way["provider"], way["precision"]): way for way in report["ways"]}  # type: ignore[attr-defined]
-    assert ways["cpu", "fp32"]["agreement"] is None and ways["cpu", "fp32"]["speed"]["step_s"] == 0.05
-    assert ways["openvino", "bf16"]["agreement"]["passed"] is True
-    assert ways["openvino", "bf16"]["agreement"]["latent_snr_db"] == pytest.approx(20 * np.log10(1 / 0.03))
-    assert ways["openvino", "fp32"]["agreement"]["passed"] is False
-    assert ways["coreml", "fp32"]["speed"] is None and "pip install it" in ways["coreml", "fp32"]["missing"]
-    song = ways["cpu", "fp32"]["song_s"]
+    backends = {(backend["provider"], backend["precision"]): backend for backend in report["backends"]}  # type: ignore[attr-defined]
+    assert backends["cpu", "fp32"]["agreement"] is None and backends["cpu", "fp32"]["speed"]["step_s"] == 0.05
+    assert backends["openvino", "bf16"]["agreement"]["passed"] is True
+    assert backends["openvino", "bf16"]["agreement"]["latent_snr_db"] == pytest.approx(20 * np.log10(1 / 0.03))
+    assert backends["openvino", "fp32"]["agreement"]["passed"] is False
+    assert backends["coreml", "fp32"]["speed"] is None and "pip install it" in backends["coreml", "fp32"]["missing"]
+    song = backends["cpu", "fp32"]["song_s"]
     assert song["total"] == pytest.approx(song["encode"] + song["sample"] + song["decode"])
-    kept = {each.way: each for each in recall(Bundle.open(bundle).manifest) or []}
+    kept = {each.backend: each for each in recall(Bundle.open(bundle).manifest) or []}
     assert set(kept) == {REFERENCE, OTHER, LOWERED}
     assert (kept[LOWERED].error, kept[LOWERED].passed) == (pytest.approx(0.03), True)
     assert (kept[REFERENCE].error, kept[REFERENCE].passed, kept[OTHER].passed) == (0.0, True, False)
@@ -105,14 +110,14 @@ def test_a_way_that_fails_to_run_is_a_line_and_not_the_end(
 ) -> None:
     del machine.steps_s[OTHER]
     report = _report(capfd, bundle)
-    (failed,) = [way for way in report["ways"] if "restart it" in way["missing"]]  # type: ignore[attr-defined]
+    (failed,) = [backend for backend in report["backends"] if "restart it" in backend["missing"]]  # type: ignore[attr-defined]
     assert (failed["provider"], failed["precision"]) == ("openvino", "fp32")
     assert report["auto"] == {"provider": "openvino", "precision": "bf16"}
 
 
 def test_lowered_arithmetic_is_not_trusted_where_no_reference_runs(machine: Machine, bundle: Path) -> None:
     machine.steps_s = {LOWERED: 0.02}
-    trials = doctor.try_ways(Bundle.open(bundle), doctor.found_ways(Bundle.open(bundle).manifest), None)
+    trials = doctor.try_backends(Bundle.open(bundle), doctor.probe_backends(Bundle.open(bundle).manifest), None)
     assert [trial.measurement for trial in trials] == [None] * 4
     with pytest.raises(UserError, match="nothing here can run it"):
         doctor.examine(bundle, None, as_json=True)
@@ -123,8 +128,8 @@ def test_where_the_processor_cannot_another_way_in_the_bundles_precision_is_the_
 ) -> None:
     del machine.steps_s[REFERENCE]
     machine.off[LOWERED] = 0.5
-    trials = doctor.try_ways(Bundle.open(bundle), doctor.found_ways(Bundle.open(bundle).manifest), None)
-    passed = {trial.way: trial.measurement.passed for trial in trials if trial.measurement is not None}
+    trials = doctor.try_backends(Bundle.open(bundle), doctor.probe_backends(Bundle.open(bundle).manifest), None)
+    passed = {trial.backend: trial.measurement.passed for trial in trials if trial.measurement is not None}
     assert passed == {OTHER: True, LOWERED: False}
 
 
@@ -142,7 +147,7 @@ def test_the_table_is_aligned_and_says_all(machine: Machine, bundle: Path, capfd
     run = run_here(capfd, "--doctor", "--bundle", bundle)
     assert (run.code, run.err) == (0, "")
     lines = run.out.splitlines()
-    (head,) = [line for line in lines if line.startswith("way ")]
+    (head,) = [line for line in lines if line.startswith("backend ")]
     rows = [line for line in lines if line.startswith((f"{REFERENCE} ", f"{OTHER} ", f"{LOWERED} "))]
     assert len(rows) == 3
     for title in ("load", "encode", "step", "decode", "song"):
@@ -156,10 +161,14 @@ def test_the_table_is_aligned_and_says_all(machine: Machine, bundle: Path, capfd
 def test_a_real_bundle_is_examined(bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
     report = _report(capfd, bundle)
     manifest = Bundle.open(bundle).manifest
-    ways = {(way["provider"], way["precision"]): way for way in report["ways"]}  # type: ignore[attr-defined]
-    assert set(ways) == {(f.way.provider.value, f.way.precision.value) for f in found_ways(manifest)}
-    assert ways["cpu", "fp32"]["speed"]["step_s"] > 0
-    assert all((way["speed"] is None) == bool(way["missing"]) for way in ways.values())
-    assert all("`" in way["missing"] or way["provider"] == "openvino" for way in ways.values() if way["missing"])
+    backends = {(backend["provider"], backend["precision"]): backend for backend in report["backends"]}  # type: ignore[attr-defined]
+    assert set(backends) == {(f.backend.provider.value, f.backend.precision.value) for f in probe_backends(manifest)}
+    assert backends["cpu", "fp32"]["speed"]["step_s"] > 0
+    assert all((backend["speed"] is None) == bool(backend["missing"]) for backend in backends.values())
+    assert all(
+        "`" in backend["missing"] or backend["provider"] == "openvino"
+        for backend in backends.values()
+        if backend["missing"]
+    )
     kept = recall(manifest)
-    assert kept is not None and REFERENCE in [each.way for each in kept]
+    assert kept is not None and REFERENCE in [each.backend for each in kept]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from samuel_runtime.audio.reading import Recording
-from samuel_runtime.cli.render import Take, make_takes, plan_takes
+from samuel_runtime.cli.render import RenderRequest, plan_requests, render
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.progress import Observer
@@ -23,28 +23,28 @@ def voices(tmp_path: Path) -> list[Path]:
     return [write_voice(tmp_path / f"{name}.wav", 0.3) for name in ("a", "b")]
 
 
-def _names(takes: list[Take]) -> list[str]:
+def _names(takes: list[RenderRequest]) -> list[str]:
     return [take.accompaniment.name for take in takes]
 
 
 def test_outputs_lie_beside_the_voices_by_default(voices: list[Path]) -> None:
-    takes = plan_takes(voices, None, None, QUICK, 1)
+    takes = plan_requests(voices, None, None, QUICK, 1)
     assert _names(takes) == ["a.accompaniment.wav", "b.accompaniment.wav"]
     assert all(take.accompaniment.parent == take.voice.path.parent and take.mix is None for take in takes)
 
 
 def test_one_voice_may_name_a_file_or_a_folder(voices: list[Path], tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    assert _names(plan_takes(voices[:1], tmp_path / "x.flac", None, QUICK, 1)) == ["x.flac"]
-    assert _names(plan_takes(voices[:1], tmp_path / "x.flac", None, QUICK, 2)) == ["x-seed5.flac", "x-seed6.flac"]
-    in_folder = plan_takes(voices[:1], tmp_path / "out", tmp_path / "out", QUICK, 2)
+    assert _names(plan_requests(voices[:1], tmp_path / "x.flac", None, QUICK, 1)) == ["x.flac"]
+    assert _names(plan_requests(voices[:1], tmp_path / "x.flac", None, QUICK, 2)) == ["x-seed5.flac", "x-seed6.flac"]
+    in_folder = plan_requests(voices[:1], tmp_path / "out", tmp_path / "out", QUICK, 2)
     assert _names(in_folder) == ["a.accompaniment-seed5.wav", "a.accompaniment-seed6.wav"]
     assert [take.mix.name for take in in_folder if take.mix] == ["a.mix-seed5.wav", "a.mix-seed6.wav"]
 
 
 def test_several_voices_need_a_folder(voices: list[Path], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such folder"):
-        plan_takes(voices, tmp_path / "x.wav", None, QUICK, 1)
+        plan_requests(voices, tmp_path / "x.wav", None, QUICK, 1)
 
 
 def test_equal_names_from_two_folders_are_refused(voices: list[Path], tmp_path: Path) -> None:
@@ -52,21 +52,21 @@ def test_equal_names_from_two_folders_are_refused(voices: list[Path], tmp_path: 
     (tmp_path / "out").mkdir()
     twin = write_voice(tmp_path / "other" / "a.wav")
     with pytest.raises(UserError, match="two results would have this name"):
-        plan_takes([voices[0], twin], tmp_path / "out", None, QUICK, 1)
+        plan_requests([voices[0], twin], tmp_path / "out", None, QUICK, 1)
 
 
 def test_another_voice_of_the_batch_is_never_replaced(voices: list[Path]) -> None:
     with pytest.raises(UserError, match="replace the voice"):
-        plan_takes(voices[:1], voices[0], None, QUICK, 1)
+        plan_requests(voices[:1], voices[0], None, QUICK, 1)
     write_voice(voices[0].with_name("a.accompaniment.wav"))
     batch = [voices[0], voices[0].with_name("a.accompaniment.wav")]
     with pytest.raises(UserError, match="replace the voice"):
-        plan_takes(batch, None, None, QUICK, 1)
+        plan_requests(batch, None, None, QUICK, 1)
 
 
 def test_planning_leaves_no_trace(voices: list[Path], tmp_path: Path) -> None:
     before = tree(tmp_path)
-    plan_takes(voices, None, tmp_path, QUICK, 3)
+    plan_requests(voices, None, tmp_path, QUICK, 3)
     assert tree(tmp_path) == before
 
 
@@ -76,7 +76,7 @@ def test_a_voice_is_encoded_once_for_all_its_takes(
     samuel, encoded = Samuel.load(bundle, threads=1), []
     original = samuel.encode
     monkeypatch.setattr(samuel, "encode", lambda voice, observer: encoded.append(voice.path) or original(voice))
-    results = list(make_takes(samuel, plan_takes(voices, None, None, QUICK, 3)))
+    results = list(render(samuel, plan_requests(voices, None, None, QUICK, 3)))
     assert encoded == voices
     assert [result.take.settings.seed for result in results] == [5, 6, 7] * 2
 
@@ -99,7 +99,7 @@ class _Fixed(Samuel):
 )
 def test_a_band_that_went_wrong_is_warned_about(level: float, warning: str, voices: list[Path], bundle: Path) -> None:
     samuel = _Fixed(Samuel.load(bundle, threads=1), np.full((13230, 2), level, np.float32))
-    (result,) = make_takes(samuel, plan_takes(voices[:1], None, None, QUICK, 1))
+    (result,) = render(samuel, plan_requests(voices[:1], None, None, QUICK, 1))
     assert len(result.warnings) == 1
     assert re.search(warning, result.warnings[0])
     assert result.to_dict()["rms_db"] is (None if level == 0 else result.level.rms_db)
@@ -107,6 +107,6 @@ def test_a_band_that_went_wrong_is_warned_about(level: float, warning: str, voic
 
 def test_the_folder_for_several_voices_is_made(tmp_path: Path) -> None:
     voices = [write_voice(tmp_path / f"{name}.wav") for name in ("one", "two")]
-    takes = plan_takes(voices, tmp_path / "new" / "bands", None, QUICK, 1)
+    takes = plan_requests(voices, tmp_path / "new" / "bands", None, QUICK, 1)
     assert [take.accompaniment.parent for take in takes] == [tmp_path / "new" / "bands"] * 2
     assert (tmp_path / "new" / "bands").is_dir()

@@ -37,7 +37,7 @@ def test_a_bound_step_is_what_a_call_is(samuel: Samuel) -> None:
         inputs = {"x": NOISY, "scales": np.array([1.0] if guidance == 1 else [guidance, 1 - guidance], np.float32)}
         called = denoiser.step_engine(**inputs, **denoiser.terms(t), **step.memory)["output"]
         bound = step(NOISY, t, guidance)
-        if samuel.way.provider is Provider.CPU:
+        if samuel.backend.provider is Provider.CPU:
             np.testing.assert_array_equal(bound, called)
         assert _distance(bound, called) < 1e-5
 

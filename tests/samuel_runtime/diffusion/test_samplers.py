@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samuel_runtime.diffusion import schedule as diffusion
-from samuel_runtime.diffusion.samplers import early_timesteps, sample, timesteps_for, trailing_timesteps
+from samuel_runtime.diffusion.samplers import power_spaced_timesteps, sample, timesteps_for, trailing_timesteps
 from samuel_runtime.diffusion.schedule import Prediction, Schedule
 from samuel_runtime.settings import Sampler
 
@@ -52,15 +52,15 @@ def test_an_exact_network_leads_to_its_data_at_any_step_count(
         output = diffusion.velocity(x0, eps, alpha, sigma) if prediction is Prediction.V else eps
         return np.asarray(diffusion.x0_from_output(prediction, x, output, alpha, sigma))
 
-    way = _run(sampler, denoise, np.random.default_rng(1).standard_normal(x0.shape), steps)
-    assert len(way) == steps
-    assert np.linalg.norm(way[-1] - x0) / np.linalg.norm(x0) < 1e-9
+    backend = _run(sampler, denoise, np.random.default_rng(1).standard_normal(x0.shape), steps)
+    assert len(backend) == steps
+    assert np.linalg.norm(backend[-1] - x0) / np.linalg.norm(x0) < 1e-9
 
 
 @pytest.mark.parametrize("sampler", Sampler)
 def test_single_precision_stays_single_precision(sampler: Sampler) -> None:
-    way = _run(sampler, lambda x, t: np.zeros_like(x, np.float32), np.ones((1, 4, 2), np.float32), 3)
-    assert {x.dtype for x in way} == {np.dtype(np.float32)}
+    backend = _run(sampler, lambda x, t: np.zeros_like(x, np.float32), np.ones((1, 4, 2), np.float32), 3)
+    assert {x.dtype for x in backend} == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize("sampler", DETERMINISTIC)
@@ -87,8 +87,8 @@ def _order(sampler: Sampler, spread: float) -> float:
 
     def error(steps: int) -> float:
         timesteps = list(range(first, last - 1, -(first - last) // steps))
-        way = list(sample(sampler, denoise, flow(first), SCHEDULE, timesteps, lambda t: c, (-10.0, 10.0)))
-        return float(np.abs(way[-2] - flow(last)).max())  # the last step is the one from there to clean
+        backend = list(sample(sampler, denoise, flow(first), SCHEDULE, timesteps, lambda t: c, (-10.0, 10.0)))
+        return float(np.abs(backend[-2] - flow(last)).max())  # the last step is the one from there to clean
 
     return float(np.log2(error(24) / error(96)) / 2)
 
@@ -147,7 +147,7 @@ def test_ancestral_latents_are_clamped_after_every_step() -> None:
 @given(st.integers(1, 800).flatmap(lambda length: st.tuples(st.just(length), st.integers(1, length))))
 def test_timesteps_fall_from_the_noisiest_without_repeats(sizes: tuple[int, int]) -> None:
     length, steps = sizes
-    for spaced in (trailing_timesteps, early_timesteps):
+    for spaced in (trailing_timesteps, power_spaced_timesteps):
         timesteps = spaced(Schedule.cosine(length), steps)
         assert len(timesteps) == steps
         assert timesteps[0] == length - 1 and timesteps[-1] >= 0
@@ -169,7 +169,7 @@ def test_deterministic_samplers_step_closer_in_the_noise_and_the_ancestral_evenl
         assert timesteps_for(sampler, SCHEDULE, 800) == list(range(799, -1, -1))
 
 
-@pytest.mark.parametrize("spaced", [trailing_timesteps, early_timesteps])
+@pytest.mark.parametrize("spaced", [trailing_timesteps, power_spaced_timesteps])
 @pytest.mark.parametrize("steps", [0, -1, 801])
 def test_impossible_step_counts_are_refused(steps: int, spaced: Callable[[Schedule, int], list[int]]) -> None:
     with pytest.raises(ValueError, match="between 1 and 800"):

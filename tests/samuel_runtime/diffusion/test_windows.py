@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samuel_runtime.diffusion.windows import Window, hold, windows
+from samuel_runtime.diffusion.windows import Window, inpaint_prefix, windows
 
 
 @given(st.integers(1, 5000), st.integers(1, 600).flatmap(lambda w: st.tuples(st.just(w), st.integers(0, w - 1))))
@@ -16,7 +16,7 @@ def test_windows_cover_the_song_and_hold_half_of_what_they_share(frames: int, si
     for span in spans:
         assert span.frames == min(frames, window_frames)
         assert covered - span.start >= (overlap_frames if span.start else 0)
-        assert span.held_frames == settled - span.start >= 0  # all that is settled, and no gap before it
+        assert span.prefix_frames == settled - span.start >= 0  # all that is settled, and no gap before it
         assert span.start + span.frames > covered  # each window brings something new
         covered = span.start + span.frames
         settled = covered - overlap_frames // 2
@@ -40,9 +40,9 @@ def test_an_overlap_that_leaves_nothing_new_is_refused(overlap: int) -> None:
 
 def test_hold_replaces_the_estimate_where_it_is_known_and_only_there() -> None:
     estimate = np.arange(12.0).reshape(1, 2, 6)
-    known = np.full((1, 2, 2), -1.0)
-    held = hold(lambda x, t: estimate, known)(estimate, 0)
-    np.testing.assert_array_equal(held[..., :2], known)
+    prefix_latents = np.full((1, 2, 2), -1.0)
+    held = inpaint_prefix(lambda x, t: estimate, prefix_latents)(estimate, 0)
+    np.testing.assert_array_equal(held[..., :2], prefix_latents)
     np.testing.assert_array_equal(held[..., 2:], estimate[..., 2:])
     assert estimate[0, 0, 0] == 0  # the denoiser's own array is left alone
 
@@ -51,4 +51,4 @@ def test_holding_nothing_is_the_denoiser_itself() -> None:
     def denoise(x: np.ndarray, t: int) -> np.ndarray:
         return x
 
-    assert hold(denoise, np.zeros((1, 4, 0))) is denoise
+    assert inpaint_prefix(denoise, np.zeros((1, 4, 0))) is denoise

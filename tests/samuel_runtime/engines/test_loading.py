@@ -13,7 +13,7 @@ from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import ENGINE_GRAPHS, GraphName
 from samuel_runtime.diffusion.denoiser import Denoiser
 from samuel_runtime.engines import loading
-from samuel_runtime.engines.backend import Way
+from samuel_runtime.engines.backend import Backend
 from samuel_runtime.engines.loading import open_parts
 from samuel_runtime.engines.tensorrt import device
 from samuel_runtime.engines.tensorrt.denoiser import DeviceDenoiser
@@ -22,10 +22,10 @@ from samuel_runtime.settings import Precision, Provider
 from tests.support.runtime.bad_bundles import edit
 from tests.support.runtime.sham_engines import add_sham_engines, sham_engine
 
-CPU, TENSORRT = Way(Provider.CPU, Precision.FP32), Way(Provider.TENSORRT, Precision.FP16)
+CPU, TENSORRT = Backend(Provider.CPU, Precision.FP32), Backend(Provider.TENSORRT, Precision.FP16)
 
 
-class Shelf:
+class LatentCrops:
     """A device on which any engine opens."""
 
     cuda = SimpleNamespace()
@@ -40,33 +40,33 @@ class Shelf:
         return SimpleNamespace()
 
 
-SHELVES: list[Shelf] = []
+SHELVES: list[LatentCrops] = []
 
 
 @pytest.fixture
-def shelf(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Shelf]:
+def shelf(monkeypatch: pytest.MonkeyPatch) -> Callable[[], LatentCrops]:
     """The last device that was started."""
     SHELVES.clear()
-    monkeypatch.setattr(device, "Device", Shelf)
+    monkeypatch.setattr(device, "Device", LatentCrops)
     return lambda: SHELVES[-1]
 
 
-def test_a_way_of_graphs_opens_all_of_them_and_no_engine(bundle_copy: Path, shelf: Callable[[], Shelf]) -> None:
+def test_a_way_of_graphs_opens_all_of_them_and_no_engine(bundle_copy: Path, shelf: Callable[[], LatentCrops]) -> None:
     add_sham_engines(bundle_copy)
     for name in ENGINE_GRAPHS:
         (bundle_copy / f"{name.value}.engine").unlink()
     _, denoiser = open_parts(Bundle.open(bundle_copy), CPU, 1)
-    assert isinstance(denoiser, Denoiser) and denoiser.way == CPU
+    assert isinstance(denoiser, Denoiser) and denoiser.backend == CPU
     assert not SHELVES
 
 
-def test_engines_are_opened_each_from_its_own_file(bundle_copy: Path, shelf: Callable[[], Shelf]) -> None:
+def test_engines_are_opened_each_from_its_own_file(bundle_copy: Path, shelf: Callable[[], LatentCrops]) -> None:
     """Of the graphs, only that of the timesteps is read: it has no engine."""
     add_sham_engines(bundle_copy)
     for name in ENGINE_GRAPHS:
         (bundle_copy / f"{name.value}.onnx").unlink()
     _, denoiser = open_parts(Bundle.open(bundle_copy), TENSORRT, 1)
-    assert isinstance(denoiser, DeviceDenoiser) and denoiser.way == TENSORRT
+    assert isinstance(denoiser, DeviceDenoiser) and denoiser.backend == TENSORRT
     assert shelf().opened == {f"{name.value}.engine": sham_engine(name) for name in ENGINE_GRAPHS}
     (bundle_copy / "timesteps.onnx").unlink()
     with pytest.raises(UserError, match=r"timesteps\.onnx"):

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from samuel_runtime.engines.backend import Way
+from samuel_runtime.engines.backend import Backend
 from samuel_runtime.engines.loading import open_engine
 from samuel_runtime.engines.onnxruntime import available_providers
 from samuel_runtime.errors import UserError
@@ -13,12 +13,12 @@ from samuel_runtime.settings import Precision, Provider
 from tests.support.runtime.onnx_models import honest
 
 MODEL = honest().SerializeToString()
-CPU = Way(Provider.CPU, Precision.FP32)
+CPU = Backend(Provider.CPU, Precision.FP32)
 
 
 def test_a_graph_runs_by_names() -> None:
     engine = open_engine(MODEL, "m.onnx", CPU, threads=1)
-    assert engine.way == CPU and Provider.CPU in available_providers()
+    assert engine.backend == CPU and Provider.CPU in available_providers()
     outputs = engine(x=np.array([10, 20], np.float32))
     assert list(outputs) == ["y"]
     np.testing.assert_array_equal(outputs["y"], [11, 22])
@@ -29,7 +29,7 @@ def test_a_provider_that_is_missing_is_named_with_its_installation() -> None:
         provider for provider in (Provider.COREML, Provider.DIRECTML) if provider not in available_providers()
     )
     with pytest.raises(UserError, match=rf"--provider {missing.value}.*pip"):
-        open_engine(MODEL, "m.onnx", Way(missing, Precision.FP32))
+        open_engine(MODEL, "m.onnx", Backend(missing, Precision.FP32))
 
 
 @pytest.mark.parametrize("inputs", [{}, {"z": np.zeros(2, np.float32)}, {"x": np.zeros(3, np.float32)}])
@@ -56,7 +56,7 @@ def test_bound_inputs_are_written_in_place_and_outputs_are_overwritten() -> None
 def test_a_provider_that_copies_sees_what_is_written_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """No device is needed: this one computes on the processor, and is bound as a GPU is."""
     engine = open_engine(MODEL, "m.onnx", CPU, threads=1)
-    monkeypatch.setattr(engine, "way", Way(Provider.CUDA, Precision.FP32))
+    monkeypatch.setattr(engine, "backend", Backend(Provider.CUDA, Precision.FP32))
     x = np.array([10, 20], np.float32)
     bound = engine.bind(x=x)
     np.testing.assert_array_equal(bound.run()["y"], [11, 22])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from samuel_runtime.engines.backend import Way
+from samuel_runtime.engines.backend import Backend
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Precision, Provider
 from tests.support.runtime.onnx_models import honest
@@ -29,12 +29,15 @@ OFFSET = 1000.25
 """Far beyond what bfloat16 resolves beside values of order one: its steps there are 4."""
 
 needs_bf16 = pytest.mark.skipif(
-    bool(engines_openvino.why_missing(Precision.BF16)), reason=engines_openvino.why_missing(Precision.BF16)
+    bool(engines_openvino.unavailable_reason(Precision.BF16)),
+    reason=engines_openvino.unavailable_reason(Precision.BF16),
 )
 
 
 def _opened(model: ModelProto, precision: Precision = Precision.FP32, typed: Precision = Precision.FP32) -> Engine:
-    return open_engine(model.SerializeToString(), "m.onnx", Way(Provider.OPENVINO, precision), threads=1, typed=typed)
+    return open_engine(
+        model.SerializeToString(), "m.onnx", Backend(Provider.OPENVINO, precision), threads=1, typed=typed
+    )
 
 
 def _model(nodes: list[object], constants: dict[str, tuple[int, np.ndarray]]) -> ModelProto:
@@ -82,7 +85,7 @@ def _distance(actual: np.ndarray, expected: np.ndarray) -> float:
 
 def test_a_graph_runs_by_names() -> None:
     engine = _opened(honest())
-    assert engine.way == Way(Provider.OPENVINO, Precision.FP32)
+    assert engine.backend == Backend(Provider.OPENVINO, Precision.FP32)
     outputs = engine(x=np.array([10, 20], np.float32))
     assert list(outputs) == ["y"] == list(engine.outputs)
     np.testing.assert_array_equal(outputs["y"], [11, 22])
@@ -184,7 +187,7 @@ def test_a_model_in_another_format_is_refused(tmp_path: Path) -> None:
     content = (tmp_path / "m.xml").read_bytes()
     assert openvino.Core().read_model(content, b"").inputs  # by itself it would be taken
     with pytest.raises(UserError, match=r"m\.onnx: OpenVINO .* cannot load it"):
-        open_engine(content, "m.onnx", Way(Provider.OPENVINO, Precision.FP32))
+        open_engine(content, "m.onnx", Backend(Provider.OPENVINO, Precision.FP32))
 
 
 def test_a_precision_that_the_processor_lacks_is_said_and_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +196,7 @@ def test_a_precision_that_the_processor_lacks_is_said_and_not_replaced(monkeypat
             return ["FP32", "INT8"]
 
     monkeypatch.setattr(engines_openvino, "_core", Old)
-    assert engines_openvino.why_missing(Precision.FP32) == ""
+    assert engines_openvino.unavailable_reason(Precision.FP32) == ""
     for precision in (Precision.FP16, Precision.BF16):
         with pytest.raises(UserError, match=f"does not compute in {precision.value}; use --precision fp32"):
             _opened(_product(), precision)

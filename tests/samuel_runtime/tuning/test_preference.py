@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from samuel_runtime.bundle.bundle import Bundle
-from samuel_runtime.engines.availability import Found
-from samuel_runtime.engines.backend import Way
+from samuel_runtime.engines.availability import ProbedBackend
+from samuel_runtime.engines.backend import Backend
 from samuel_runtime.settings import Precision, Provider
 from samuel_runtime.tuning import preference
 from samuel_runtime.tuning.preference import fastest, preferred, recall, remark, remember
@@ -31,9 +31,9 @@ def opened(bundle: Path) -> Bundle:
 @pytest.fixture
 def all_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which three ways can be tried."""
-    found = [Found(way, "") for way in (REFERENCE, OTHER, LOWERED)]
-    monkeypatch.setattr(preference, "found_ways", lambda manifest: found)
-    monkeypatch.setattr(preference, "why_missing", lambda way, manifest: "")
+    found = [ProbedBackend(backend, "") for backend in (REFERENCE, OTHER, LOWERED)]
+    monkeypatch.setattr(preference, "probe_backends", lambda manifest: found)
+    monkeypatch.setattr(preference, "unavailable_reason", lambda backend, manifest: "")
 
 
 def test_what_was_measured_is_read_back_exactly(opened: Bundle) -> None:
@@ -53,7 +53,7 @@ def test_the_fastest_that_agrees_is_preferred(opened: Bundle) -> None:
 
 
 def test_a_gpu_that_is_slower_than_the_processor_is_not_preferred(opened: Bundle) -> None:
-    gpu = measurement(Way(Provider.CUDA, Precision.FP32), 0.06)
+    gpu = measurement(Backend(Provider.CUDA, Precision.FP32), 0.06)
     remember(opened.manifest, [gpu, measurement(step_s=0.05)])
     assert preferred(opened) == REFERENCE
 
@@ -112,7 +112,9 @@ def test_that_there_is_something_to_measure_is_said_once(opened: Bundle) -> None
 
 
 def test_where_only_one_way_runs_nothing_is_said(opened: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preference, "found_ways", lambda m: [Found(REFERENCE, ""), Found(OTHER, "no such thing")])
+    monkeypatch.setattr(
+        preference, "probe_backends", lambda m: [ProbedBackend(REFERENCE, ""), ProbedBackend(OTHER, "no such thing")]
+    )
     assert remark(opened.manifest, REFERENCE) == ""
 
 
@@ -120,7 +122,9 @@ def test_a_choice_that_is_gone_is_said_every_time_with_its_reason(
     opened: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remember(opened.manifest, [measurement(), measurement(LOWERED, 0.001)])
-    monkeypatch.setattr(preference, "why_missing", lambda way, manifest: "unplugged" if way == LOWERED else "")
+    monkeypatch.setattr(
+        preference, "unavailable_reason", lambda backend, manifest: "unplugged" if backend == LOWERED else ""
+    )
     monkeypatch.setattr(preference, "engine_versions", dict)  # as if openvino had been uninstalled
     for _ in range(2):
         said = remark(opened.manifest, REFERENCE)

@@ -11,13 +11,13 @@ import pytest
 from samuel_runtime.audio.reading import Recording
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import Manifest
-from samuel_runtime.cli.render import Take, plan_takes
+from samuel_runtime.cli.render import RenderRequest, plan_requests
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import DEFAULT_STEPS, Precision, Provider, Sampler, Settings
 from samuel_runtime.tuning import sampling_error, target
 from samuel_runtime.tuning.preference import remember
-from samuel_runtime.tuning.target import Plan, Target, Work, measured_ways, plan
+from samuel_runtime.tuning.target import Plan, Target, Work, measured_backends, plan
 from tests.support.runtime.commands import Run, run_here, write_voice
 from tests.support.runtime.measured import LOWERED, OTHER, REFERENCE, measurement
 
@@ -33,7 +33,7 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundle: Path) -> Non
 def _front(monkeypatch: pytest.MonkeyPatch) -> None:
     """A front of the test's own: what is chosen must not hang on the last digit of a study."""
     falling = {Sampler.DDIM: {4: 0.5, 100: 0.04}, Sampler.DPM_SOLVER_2M: {4: 0.4, 100: 0.01}}
-    monkeypatch.setattr(sampling_error, "DISTANCE", falling)
+    monkeypatch.setattr(sampling_error, "SAMPLING_ERROR", falling)
     monkeypatch.setattr(sampling_error, "FEWEST_STEPS", 4)
     monkeypatch.setattr(sampling_error, "MOST_STEPS", 100)
 
@@ -45,8 +45,8 @@ def work(bundle: Path) -> Work:
     return Work(manifest, (manifest.model.frames,), (manifest.model.frames,), files_s=0.0)
 
 
-def _within(seconds: float, work: Work, *ways: target.Measurement, **kept: object) -> Plan:
-    return plan(Target(seconds, **kept), list(ways) or [measurement()], work, 0.0, loaded=True)  # type: ignore[arg-type]
+def _within(seconds: float, work: Work, *backends: target.Measurement, **kept: object) -> Plan:
+    return plan(Target(seconds, **kept), list(backends) or [measurement()], work, 0.0, loaded=True)  # type: ignore[arg-type]
 
 
 def test_more_time_buys_steps_and_the_plan_fills_the_budget(work: Work) -> None:
@@ -69,7 +69,7 @@ def test_beyond_what_was_measured_time_buys_nothing(work: Work) -> None:
 
 def test_a_budget_that_cannot_be_met_gets_the_fewest_steps_and_a_warning(work: Work) -> None:
     found = _within(0.5, work, measurement(), measurement(OTHER, 0.01))
-    assert (found.steps, found.way, found.fits) == (sampling_error.FEWEST_STEPS, OTHER, False)
+    assert (found.steps, found.backend, found.fits) == (sampling_error.FEWEST_STEPS, OTHER, False)
     assert found.explained(Target(0.5)).startswith("warning: ") and f"{found.seconds:.1f} s" in found.explained(
         Target(0.5)
     )
@@ -88,8 +88,8 @@ def test_what_has_passed_and_what_is_to_come_both_count(work: Work) -> None:
 def test_lowered_arithmetic_is_taken_only_where_the_steps_it_buys_are_worth_more(work: Work) -> None:
     exact, lowered = measurement(step_s=0.04), measurement(LOWERED, 0.01, error=0.05)
     scarce, ample = (_within(seconds, work, exact, lowered) for seconds in (4.5, 30.0))
-    assert scarce.way == LOWERED and scarce.steps > _within(4.5, work, exact).steps
-    assert ample.way == REFERENCE and ample.steps == sampling_error.MOST_STEPS
+    assert scarce.backend == LOWERED and scarce.steps > _within(4.5, work, exact).steps
+    assert ample.backend == REFERENCE and ample.steps == sampling_error.MOST_STEPS
     assert _within(30.0, work, lowered).error == pytest.approx(0.05, abs=0.001)
 
 
@@ -99,7 +99,7 @@ def test_what_the_user_gave_is_kept(work: Work) -> None:
     few = _within(1e6, work, steps=7)
     assert (few.sampler, few.steps) == (Sampler.DPM_SOLVER_2M, 7)
     many = _within(6.0, work, measurement(step_s=0.04), measurement(LOWERED, 0.001, error=0.05), steps=90)
-    assert (many.way, many.steps, many.fits) == (LOWERED, 90, True)
+    assert (many.backend, many.steps, many.fits) == (LOWERED, 90, True)
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
@@ -122,18 +122,18 @@ def test_samuel_run_explains_a_budget_that_is_none(
     assert run.err.startswith("error: ") and "--target-s" in run.err and run.err.count("\n") == 1
 
 
-def counted(takes: list[Take]) -> list[tuple[Recording, int]]:
+def counted(takes: list[RenderRequest]) -> list[tuple[Recording, int]]:
     return [(take.voice, take.passes) for take in takes]
 
 
 def test_work_is_counted_by_voices_and_takes(bundle: Path, tmp_path: Path) -> None:
     manifest = Manifest.read(bundle)
     voices = [write_voice(tmp_path / "short.wav", 0.5), write_voice(tmp_path / "long.wav", 3.0)]
-    takes = plan_takes(voices, None, None, Settings(), 3)
+    takes = plan_requests(voices, None, None, Settings(), 3)
     work = Work.of(counted(takes), manifest, read_s=0.25)
     assert len(work.voices) == 2 and len(work.takes) == 6
     assert set(work.takes) == set(work.voices) and work.voices[0] < work.voices[1]
-    with_mixes = Work.of(counted(plan_takes(voices, None, tmp_path, Settings(), 3)), manifest, read_s=0.25)
+    with_mixes = Work.of(counted(plan_requests(voices, None, tmp_path, Settings(), 3)), manifest, read_s=0.25)
     assert with_mixes.files_s == 2 * work.files_s > 0.25
     fixed, per_step = work.seconds(measurement())
     speed = measurement().speed
@@ -150,18 +150,18 @@ def test_only_ways_that_agree_run_and_were_asked_for_are_chosen_from(
     manifest = Manifest.read(bundle)
     remember(manifest, [measurement(), measurement(OTHER), measurement(LOWERED, passed=False)])
     gone: list[object] = []
-    monkeypatch.setattr(target, "why_missing", lambda way, manifest: "gone" if way in gone else "")
+    monkeypatch.setattr(target, "unavailable_reason", lambda backend, manifest: "gone" if backend in gone else "")
 
-    def ways(
+    def backends(
         provider: Provider = Provider.AUTO, precision: Precision | None = None, threads: int | None = None
     ) -> list[object]:
-        return [each.way for each in measured_ways(manifest, provider, precision, threads)]
+        return [each.backend for each in measured_backends(manifest, provider, precision, threads)]
 
-    assert ways() == [REFERENCE, OTHER]
-    assert ways(Provider.OPENVINO) == [OTHER]
-    assert ways(precision=Precision.BF16) == ways(threads=1) == []
+    assert backends() == [REFERENCE, OTHER]
+    assert backends(Provider.OPENVINO) == [OTHER]
+    assert backends(precision=Precision.BF16) == backends(threads=1) == []
     gone.append(OTHER)
-    assert ways() == [REFERENCE]
+    assert backends() == [REFERENCE]
 
 
 def _run(capfd: pytest.CaptureFixture[str], bundle: Path, tmp_path: Path, *options: str) -> Run:
@@ -203,7 +203,7 @@ def test_samuel_run_loads_the_way_that_was_picked_and_not_the_fastest(
     loaded: list[tuple[object, ...]] = []
     load = Samuel.load
     monkeypatch.setattr(Samuel, "load", lambda *options: loaded.append(options[1:]) or load(*options))
-    monkeypatch.setattr(target, "why_missing", lambda way, manifest: "")
+    monkeypatch.setattr(target, "unavailable_reason", lambda backend, manifest: "")
     remember(Bundle.open(bundle).manifest, [measurement(step_s=0.01), measurement(LOWERED, 0.001, error=0.3)])
     found = json.loads(_run(capfd, bundle, tmp_path, "--target-s", "60").out)
     assert loaded == [(Provider.CPU, None, Precision.FP32)]
@@ -213,7 +213,7 @@ def test_samuel_run_loads_the_way_that_was_picked_and_not_the_fastest(
 def test_samuel_run_takes_the_sampler_that_was_picked(
     bundle: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sampling_error, "DISTANCE", {Sampler.DDIM: sampling_error.DISTANCE[Sampler.DDIM]})
+    monkeypatch.setattr(sampling_error, "SAMPLING_ERROR", {Sampler.DDIM: sampling_error.SAMPLING_ERROR[Sampler.DDIM]})
     found = json.loads(_run(capfd, bundle, tmp_path, "--target-s", "0.001").out)
     assert found["takes"][0]["sampler"] == found["target"]["sampler"] == "ddim"
 

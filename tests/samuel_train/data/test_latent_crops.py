@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from samuel_train.data import latent_crops as shelf
-from samuel_train.data.latent_crops import Shelf
+from samuel_train.data.latent_crops import LatentCrops
 
 ENTRIES, STARTS, FRAMES = np.array([2, 0, 2]), np.array([3, 0, 8]), 8
 
@@ -17,7 +17,7 @@ ENTRIES, STARTS, FRAMES = np.array([2, 0, 2]), np.array([3, 0, 8]), 8
 def test_crops_are_cut_where_asked(kind: type, resident: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     array = np.random.default_rng(0).standard_normal((3, 5, 16)).astype(kind)
     monkeypatch.setattr(shelf, "_has_room", lambda device, size: resident)
-    kept = Shelf(array, torch.device("cpu"))
+    kept = LatentCrops(array, torch.device("cpu"))
     expected = np.stack([array[2, :, 3:11], array[0, :, :8], array[2, :, 8:]]).astype(np.float32)
     array[:] = 0  # a resident shelf holds a copy, another one reads
     cut = kept.cut(ENTRIES, STARTS, FRAMES)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from samuel_train.device.capturable_optimizer import make_steady, set_rate, skip_overflow
+from samuel_train.device.capturable_optimizer import make_capturable, set_rate, skip_overflow
 
 CPU = torch.device("cpu")
 
@@ -18,11 +18,11 @@ def _optimizer(weight: nn.Parameter) -> torch.optim.AdamW:
 def test_a_rate_holds_and_survives_a_resumption() -> None:
     weight = nn.Parameter(torch.ones(3))
     optimizer = _optimizer(weight)
-    make_steady(optimizer, CPU, recorded=False)
+    make_capturable(optimizer, CPU, recorded=False)
     set_rate(optimizer, 0.25)
     other = _optimizer(weight)
     other.load_state_dict(optimizer.state_dict())
-    make_steady(other, CPU, recorded=False)
+    make_capturable(other, CPU, recorded=False)
     assert other.param_groups[0]["lr"].item() == 0.25
     weight.grad = torch.ones(3)
     other.step()
@@ -33,7 +33,7 @@ def test_a_rate_holds_and_survives_a_resumption() -> None:
 def test_overflows_are_skipped_and_nothing_else(norm: float, expected: float) -> None:
     weight = nn.Parameter(torch.ones(3))
     optimizer = _optimizer(weight)
-    make_steady(optimizer, CPU, recorded=False)
+    make_capturable(optimizer, CPU, recorded=False)
     weight.grad = torch.full((3,), norm)
     skip_overflow(optimizer, weight.grad.norm())
     optimizer.step()

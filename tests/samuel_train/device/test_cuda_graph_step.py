@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from samuel_train.device.capturable_optimizer import make_steady, set_rate, skip_overflow
-from samuel_train.device.cuda_graph_step import Captured, Measured
+from samuel_train.device.capturable_optimizer import make_capturable, set_rate, skip_overflow
+from samuel_train.device.cuda_graph_step import CudaGraphStep, Measured
 
 gpu = pytest.mark.gpu
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
@@ -22,7 +22,7 @@ def _trained(device: torch.device, wrapped: Callable[..., Callable[..., Measured
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv1d(4, 8, 3, padding=1), nn.GELU(), nn.Conv1d(8, 4, 3, padding=1)).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), 1.0, fused=True)
-    make_steady(optimizer, device, recorded=device.type == "cuda")
+    make_capturable(optimizer, device, recorded=device.type == "cuda")
 
     def step(doubled: bool, x: Tensor, target: Tensor) -> Measured:
         loss = (network(x) - target).square().mean() * (2 if doubled else 1)
@@ -51,7 +51,7 @@ def _called(step: Callable[..., Measured], _: torch.device) -> Callable[..., Mea
 
 def test_a_processor_calls_the_step() -> None:
     cpu = torch.device("cpu")
-    losses, weights = _trained(cpu, Captured)
+    losses, weights = _trained(cpu, CudaGraphStep)
     expected_losses, expected = _trained(cpu, _called)
     assert losses[:-1] == expected_losses[:-1]
     assert all(map(torch.equal, weights, expected))
@@ -62,7 +62,7 @@ def test_a_processor_calls_the_step() -> None:
 @needs_gpu
 def test_a_gpu_replays_what_it_would_be_told() -> None:
     cuda = torch.device("cuda")
-    losses, weights = _trained(cuda, Captured)
+    losses, weights = _trained(cuda, CudaGraphStep)
     expected_losses, expected = _trained(cuda, _called)
     assert losses[:-1] == pytest.approx(expected_losses[:-1], rel=1e-4)
     for weight, one in zip(weights, expected, strict=True):

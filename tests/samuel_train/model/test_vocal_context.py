@@ -19,7 +19,7 @@ from samuel_train.fit.settings import FitConfig
 from samuel_train.model.checkpoint import load_checkpoint
 from samuel_train.model.config import ModelConfig
 from samuel_train.model.denoiser import Denoiser
-from samuel_train.model.vocal_context import DILATIONS, Listener
+from samuel_train.model.vocal_context import DILATIONS, VocalContextEncoder
 from tests.samuel_train.model.test_denoiser import inputs, lively, small
 from tests.support.train.toy import MODEL, settings, write_latents
 
@@ -43,7 +43,7 @@ def test_silence_is_heard_as_nothing() -> None:
 @torch.no_grad()
 def test_the_reach_is_that_of_the_dilations() -> None:
     torch.manual_seed(0)
-    listener = Listener(4, 8, 4).double()
+    listener = VocalContextEncoder(4, 8, 4).double()
     reach = sum(DILATIONS)
     vocals = torch.randn(1, 4, 2 * reach + 41, dtype=torch.double)
     other = vocals.clone()
@@ -98,7 +98,7 @@ def test_a_resumed_run_goes_on_listening(tmp_path: Path) -> None:
 
 def test_channels_are_left_out_in_training_alone(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    listener, vocals = Listener(64, 32, 16), torch.randn(2, 64, 40)
+    listener, vocals = VocalContextEncoder(64, 32, 16), torch.randn(2, 64, 40)
     whole = listener(vocals)
     listener.dropout = 0.3
     assert not torch.equal(listener.train()(vocals), whole)

@@ -19,7 +19,7 @@ from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.diffusion.noise import noise
 from samuel_runtime.diffusion.samplers import timesteps_for, updates_of
 from samuel_runtime.diffusion.schedule import Prediction, Schedule
-from samuel_runtime.engines.backend import Way
+from samuel_runtime.engines.backend import Backend
 from samuel_runtime.engines.onnxruntime import OnnxEngine
 from samuel_runtime.engines.tensorrt.cuda import Cuda
 from samuel_runtime.engines.tensorrt.engine import TensorRtEngine
@@ -36,7 +36,7 @@ BOOL = 9
 """ONNX's."""
 
 _LATENTS = ["batch", CHANNELS, "frames"]
-_DEVICE = Way(Provider.TENSORRT, Precision.FP32)
+_DEVICE = Backend(Provider.TENSORRT, Precision.FP32)
 
 
 @lru_cache
@@ -73,7 +73,7 @@ def fused_graph() -> bytes:
     """The network with everything that fused_step.py describes."""
     g = GraphBuilder("fused")
     output = _network(g, [2])
-    anchor, before, fresh, known = (g.input(name, _LATENTS) for name in ("anchor", "before", "noise", "known"))
+    anchor, before, fresh, prefix_latents = (g.input(name, _LATENTS) for name in ("anchor", "before", "noise", "known"))
     held = g.input("held", [1, 1, "frames"], BOOL)
     weights = g.split_op("Split", 14, g.input("update", [14]), axis=0, num_outputs=14)
 
@@ -83,7 +83,7 @@ def fused_graph() -> bytes:
     def clipped(value: str, least: str, most: str) -> str:
         return g.op("Min", g.op("Max", value, least), most)
 
-    x0 = g.op("Where", held, known, clipped(combined(weights[:2], ["x", output]), *weights[2:4]))
+    x0 = g.op("Where", held, prefix_latents, clipped(combined(weights[:2], ["x", output]), *weights[2:4]))
     corrected = combined(weights[4:8], ["x", anchor, x0, before])
     after = clipped(combined(weights[8:12], [corrected, x0, before, fresh]), *weights[12:14])
     for name, value in zip(fused_step.OUTPUTS, (after, corrected, x0), strict=True):
@@ -164,7 +164,7 @@ def defective(fake: FakeCuda, said: str) -> Iterator[None]:
 
 def on_host(model: bytes, name: str = "m.onnx") -> OnnxEngine:
     """A graph in ONNX Runtime."""
-    return OnnxEngine(model, name, Way(Provider.CPU, Precision.FP32), threads=1)
+    return OnnxEngine(model, name, Backend(Provider.CPU, Precision.FP32), threads=1)
 
 
 def facts(prediction: Prediction = Prediction.V, timesteps: int = 800) -> Any:
@@ -196,7 +196,7 @@ class Window:
         return draw(self.batch, self.seed, 1001)
 
     @property
-    def known(self) -> np.ndarray:
+    def prefix_latents(self) -> np.ndarray:
         return np.clip(draw(self.batch, self.seed, 1002), *CLAMP)[..., : self.held]
 
     def inputs(self, sampler: Sampler, steps: int, prediction: Prediction = Prediction.V) -> fused_step.Inputs:
@@ -213,7 +213,7 @@ class Window:
         return fused_step.Inputs(
             vocals=self.vocals,
             start=taken(schedule.timesteps),
-            known=self.known,
+            prefix_latents=self.prefix_latents,
             guidance=[self.guidance.at(t) for t in timesteps],
             updates=np.stack(updates),
             terms=[terms(t=np.full(self.batch, t, np.int64)) for t in timesteps],

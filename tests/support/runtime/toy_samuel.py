@@ -12,7 +12,7 @@ from samuel_runtime.bundle.manifest import Manifest
 from samuel_runtime.codec import Codec, CodecEngines
 from samuel_runtime.diffusion.denoiser import Denoiser
 from samuel_runtime.diffusion.schedule import Schedule
-from samuel_runtime.engines.backend import Way
+from samuel_runtime.engines.backend import Backend
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import Precision, Provider
 
@@ -35,7 +35,7 @@ class Engine:
     """A graph by another means."""
 
     graph: object
-    way: Way = field(default_factory=lambda: Way(Provider.CPU, Precision.FP32))
+    backend: Backend = field(default_factory=lambda: Backend(Provider.CPU, Precision.FP32))
     calls: int = 0
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:

@@ -62,7 +62,7 @@ class Echo:
             statistics=statistics,
             graphs={GraphName.STEP: SimpleNamespace(sha256="0" * 64)},
         )
-        self.way = "toy"
+        self.backend = "toy"
         self.codec = self
         self.asked: list[Settings] = []
 

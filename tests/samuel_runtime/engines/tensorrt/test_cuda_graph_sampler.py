@@ -14,8 +14,8 @@ from samuel_runtime.diffusion.fused_step import Inputs
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.diffusion.samplers import sample, timesteps_for
 from samuel_runtime.diffusion.schedule import Prediction, Schedule
-from samuel_runtime.diffusion.windows import hold
-from samuel_runtime.engines.tensorrt.cuda_graph_sampler import Loop, Rows
+from samuel_runtime.diffusion.windows import inpaint_prefix
+from samuel_runtime.engines.tensorrt.cuda_graph_sampler import CudaGraphSampler, StridedBuffer
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Sampler
 from tests.support.runtime.device_toy import CHANNELS, CLAMP, FRAMES, Machine, Window, draw, host_denoiser
@@ -27,16 +27,16 @@ TABLES = 3  # film, gate and the update
 ONCE = 5  # vocals, start, scales, known frames and which they are
 
 
-def looped(machine: Machine, inputs: Inputs) -> Loop:
+def looped(machine: Machine, inputs: Inputs) -> CudaGraphSampler:
     """A loop for these inputs."""
     shape, noisy = inputs.start.shape, inputs.noise is not None
-    return Loop(machine.cuda, machine.conditioning(), machine.step(), shape, inputs.terms, noisy=noisy)  # type: ignore[arg-type]
+    return CudaGraphSampler(machine.cuda, machine.conditioning(), machine.step(), shape, inputs.terms, noisy=noisy)  # type: ignore[arg-type]
 
 
 def sampled(denoiser: Denoiser, window: Window, sampler: Sampler, steps: int) -> np.ndarray:
     """The host's latents after every step, (steps, batch, channels, frames)."""
     schedule = Schedule.cosine()
-    denoise = hold(denoiser.conditioned(window.vocals).clean(window.guidance, CLAMP), window.known)
+    denoise = inpaint_prefix(denoiser.conditioned(window.vocals).clean(window.guidance, CLAMP), window.prefix_latents)
     taken, timesteps = partial(draw, window.batch, window.seed), timesteps_for(sampler, schedule, steps)
     return np.stack(list(sample(sampler, denoise, taken(schedule.timesteps), schedule, timesteps, taken, CLAMP)))
 
@@ -68,7 +68,7 @@ def test_it_samples_what_the_loop_on_the_host_samples(host: Denoiser, sampler: S
         assert latents.dtype == np.float32 and latents.shape == (steps, batch, CHANNELS, FRAMES)
         for step in range(steps):
             assert distance(latents[step], expected[step]) < CLOSE, step
-        np.testing.assert_array_equal(latents[-1, ..., :held], window.known)  # the last step gives x_0
+        np.testing.assert_array_equal(latents[-1, ..., :held], window.prefix_latents)  # the last step gives x_0
 
 
 @pytest.mark.parametrize("sampler", Sampler)
@@ -160,7 +160,7 @@ def test_loops_of_several_shapes_live_side_by_side() -> None:
     windows = [Window(batch) for batch in (1, 2, 3)]
     given = [window.inputs(Sampler.UNIPC, 2 + window.batch) for window in windows]
     loops = [
-        Loop(machine.cuda, conditioning, step, one.start.shape, one.terms, noisy=False)  # type: ignore[arg-type]
+        CudaGraphSampler(machine.cuda, conditioning, step, one.start.shape, one.terms, noisy=False)  # type: ignore[arg-type]
         for one in given
     ]
     first = [loop.run(one) for loop, one in zip(loops, given, strict=True)]
@@ -218,7 +218,7 @@ def test_more_takes_than_the_engines_were_built_for_are_refused_in_words() -> No
 @pytest.mark.parametrize("dtype", [np.float32, bool])
 def test_rows_lie_where_tensorrt_may_read_them(shape: tuple[int, ...], dtype: type[np.generic]) -> None:
     cuda = Machine().cuda
-    rows = Rows(cuda, 3, shape, np.dtype(dtype))
+    rows = StridedBuffer(cuda, 3, shape, np.dtype(dtype))
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     assert all(rows[i] % 256 == 0 for i in range(3))
     assert all(rows[i + 1] - rows[i] >= size for i in range(2))
@@ -227,7 +227,7 @@ def test_rows_lie_where_tensorrt_may_read_them(shape: tuple[int, ...], dtype: ty
 
 def test_rows_go_up_as_far_as_asked_and_come_back_whole() -> None:
     cuda = Machine().cuda
-    rows = Rows(cuda, 3, (2, 5))
+    rows = StridedBuffer(cuda, 3, (2, 5))
     values = np.random.default_rng(1).standard_normal((3, 2, 5)).astype(np.float32)
     rows.host[...] = values
     rows.upload(2)

@@ -13,7 +13,7 @@ from samuel_runtime.bundle.trust import is_trusted, trust
 from samuel_runtime.engines.tensorrt import device
 from samuel_runtime.engines.tensorrt import library as tensorrt_library
 from samuel_runtime.engines.tensorrt.cuda import Cuda, Gpu
-from samuel_runtime.engines.tensorrt.device import gpu_here, why_unfit
+from samuel_runtime.engines.tensorrt.device import gpu_here, unfit_reason
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Flavor
 from tests.support.runtime.sham_engines import VERSION, sham_engines
@@ -51,12 +51,12 @@ def classic(**changes: Any) -> Engines:
 def test_engines_that_fit_are_not_talked_about(machine: Machine) -> None:
     for gpu in (ADA, HOPPER):
         machine(gpu)
-        assert why_unfit(sham_engines()) == ""
+        assert unfit_reason(sham_engines()) == ""
     machine(ADA)
-    assert why_unfit(sham_engines(targets=("8.6", "8.9"))) == ""
-    assert why_unfit(classic()) == ""
+    assert unfit_reason(sham_engines(targets=("8.6", "8.9"))) == ""
+    assert unfit_reason(classic()) == ""
     machine(TURING)
-    assert why_unfit(sham_engines(targets=("7.5",))) == ""
+    assert unfit_reason(sham_engines(targets=("7.5",))) == ""
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_why_they_do_not_fit_is_one_line(
     machine: Machine, engines: Engines | None, here: dict[str, Any], said: str
 ) -> None:
     machine(**here)
-    line = why_unfit(engines)
+    line = unfit_reason(engines)
     assert "\n" not in line
     assert re.search(said, line), line
 
@@ -88,7 +88,7 @@ def test_strangers_engines_are_the_last_thing_to_say(machine: Machine, monkeypat
     for here, trusting in (({}, True), ({"version": "2"}, False), ({"gpu": TURING}, False), ({"gpu": "none"}, False)):
         machine(**here)
         monkeypatch.setattr(device, "is_trusted", lambda engines: False)
-        assert ("--trust-engines" in why_unfit(sham_engines())) == trusting
+        assert ("--trust-engines" in unfit_reason(sham_engines())) == trusting
 
 
 def test_the_versions_of_both_libraries_are_found_without_importing_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,6 +134,6 @@ def test_trusting_mends_what_trust_was_missing(machine: Machine, monkeypatch: py
     machine()
     monkeypatch.setattr(device, "is_trusted", is_trusted)
     engines = sham_engines("of this test")
-    assert "--trust-engines" in why_unfit(engines)
+    assert "--trust-engines" in unfit_reason(engines)
     trust(engines)
-    assert why_unfit(engines) == ""
+    assert unfit_reason(engines) == ""

@@ -89,7 +89,7 @@ def test_an_engine_gives_what_its_graph_gives(classic: bool) -> None:
     if classic:
         trt = FakeTensorRt(machine.fake, classic=True)
         content = write_engine(conditioning_graph(), [CONDITIONING])
-        engine = TensorRtEngine(content, "m.engine", engine.way, machine.cuda, trt, cache=None)
+        engine = TensorRtEngine(content, "m.engine", engine.backend, machine.cuda, trt, cache=None)
     assert engine.inputs == {"vocals"} and engine.outputs == ("keys", "summary")
     assert set(engine.types.values()) == {np.dtype(np.float32)}
     host = on_host(conditioning_graph())
@@ -185,9 +185,9 @@ STEP_INPUTS = profile(
 def test_an_engine_that_cannot_be_loaded_is_named_with_the_librarys_own_words(
     machine: Machine, content: bytes, said: str
 ) -> None:
-    way = machine.conditioning().way
+    backend = machine.conditioning().backend
     with pytest.raises(UserError) as raised:
-        TensorRtEngine(content, "bundle/m.engine", way, machine.cuda, machine.trt, None)
+        TensorRtEngine(content, "bundle/m.engine", backend, machine.cuda, machine.trt, None)
     message = str(raised.value)
     assert message.startswith(f"bundle/m.engine: TensorRT {VERSION} cannot load it on Fake GPU (compute")
     assert said in message and message.endswith("`samuel-export --trt BUNDLE`") and "\n" not in message

@@ -9,7 +9,7 @@ import pytest
 
 from samuel_runtime.engines.tensorrt import kernel_cache
 from samuel_runtime.engines.tensorrt.cuda import Gpu
-from samuel_runtime.engines.tensorrt.cuda_graph_sampler import Loop
+from samuel_runtime.engines.tensorrt.cuda_graph_sampler import CudaGraphSampler
 from samuel_runtime.engines.tensorrt.kernel_cache import KernelCache
 from samuel_runtime.settings import Sampler
 from tests.support.runtime.device_toy import CHANNELS, Machine, Window
@@ -46,7 +46,9 @@ def test_a_second_start_compiles_nothing(cache: Path) -> None:
 def test_a_loop_keeps_its_kernels() -> None:
     def start() -> int:
         machine, inputs = Machine(), Window().inputs(SAMPLER, 2)
-        loop = Loop(machine.cuda, machine.conditioning(), machine.step(), inputs.start.shape, inputs.terms, noisy=False)
+        loop = CudaGraphSampler(
+            machine.cuda, machine.conditioning(), machine.step(), inputs.start.shape, inputs.terms, noisy=False
+        )
         loop.run(inputs)
         return machine.fake.calls["compile"]
 

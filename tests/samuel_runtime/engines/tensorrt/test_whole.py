@@ -28,7 +28,7 @@ def song(samuel: Samuel, windows: float) -> np.ndarray:
 def test_a_song_of_several_windows_is_the_processors(engined: Engined, gpu: FakeCuda, sampler: Sampler) -> None:
     folder = engined(Precision.FP32)
     here, there = (Samuel.load(folder, provider) for provider in (Provider.TENSORRT, Provider.CPU))
-    assert here.way.provider is Provider.TENSORRT
+    assert here.backend.provider is Provider.TENSORRT
     vocals, settings = song(there, 1.25), Settings(sampler, steps=3, guidance=2.5, seed=9)
     made, expected = here.generate(vocals, settings), there.generate(vocals, settings)
     assert np.linalg.norm(made - expected) <= 2e-5 * np.linalg.norm(expected)
@@ -39,7 +39,7 @@ def test_a_song_of_several_windows_is_the_processors(engined: Engined, gpu: Fake
 def test_the_whole_way_agrees_and_leaves_nothing_behind(engined: Engined, gpu: FakeCuda, precision: Precision) -> None:
     folder = engined(precision)
     reference, samuel = Samuel.load(folder, Provider.CPU), Samuel.load(folder, Provider.TENSORRT)
-    assert samuel.way.precision is precision
+    assert samuel.backend.precision is precision
     assert agreement(samuel, reference).passed
     del samuel
     gc.collect()
@@ -83,8 +83,8 @@ def test_the_doctor_knows_the_gpu_and_times_its_engines(
     assert ended.code == 0, ended.err
     report = json.loads(ended.out)
     assert report["gpu"]["name"] and report["tensorrt"]["unfit"] == ""
-    way = next(one for one in report["ways"] if one["provider"] == "tensorrt")
-    assert way["precision"] == "fp16" and way["agreement"]["passed"] and way["speed"]["step_s"] > 0
+    backend = next(one for one in report["backends"] if one["provider"] == "tensorrt")
+    assert backend["precision"] == "fp16" and backend["agreement"]["passed"] and backend["speed"]["step_s"] > 0
 
 
 def test_more_takes_than_engines_hold_are_refused_in_a_line(engined: Engined, gpu: FakeCuda) -> None:

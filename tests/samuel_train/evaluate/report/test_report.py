@@ -30,7 +30,7 @@ def test_results_hold_every_song(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     write_results(path, results.SUBJECT, Results(_ROWS, [results.transposition(-5, 0)], [results.drift(2, True)]))
     written = json.loads(path.read_text())
-    assert written["songs"] == ["a", "b"] and written["way"] == "cpu fp32"
+    assert written["songs"] == ["a", "b"] and written["backend"] == "cpu fp32"
     ceiling, floor, case = written["rows"]
     assert case["case"] == {"sampler": "ddim", "guidance": 2.0, "steps": 4, "seed": 7}
     assert case["metrics"]["beat"] == {"mean": 0.4, "standard_error": 0.1, "songs": [0.3, 0.5]}
