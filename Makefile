@@ -8,12 +8,20 @@ FIT_BUDGET ?= --max-steps 5718
 FIT_BATCH ?= 64
 JOBS ?= 2
 
-.PHONY: demo test test-slow check bench gpu-check default-model clean
+.PHONY: help demo test test-slow check bench gpu-check default-model clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Not editable, so that it is tried as a musician has it; whatever changes in it is installed anew.
+RUNTIME := $(shell find samuel_runtime -name '*.py' -o -path '*assets/*' -type f 2>/dev/null)
 
 # The runtime alone, as a musician has it: no PyTorch, no ONNX tools.
-.venv/.installed: pyproject.toml
+.venv/.installed: pyproject.toml $(RUNTIME)
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --upgrade pip
+	rm -rf build  # or files that are gone from the source would be installed again
+	.venv/bin/pip install --quiet --upgrade --force-reinstall --no-deps .
 	.venv/bin/pip install --quiet '.[cpu,plots]'
 	touch $@
 
@@ -24,30 +32,30 @@ JOBS ?= 2
 	.venv-dev/bin/pip install --quiet --editable '.[dev]'
 	touch $@
 
-demo: .venv/.installed
+demo: .venv/.installed ## install the runtime into .venv and make a band for the packaged voice
 	mkdir -p demo
 	.venv/bin/samuel-run samuel_runtime/assets/example_voice.flac \
 		--output demo/accompaniment.wav --mix demo/mix.wav --diagnostics demo/diagnostics
 
-test: .venv-dev/.installed check
-	.venv-dev/bin/python -m pytest -n $(JOBS) --dist loadfile -m "not slow" -rs
+test: .venv-dev/.installed check ## install everything into .venv-dev, check and test it
+	.venv-dev/bin/python -m pytest -n $(JOBS) --dist loadfile -m "not slow" -rs --durations 10
 
-test-slow: .venv-dev/.installed
+test-slow: .venv-dev/.installed ## tests that take minutes
 	.venv-dev/bin/python -m pytest -m slow -s
 
-check: .venv-dev/.installed
+check: .venv-dev/.installed ## formatting, lint and types
 	.venv-dev/bin/ruff check .
 	.venv-dev/bin/ruff format --check .
 	.venv-dev/bin/mypy
 
-bench: .venv-dev/.installed
+bench: .venv-dev/.installed ## time every side beside PyTorch, into benchmarks/results/
 	mkdir -p benchmarks/results
 	.venv-dev/bin/python -m pytest benchmarks -s --benchmark-json benchmarks/results/latest.json \
 		--benchmark-columns median,min,iqr,rounds --benchmark-sort fullname
 	.venv-dev/bin/python -m benchmarks.report
 
 # On a machine with an NVIDIA GPU: its tests, then its table; without one it says what is missing.
-gpu-check: .venv-dev/.installed
+gpu-check: .venv-dev/.installed ## tests and times on an NVIDIA GPU
 	.venv-dev/bin/python -m pytest -m gpu -rs -s
 	.venv-dev/bin/python -m benchmarks.gpu_check
 
@@ -58,7 +66,7 @@ gpu-check: .venv-dev/.installed
 
 # From nothing to the bundle inside the package: songs, codec, latents, denoiser, export. The README says what it costs,
 # and what to set without a GPU. What was stopped goes on when it is called again; a larger budget than before trains longer.
-default-model: .venv-dev/.synth
+default-model: .venv-dev/.synth ## songs, codec, latents, denoiser, export: the packaged bundle from nothing
 	.venv-dev/bin/samuel-train synthesize --output $(MODEL)/stems --songs $(SONGS) --seed 0 --duration-s 47.55
 	.venv-dev/bin/samuel-train codec $(MODEL)/stems --out $(MODEL)/codec $(CODEC_BUDGET) --batch $(CODEC_BATCH) \
 		--echoes $(CODEC_ECHOES) $(if $(wildcard $(MODEL)/codec/training.pt),--resume)
@@ -70,5 +78,5 @@ default-model: .venv-dev/.synth
 	cp $(MODEL)/codec/losses.png .github/codec_losses.png
 	cp $(MODEL)/run/losses.png .github/denoiser_losses.png
 
-clean:
+clean: ## remove environments, builds and outputs
 	rm -rf .venv .venv-dev demo $(MODEL) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
