@@ -1,83 +1,88 @@
-"""Reads the encoder of a bundle back into a codec's folder, beside a decoder that begins anew.
+"""Reads the codec of a bundle back into a folder, from which training goes on.
 
     python -m samuel_export.read_back BUNDLE -o CODEC
 
 For bundles whose codec was not kept. `samuel-train codec --refine CODEC` then teaches the decoder for latents that stay
 what they were, and `samuel-export BUNDLE --decoder CODEC` puts it into the bundle, whose denoiser stays as it is. What
-graphs/small_codec.py does to an encoder's weights is undone here.
+graphs/small_codec.py does to the weights is undone: here to the encoder's, in decoder_weights.py to the decoder's. The
+decoder of a bundle older than spectral ones begins anew.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
-from itertools import dropwhile
+from dataclasses import replace
 from pathlib import Path
 
 import click
-import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
-from torch import Tensor, nn
+from torch import Tensor
 
+from samuel_export.decoder_weights import decoder_sizes, fill_decoder
 from samuel_export.graphs.small_codec import level_order
+from samuel_export.learned_weights import (
+    BLOCK,
+    CONVOLUTION_AXES,
+    LINEAR,
+    blocks_from,
+    fill_blocks,
+    fill_linear,
+    learned_weights,
+)
 from samuel_export.precision.weights import unpacked
 from samuel_runtime.bundle.bundle import Bundle
-from samuel_runtime.bundle.manifest import GraphName
+from samuel_runtime.bundle.manifest import DecoderKind, GraphName
 from samuel_runtime.cli import console
 from samuel_runtime.errors import UserError
-from samuel_train.codec.model.convnext import ConvNextBlock
 from samuel_train.codec.model.files import save_small_codec
 from samuel_train.codec.model.small import LEVEL_CENTRE, LEVEL_SPREAD, SKIP_GROUP, SmallCodec, SmallEncoder
 from samuel_train.codec.model.small_config import SmallCodecConfig
 from samuel_train.codec.model.stft import STEPS
 
-_CONVOLUTION_AXES = 4
-_FIRST_LAYER, _LINEAR, _BLOCK = 3, 2, 8  # arrays
+_FIRST_LAYER = 3  # arrays
 
 
 def read_back(bundle: Path, seed: int = 0) -> SmallCodec:
-    """The bundle's encoder, with a decoder of the default sizes and random weights.
+    """The bundle's codec.
 
     Args:
         bundle: its folder, with a codec of `samuel-train codec`.
-        seed: of the decoder's weights.
+        seed: of a decoder that begins anew, because the bundle's gives a waveform.
 
     Raises:
         UserError: the bundle is not in order, or its codec is of another kind.
     """
     opened = Bundle.open(bundle)
-    graph = unpacked(onnx.load_model_from_string(opened.read_graph(GraphName.ENCODER)))
-    weights = _weights(graph)
+    encoder, decoder = (
+        unpacked(onnx.load_model_from_string(opened.read_graph(name)))
+        for name in (GraphName.ENCODER, GraphName.DECODER)
+    )
     torch.manual_seed(seed)
     try:
-        codec = SmallCodec(_config(graph, weights, opened.manifest.codec.sample_rate_hz))
+        weights = learned_weights(encoder, inputs=len(level_order()))
+        config = _config(encoder, weights, opened.manifest.codec.sample_rate_hz)
+        spectral = opened.manifest.codec.decoder is DecoderKind.SPECTRUM
+        of_decoder = learned_weights(decoder, config.latent_channels) if spectral else []
+        codec = SmallCodec(replace(config, **decoder_sizes(of_decoder)) if spectral else config)
         with torch.no_grad():
             _fill(codec.encoder, iter(weights))
+            if spectral:
+                fill_decoder(codec.decoder, iter(of_decoder))
     except (RuntimeError, StopIteration, IndexError) as error:
-        raise UserError(f"{bundle}: its encoder is not of a codec that `samuel-train codec` made") from error
+        raise UserError(f"{bundle}: its codec is not one that `samuel-train codec` made") from error
     codec.provenance = opened.manifest.provenance["codec"]
     codec.licence = opened.manifest.provenance["codec_licence"]
     return codec.eval()
 
 
-def _weights(graph: onnx.ModelProto) -> list[Tensor]:
-    """What was learned, in the order in which the graph's writer met it: from the first layer on."""
-    tensors = sorted(graph.graph.initializer, key=lambda tensor: int(re.sub(r"\D", "", tensor.name) or 0))
-    arrays = (numpy_helper.to_array(tensor) for tensor in tensors)
-    learned = [torch.from_numpy(a.astype(np.float32)) for a in arrays if a.dtype.kind == "f" and a.ndim]
-    inputs = len(level_order())
-    return list(dropwhile(lambda weight: weight.ndim != 2 or len(weight) != inputs, learned))
-
-
 def _config(graph: onnx.ModelProto, weights: list[Tensor], sample_rate_hz: int) -> SmallCodecConfig:
     width = weights[0].shape[1]
-    convolutions = [weight for weight in weights if weight.ndim == _CONVOLUTION_AXES]
-    after = weights[_FIRST_LAYER:]
-    fine = next(count for count in range(len(convolutions)) if after[count * _BLOCK].ndim != _CONVOLUTION_AXES)
-    after_stack = after[fine * _BLOCK + _LINEAR]
+    convolutions = [weight for weight in weights if weight.ndim == CONVOLUTION_AXES]
+    fine = blocks_from(weights, _FIRST_LAYER)
+    after_stack = weights[_FIRST_LAYER + fine * BLOCK + LINEAR]
     return SmallCodecConfig(
         sample_rate_hz=sample_rate_hz,
         latent_channels=len(weights[-1]),
@@ -85,7 +90,7 @@ def _config(graph: onnx.ModelProto, weights: list[Tensor], sample_rate_hz: int) 
         encoder_blocks=fine,
         encoder_latent_width=len(convolutions[-1]),
         encoder_latent_blocks=len(convolutions) - fine,
-        encoder_long_width=0 if after_stack.ndim == _CONVOLUTION_AXES else after_stack.shape[1],
+        encoder_long_width=0 if after_stack.ndim == CONVOLUTION_AXES else after_stack.shape[1],
         quietest_db=_quietest_db(graph),
         kernel_frames=convolutions[0].shape[-1],
     )
@@ -104,35 +109,19 @@ def _fill(encoder: SmallEncoder, weights: Iterator[Tensor]) -> None:
     by_level = _reordered(of_levels.T * (2 * LEVEL_SPREAD), order)
     encoder.enter.weight.copy_(torch.cat([by_level, of_phased.T], dim=1))
     encoder.enter.bias.copy_(bias + by_level.sum(dim=1) * LEVEL_CENTRE / LEVEL_SPREAD)
-    _fill_blocks(encoder.fine, weights)
-    _fill_linear(encoder.stack, weights)
+    fill_blocks(encoder.fine, weights)
+    fill_linear(encoder.stack, weights)
     if encoder.long:
         weight, bias = next(weights).T * (2 * LEVEL_SPREAD), next(weights)
         encoder.long.enter.weight.copy_(weight)
         encoder.long.enter.bias.copy_(bias + weight.sum(dim=1) * LEVEL_CENTRE / LEVEL_SPREAD)
-        _fill_linear(encoder.long.leave, weights)
-    _fill_blocks(encoder.coarse, weights)
-    _fill_linear(encoder.leave, weights)
+        fill_linear(encoder.long.leave, weights)
+    fill_blocks(encoder.coarse, weights)
+    fill_linear(encoder.leave, weights)
     skip, bias = next(weights).T * (2 * LEVEL_SPREAD), next(weights)
     skip = _reordered(skip.unflatten(1, (STEPS, -1)), order[::SKIP_GROUP] // SKIP_GROUP).flatten(1)
     encoder.skip.weight.copy_(skip)
     encoder.skip.bias.copy_(bias + skip.sum(dim=1) * LEVEL_CENTRE / LEVEL_SPREAD)
-
-
-def _fill_blocks(blocks: nn.Sequential, weights: Iterator[Tensor]) -> None:
-    for block in blocks:
-        assert isinstance(block, ConvNextBlock)  # mypy: what a Sequential holds
-        for parameter in (block.along_time.weight, block.along_time.bias, block.norm.weight, block.norm.bias):
-            assert parameter is not None  # mypy: a layer's bias may be None; here every layer has one
-            parameter.copy_(next(weights))
-        _fill_linear(block.widen, weights)
-        _fill_linear(block.narrow, weights)
-        block.scale.fill_(1)  # it is part of the narrow layer's weights
-
-
-def _fill_linear(layer: nn.Linear, weights: Iterator[Tensor]) -> None:
-    layer.weight.copy_(next(weights).T)
-    layer.bias.copy_(next(weights))
 
 
 def _reordered(weights: Tensor, order: Tensor) -> Tensor:
@@ -146,7 +135,7 @@ def _reordered(weights: Tensor, order: Tensor) -> Tensor:
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for the codec.")
 def command(bundle: Path, out: Path) -> None:
-    """Read the encoder of BUNDLE back into a codec's folder, beside a decoder that begins anew."""
+    """Read the codec of BUNDLE back into a folder, from which `samuel-train codec` goes on."""
     if out.exists():
         raise UserError(f"{out}: exists; choose another folder with -o")
     save_small_codec(out, read_back(bundle))

@@ -69,12 +69,18 @@ def test_a_decoder_needs_a_bundle(tmp_path: Path) -> None:
 
 
 @torch.no_grad()
-def test_an_encoder_is_read_back_as_it_was(made: Path, tmp_path: Path) -> None:
+def test_a_codec_is_read_back_as_it_was(made: Path, tmp_path: Path) -> None:
     ran = CliRunner().invoke(read_back.command, [str(made / "bundle"), "-o", str(tmp_path / "codec")])
     assert ran.exit_code == 0, ran.output
     audio = 0.1 * torch.randn(1, 2, 12 * 2048, generator=torch.Generator().manual_seed(0))
-    expected, found = (load_codec(folder).encoder(audio) for folder in (made / "codec", tmp_path / "codec"))
-    assert (found - expected).norm() < 1e-5 * expected.norm()
+    before, after = (load_codec(folder) for folder in (made / "codec", tmp_path / "codec"))
+    latents = before.encoder(audio)
+    assert (after.encoder(audio) - latents).norm() < 1e-5 * latents.norm()
+    expected, found = before.decoder(latents), after.decoder(latents)
+    for name, value in expected.items():
+        assert (found[name] - value).norm() < 1e-5 * value.norm(), name
+    assert isinstance(before, SmallCodec) and isinstance(after, SmallCodec)
+    assert after.config == before.config
     with pytest.raises(UserError, match="exists"):
         CliRunner().invoke(
             read_back.command, [str(made / "bundle"), "-o", str(tmp_path / "codec")], catch_exceptions=False

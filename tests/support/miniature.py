@@ -59,11 +59,12 @@ def miniature_checkpoint(path: Path, codec: Path, model: Denoiser | None = None)
 
 
 def miniature_codec(folder: Path) -> Codec:
-    """Save a small codec with random weights, in which long windows have an effect, too."""
+    """Save a small codec with random weights, in which what begins at zero has an effect, too."""
     torch.manual_seed(3)
     codec = SmallCodec(CODEC_CONFIG)
     assert codec.encoder.long is not None
-    torch.nn.init.normal_(codec.encoder.long.leave.weight, std=0.1)  # which begins at zero
+    for begins_at_zero in (codec.encoder.long.leave, codec.decoder.envelope):
+        torch.nn.init.normal_(begins_at_zero.weight, std=0.1)
     save_small_codec(folder, codec)
     return load_codec(folder)
 
