@@ -1,5 +1,6 @@
 PYTHON ?= python3
 MODEL ?= model
+CODEC ?= samuel_train/assets/codec
 SONGS ?= 1017
 CODEC_BUDGET ?= --steps 4740
 CODEC_BATCH ?= 64
@@ -8,7 +9,7 @@ FIT_BUDGET ?= --max-steps 5718
 FIT_BATCH ?= 64
 JOBS ?= 2
 
-.PHONY: help demo test test-slow check bench gpu-check default-model clean
+.PHONY: help demo test test-slow check bench gpu-check codec default-model clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,18 +65,22 @@ gpu-check: .venv-dev/.installed ## tests and times on an NVIDIA GPU
 	.venv-dev/bin/pip install --quiet --editable '.[synth]'
 	touch $@
 
-# From nothing to the bundle inside the package: songs, codec, latents, denoiser, export. The README says what it costs,
-# and what to set without a GPU. What was stopped goes on when it is called again; a larger budget than before trains longer.
-default-model: .venv-dev/.synth ## songs, codec, latents, denoiser, export: the packaged bundle from nothing
+# A codec from nothing. What was stopped goes on when it is called again; a larger budget than before trains longer.
+codec: .venv-dev/.synth ## a codec from nothing, into $(MODEL)/codec
 	.venv-dev/bin/samuel-train synthesize --output $(MODEL)/stems --songs $(SONGS) --seed 0 --duration-s 47.55
 	.venv-dev/bin/samuel-train codec $(MODEL)/stems --out $(MODEL)/codec $(CODEC_BUDGET) --batch $(CODEC_BATCH) \
 		--echoes $(CODEC_ECHOES) $(if $(wildcard $(MODEL)/codec/training.pt),--resume)
-	.venv-dev/bin/samuel-train prepare $(MODEL)/stems --out $(MODEL)/latents --codec $(MODEL)/codec --varispeed -3,3
+	cp $(MODEL)/codec/losses.png .github/codec_losses.png
+
+# Songs, latents, denoiser, export, on the codec in the package, or on CODEC=model/codec of the target before. The README
+# of samuel_train says what it costs, and what to set without a GPU.
+default-model: .venv-dev/.synth ## songs, latents, denoiser, export: a bundle like the packaged one
+	.venv-dev/bin/samuel-train synthesize --output $(MODEL)/stems --songs $(SONGS) --seed 0 --duration-s 47.55
+	.venv-dev/bin/samuel-train prepare $(MODEL)/stems --out $(MODEL)/latents --codec $(CODEC) --varispeed -3,3
 	.venv-dev/bin/samuel-train fit $(MODEL)/latents --out $(MODEL)/run $(FIT_BUDGET) --batch $(FIT_BATCH) \
 		$(if $(wildcard $(MODEL)/run/last/state.pt),--resume,--config samuel_train/default.toml)
 	.venv-dev/bin/samuel-export $(MODEL)/run/checkpoint.safetensors --output samuel_runtime/assets/bundle \
-		--codec $(MODEL)/codec --weights fp16 --guidance 3 --guided-down-to 300 --licence MIT
-	cp $(MODEL)/codec/losses.png .github/codec_losses.png
+		--codec $(CODEC) --weights fp16 --guidance 3 --guided-down-to 300 --licence MIT
 	cp $(MODEL)/run/losses.png .github/denoiser_losses.png
 
 clean: ## remove environments, builds and outputs

@@ -18,6 +18,7 @@ from samuel_train.codec.model.small_config import SmallCodecConfig
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
 _CONFIG_BYTES_MOST = 65536
+_DTYPES = ("F32", "F16")
 
 
 def read_config(folder: Path) -> dict[str, Any] | None:
@@ -40,11 +41,17 @@ def read_config(folder: Path) -> dict[str, Any] | None:
     return values
 
 
-def save_small_codec(folder: Path, codec: SmallCodec) -> None:
-    """Write both files; each is replaced whole."""
+def save_small_codec(folder: Path, codec: SmallCodec, dtype: torch.dtype = torch.float32) -> None:
+    """Write both files; each is replaced whole.
+
+    Args:
+        folder: receives them.
+        codec: what is written.
+        dtype: how weights are stored: float32, or float16 in half the space.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     metadata = {"provenance": codec.provenance, "licence": codec.licence}
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in codec.state_dict().items()}
+    weights = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in codec.state_dict().items()}
     with replacing(folder / WEIGHTS_NAME) as temporary:
         save_file(weights, temporary, metadata=metadata)
     with replacing(folder / CONFIG_NAME) as temporary:
@@ -76,7 +83,7 @@ def load_small_codec(folder: Path) -> SmallCodec:
             _check_names(path, set(expected), set(file.keys()))
             for name, tensor in expected.items():
                 _check_tensor(path, name, tensor, file.get_slice(name))
-            weights = {name: file.get_tensor(name) for name in expected}
+            weights = {name: file.get_tensor(name).float() for name in expected}
     except SafetensorError as error:
         raise UserError(f"{path}: not readable as safetensors ({error}); copy the codec's folder again") from error
     broken = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
@@ -95,8 +102,8 @@ def _check_names(path: Path, expected: set[str], found: set[str]) -> None:
 
 def _check_tensor(path: Path, name: str, expected: torch.Tensor, found: Any) -> None:
     shape, dtype = list(found.get_shape()), found.get_dtype()
-    if shape != list(expected.shape) or dtype != "F32":
+    if shape != list(expected.shape) or dtype not in _DTYPES:
         raise UserError(
-            f"{path}: {name} is {dtype} {shape}, not F32 {list(expected.shape)}; "
+            f"{path}: {name} is {dtype} {shape}, not {' or '.join(_DTYPES)} {list(expected.shape)}; "
             f"it does not belong to the {CONFIG_NAME} beside it"
         )

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
 from samuel_runtime.codec.spectrum import SPECTRUM_WIDTHS
 from samuel_runtime.errors import UserError
-from samuel_train.codec import decoder_context_frames, encoder_context_frames, load_codec
+from samuel_train.codec import decoder_context_frames, encoder_context_frames, load_codec, pack
 from samuel_train.codec.model.files import load_small_codec, save_small_codec
 from samuel_train.codec.model.small import SmallCodec
 from samuel_train.codec.model.small_config import SmallCodecConfig
@@ -100,6 +101,20 @@ def test_a_saved_codec_comes_back(tmp_path: Path) -> None:
     assert not loaded.training
     with torch.no_grad():
         assert torch.equal(loaded.encoder(noise(3)), codec.encoder(noise(3)))
+
+
+def test_a_codec_is_packed_in_half_the_space(tmp_path: Path) -> None:
+    codec = tiny_codec()
+    save_small_codec(tmp_path / "codec", codec)
+    ran = CliRunner().invoke(pack.command, [str(tmp_path / "codec"), "-o", str(tmp_path / "packed")])
+    assert ran.exit_code == 0, ran.output
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("codec", "packed")]
+    assert sizes[1] < 0.6 * sizes[0]
+    packed = load_small_codec(tmp_path / "packed")
+    assert (packed.provenance, packed.licence) == ("a test", "MIT")
+    assert all(parameter.dtype == torch.float32 for parameter in packed.parameters())
+    with torch.no_grad():
+        assert relative(packed.encoder(noise(3)), codec.encoder(noise(3))) < 3e-3
 
 
 @pytest.mark.parametrize(
