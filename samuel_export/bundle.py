@@ -24,14 +24,12 @@ from samuel_runtime.bundle.manifest import MANIFEST_NAME, SCHEMA_VERSION, GraphF
 from samuel_runtime.bundle.structure import structural_faults
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.errors import UserError
-from samuel_runtime.files import replacing_dir
+from samuel_runtime.files import recover_dir, replacing_dir
 from samuel_runtime.settings import DEFAULT_STEPS, Precision
 from samuel_train.codec import Codec
 from samuel_train.model.checkpoint import Checkpoint
 from samuel_train.model.denoiser import Denoiser
 
-GUIDANCE = 3.0
-"""The paper's classifier-free guidance scale."""
 _ALWAYS_FP32 = frozenset({GraphName.TIMESTEPS})
 """They run once per schedule, in no time, and what they give steers every value of every step."""
 
@@ -66,6 +64,7 @@ def write_bundle(
             f"the codec has {codec.facts.latent_channels} latent channels, the checkpoint "
             f"{checkpoint.config.latent_channels}; name the codec it was trained with, with --codec"
         )
+    recover_dir(out)
     if out.exists() and not (out / MANIFEST_NAME).is_file():
         raise UserError(f"{out}: exists and is not a bundle; choose another folder with -o")
     model_facts, codec_facts = facts_of(checkpoint, codec, guidance)

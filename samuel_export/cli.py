@@ -74,8 +74,12 @@ def command(
     CHECKPOINT given as well is the reference; without one, the fingerprints in the bundle are.
     """
     from samuel_export.parity.compare import ParityError
+    from samuel_runtime.files import recover_dir
     from samuel_runtime.settings import Precision
 
+    for folder in (checkpoint, output, verify):
+        if folder is not None:
+            recover_dir(folder)
     if not trt:
         _refuse(context, {"trt_flavor", "targets"}, "without --trt")
     try:

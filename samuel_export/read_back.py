@@ -25,9 +25,10 @@ from torch import Tensor, nn
 from samuel_export.graphs.small_codec import level_order
 from samuel_export.precision.weights import unpacked
 from samuel_runtime.bundle.bundle import Bundle
-from samuel_runtime.bundle.manifest import GraphName
+from samuel_runtime.bundle.manifest import DecoderKind, GraphName
 from samuel_runtime.cli import console
 from samuel_runtime.errors import UserError
+from samuel_runtime.settings import Precision
 from samuel_train.codec.model.convnext import ConvNextBlock
 from samuel_train.codec.model.files import save_small_codec
 from samuel_train.codec.model.small import LEVEL_CENTRE, LEVEL_SPREAD, SKIP_GROUP, SmallCodec, SmallEncoder
@@ -46,18 +47,19 @@ def read_back(bundle: Path, seed: int = 0) -> SmallCodec:
         seed: of the decoder's weights.
 
     Raises:
-        UserError: the bundle is not in order, or its codec is of another kind.
+        UserError: the bundle is not in order, its codec is of another kind, or its encoder is not in float32.
     """
     opened = Bundle.open(bundle)
+    if opened.manifest.codec.decoder is not DecoderKind.SPECTRUM:
+        raise UserError(f"{bundle}: its codec was not made by `samuel-train codec`; keep the folder that it came from")
+    if (precision := opened.manifest.graphs[GraphName.ENCODER].precision) is not Precision.FP32:
+        raise UserError(f"{bundle}: its encoder is typed in {precision.value}; only one in fp32 can be read back")
     graph = unpacked(onnx.load_model_from_string(opened.read_graph(GraphName.ENCODER)))
     weights = _weights(graph)
     torch.manual_seed(seed)
-    try:
-        codec = SmallCodec(_config(graph, weights, opened.manifest.codec.sample_rate_hz))
-        with torch.no_grad():
-            _fill(codec.encoder, iter(weights))
-    except (RuntimeError, StopIteration, IndexError) as error:
-        raise UserError(f"{bundle}: its encoder is not of a codec that `samuel-train codec` made") from error
+    codec = SmallCodec(_config(graph, weights, opened.manifest.codec.sample_rate_hz))
+    with torch.no_grad():
+        _fill(codec.encoder, iter(weights))
     codec.provenance = opened.manifest.provenance["codec"]
     codec.licence = opened.manifest.provenance["codec_licence"]
     return codec.eval()

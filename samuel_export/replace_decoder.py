@@ -24,7 +24,7 @@ from samuel_export.precision.weights import Storage, stored
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import SCHEMA_VERSION, GraphName
 from samuel_runtime.errors import UserError
-from samuel_runtime.files import replacing_dir
+from samuel_runtime.files import recover_dir, replacing_dir
 from samuel_runtime.settings import DEFAULT_STEPS, Precision
 from samuel_train.codec import Codec
 
@@ -45,6 +45,7 @@ def replace_decoder(folder: Path, codec: Codec, out: Path, say: Say) -> Path:
         UserError: the bundle is not in order, or the codec's encoder is another.
         ParityError: the new graph does not compute what PyTorch does; nothing is written.
     """
+    recover_dir(folder)
     bundle = Bundle.open(folder)
     manifest = bundle.manifest
     old = RuntimeSide(loaded(folder))

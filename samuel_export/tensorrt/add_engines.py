@@ -19,7 +19,7 @@ from samuel_runtime.bundle.trust import trust
 from samuel_runtime.engines.tensorrt.device import gpu_here
 from samuel_runtime.engines.tensorrt.library import version_of
 from samuel_runtime.errors import UserError
-from samuel_runtime.files import replacing_dir
+from samuel_runtime.files import recover_dir, replacing_dir
 from samuel_runtime.settings import Flavor, Precision
 
 
@@ -37,6 +37,7 @@ def add_engines(folder: Path, precision: Precision, flavor: Flavor | None, targe
         UserError: the bundle is not in order, the library is missing, or it does not build for a target.
         ParityError: what the engines are built from does not compute what the bundle does; nothing is changed.
     """
+    recover_dir(folder)
     bundle = Bundle.open(folder)
     flavor, targets = check_builder(flavor, targets), tuple(dict.fromkeys(targets))
     graphs = engine_graphs(bundle, precision)

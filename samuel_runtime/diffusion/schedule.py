@@ -73,12 +73,6 @@ class Schedule:
         """(timesteps,) signal-to-noise ratio alpha^2 / sigma^2."""
         return self.alphas_cumprod / (1 - self.alphas_cumprod)
 
-    @property
-    def posterior_variance(self) -> np.ndarray:
-        """(timesteps,) variance of q(x_{t-1} | x_t, x_0): Ho et al. (2020), eq. 7."""
-        previous = np.append(1.0, self.alphas_cumprod[:-1])
-        return self.betas * (1 - previous) / (1 - self.alphas_cumprod)
-
 
 def diffuse(x0: Any, eps: Any, alpha: Any, sigma: Any) -> Any:
     """x_t from clean latents and noise; the coefficients broadcast against the latents."""
@@ -93,11 +87,6 @@ def velocity(x0: Any, eps: Any, alpha: Any, sigma: Any) -> Any:
 def x0_from_velocity(x: Any, v: Any, alpha: Any, sigma: Any) -> Any:
     """Invert :func:`velocity` for the clean latents."""
     return alpha * x - sigma * v
-
-
-def epsilon_from_velocity(x: Any, v: Any, alpha: Any, sigma: Any) -> Any:
-    """Invert :func:`velocity` for the noise."""
-    return sigma * x + alpha * v
 
 
 def x0_from_epsilon(x: Any, eps: Any, alpha: float, sigma: float) -> Any:
