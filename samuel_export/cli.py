@@ -129,13 +129,15 @@ def _export(
     licence: str | None,
 ) -> Path:
     from samuel_export.bundle import write_bundle
-    from samuel_export.precision.weights import Storage
+    from samuel_export.precision.weights import WeightFormat
 
     path = checkpoint or newest_checkpoint(_RUNS)
     found, codec = _loaded(path, codec_location)
     if licence is not None:
         found = replace(found, provenance={**found.provenance, "licence": licence})
-    return write_bundle(found, codec, output or path.parent / "bundle", Storage(weights), guidance, _say, precision)
+    return write_bundle(
+        found, codec, output or path.parent / "bundle", WeightFormat(weights), guidance, _say, precision
+    )
 
 
 def _replace_decoder(context: click.Context, bundle: Path | None, codec_location: str, output: Path | None) -> Path:

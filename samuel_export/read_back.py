@@ -23,7 +23,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from samuel_export.graphs.small_codec import level_order
-from samuel_export.precision.weights import unpacked
+from samuel_export.precision.weights import unpack_weights
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import DecoderKind, GraphName
 from samuel_runtime.cli import console
@@ -54,7 +54,7 @@ def read_back(bundle: Path, seed: int = 0) -> SmallCodec:
         raise UserError(f"{bundle}: its codec was not made by `samuel-train codec`; keep the folder that it came from")
     if (precision := opened.manifest.graphs[GraphName.ENCODER].precision) is not Precision.FP32:
         raise UserError(f"{bundle}: its encoder is typed in {precision.value}; only one in fp32 can be read back")
-    graph = unpacked(onnx.load_model_from_string(opened.read_graph(GraphName.ENCODER)))
+    graph = unpack_weights(onnx.load_model_from_string(opened.read_graph(GraphName.ENCODER)))
     weights = _weights(graph)
     torch.manual_seed(seed)
     codec = SmallCodec(_config(graph, weights, opened.manifest.codec.sample_rate_hz))
