@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from samuel_export.bundle import write_bundle
-from samuel_export.precision.weights import Storage
+from samuel_export.precision.weights import WeightFormat
 from samuel_runtime.bundle.statistics import Statistics
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_train.codec import Codec
@@ -57,7 +57,7 @@ def make_paper(folder: Path, codec: Codec | None = None) -> Paper:
     weights = {name: weight.detach().clone() for name, weight in model.state_dict().items()}
     checkpoint = Checkpoint(model.config, _statistics(), weights, {"weights": "random, for benchmarks"}, frames_min=256)
     save_checkpoint(folder / "checkpoint.safetensors", checkpoint)
-    write_bundle(checkpoint, codec, folder / "bundle", Storage.FP32, Guidance(GUIDANCE), say=lambda line: None)
+    write_bundle(checkpoint, codec, folder / "bundle", WeightFormat.FP32, Guidance(GUIDANCE), say=lambda line: None)
     return Paper(model, folder / "checkpoint.safetensors", folder / "codec", folder / "bundle")
 
 

@@ -15,7 +15,7 @@ import torch
 from benchmarks.published import guided, published
 from samuel_runtime.diffusion.noise import noise
 from samuel_runtime.diffusion.samplers import sample, timesteps_for
-from samuel_runtime.diffusion.schedule import Schedule, x0_from_output
+from samuel_runtime.diffusion.schedule import Schedule, x0_denoiser
 from samuel_runtime.pipeline import rescale_to_unit_std
 from samuel_runtime.settings import DEFAULT_SAMPLER, DEFAULT_SEED
 from samuel_train.codec import load_codec
@@ -39,16 +39,14 @@ def command(checkpoint: Path, codec: Path, voice: Path, out: Path, steps: int, g
     vocals = statistics.normalise_vocals(both.encoder(waveform)[0].numpy()).astype(np.float32)
     schedule, condition = Schedule.cosine(loaded.config.timesteps), torch.from_numpy(vocals[None])
 
-    def denoise(x: np.ndarray, t: int) -> np.ndarray:
-        output = guided(model, torch.from_numpy(x), condition, torch.tensor([t]), guidance).numpy()
-        alpha, sigma = float(schedule.alpha[t]), float(schedule.sigma[t])
-        x0 = x0_from_output(loaded.config.prediction, x, output, alpha, sigma)
-        return np.clip(x0, *clamp)
+    def network(x: np.ndarray, t: int) -> np.ndarray:
+        return guided(model, torch.from_numpy(x), condition, torch.tensor([t]), guidance).numpy()
 
     def draw(t: int) -> np.ndarray:
         return noise(DEFAULT_SEED, t, 0, vocals.shape[1], len(vocals))[None]
 
     clamp = (statistics.clamp_min, statistics.clamp_max)
+    denoise = x0_denoiser(network, loaded.config.prediction, schedule, clamp)
     timesteps = timesteps_for(DEFAULT_SAMPLER, schedule, steps)
     *_, last = sample(DEFAULT_SAMPLER, denoise, draw(schedule.timesteps), schedule, timesteps, draw, clamp)
     band = statistics.denormalise_accompaniment(rescale_to_unit_std(last[0])).astype(np.float32)

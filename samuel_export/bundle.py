@@ -14,24 +14,22 @@ from samuel_export.graphs.codec import decoder_graph, encoder_graph
 from samuel_export.metadata import differing_facts, facts_of, tensor_facts
 from samuel_export.parity import check
 from samuel_export.parity.check import Say
-from samuel_export.parity.compare import ParityError, report_of
-from samuel_export.parity.runners import TorchSide
-from samuel_export.precision.convert import typed
-from samuel_export.precision.weights import Storage, stored
+from samuel_export.parity.compare import ParityError, build_report
+from samuel_export.parity.runners import TorchRunner
+from samuel_export.precision.convert import convert_precision
+from samuel_export.precision.weights import WeightFormat, pack_weights
 from samuel_export.tensorrt.parity import verify_engines
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import MANIFEST_NAME, SCHEMA_VERSION, GraphFacts, GraphName, Manifest
 from samuel_runtime.bundle.structure import structural_faults
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.errors import UserError
-from samuel_runtime.files import replacing_dir
+from samuel_runtime.files import recover_dir, replacing_dir
 from samuel_runtime.settings import DEFAULT_STEPS, Precision
 from samuel_train.codec import Codec
 from samuel_train.model.checkpoint import Checkpoint
 from samuel_train.model.denoiser import Denoiser
 
-GUIDANCE = 3.0
-"""The paper's classifier-free guidance scale."""
 _ALWAYS_FP32 = frozenset({GraphName.TIMESTEPS})
 """They run once per schedule, in no time, and what they give steers every value of every step."""
 
@@ -40,7 +38,7 @@ def write_bundle(
     checkpoint: Checkpoint,
     codec: Codec,
     out: Path,
-    storage: Storage,
+    weight_format: WeightFormat,
     guidance: Guidance,
     say: Say,
     precision: Precision = Precision.FP32,
@@ -51,7 +49,7 @@ def write_bundle(
         checkpoint: the denoiser.
         codec: the codec whose latents it was trained on.
         out: the bundle's folder; an existing bundle is replaced when the new one is proven.
-        storage: format of the weights, where the arithmetic is float32.
+        weight_format: format of the weights, where the arithmetic is float32.
         guidance: the bundle's default.
         say: takes lines of progress.
         precision: of the arithmetic.
@@ -66,18 +64,23 @@ def write_bundle(
             f"the codec has {codec.facts.latent_channels} latent channels, the checkpoint "
             f"{checkpoint.config.latent_channels}; name the codec it was trained with, with --codec"
         )
+    recover_dir(out)
     if out.exists() and not (out / MANIFEST_NAME).is_file():
         raise UserError(f"{out}: exists and is not a bundle; choose another folder with -o")
     model_facts, codec_facts = facts_of(checkpoint, codec, guidance)
     model = checkpoint.build()
     with replacing_dir(out) as folder:
-        written = dict(_graphs(model, codec, storage))
+        written = dict(_graphs(model, codec, weight_format))
         before, after = flops.of_guided_step(model, written, model_facts.frames)
         say(f"a guided step: {before / 1e9:.2f} GFLOP as two calls of the model, {after / 1e9:.2f} as exported")
         graphs = {}
         for name, graph in written.items():
             arithmetic = Precision.FP32 if name in _ALWAYS_FP32 else precision
-            file = stored(graph, storage) if precision is Precision.FP32 else typed(graph, arithmetic)
+            file = (
+                pack_weights(graph, weight_format)
+                if precision is Precision.FP32
+                else convert_precision(graph, arithmetic)
+            )
             graphs[name] = write_graph(folder, name, file, arithmetic, say)
         manifest = Manifest(
             schema_version=SCHEMA_VERSION,
@@ -86,18 +89,18 @@ def write_bundle(
             graphs=graphs,
             parity={},
             provenance={**checkpoint.provenance, "codec": codec.provenance, "codec_licence": codec.licence,
-                        "storage": storage.value},
+                        "storage": weight_format.value},
         )  # fmt: skip
         if faults := list(structural_faults(manifest)):
             raise ParityError(f"the exported graphs do not fit each other; no bundle was written: {'; '.join(faults)}")
         write_manifest(folder, manifest)
-        reference = TorchSide(codec, checkpoint.statistics, model)
-        comparisons = check.against_model(folder, reference, DEFAULT_STEPS, say)
-        report = report_of(comparisons, DEFAULT_STEPS)
+        reference = TorchRunner(codec, checkpoint.statistics, model)
+        comparisons = check.check_against_model(folder, reference, DEFAULT_STEPS, say)
+        report = build_report(comparisons, DEFAULT_STEPS)
         if not report["passed"]:
             failed = "; ".join(one.line() for one in comparisons if not one.passed)
             raise ParityError(f"the exported graphs differ from the model, so no bundle was written: {failed}")
-        report["lowered"] = check.lowered(folder, say)
+        report["lowered"] = check.compare_lowered(folder, say)
         write_manifest(folder, manifest.model_copy(update={"parity": report}))
     return out
 
@@ -112,23 +115,23 @@ def verify_bundle(folder: Path, say: Say, reference: tuple[Checkpoint, Codec] | 
     if reference is not None:
         checkpoint, codec = reference
         differing = differing_facts(manifest, *facts_of(checkpoint, codec, manifest.model.guided()))
-        if differing:  # both sides of a probe take these from the manifest, so no probe would show it
+        if differing:  # both sides of a case take these from the manifest, so no case would show it
             say(f"FAIL facts that are not the model's: {', '.join(differing)}")
             return False
-        side = TorchSide(codec, checkpoint.statistics, checkpoint.build())
-        comparisons = check.against_model(folder, side, check.steps_of(manifest.parity), say)
+        runner = TorchRunner(codec, checkpoint.statistics, checkpoint.build())
+        comparisons = check.check_against_model(folder, runner, check.trajectory_steps(manifest.parity), say)
     else:
-        comparisons = check.against_fingerprints(folder, say)
+        comparisons = check.check_against_fingerprints(folder, say)
     passed = all(one.passed for one in comparisons)
     if passed:
-        check.lowered(folder, say)
+        check.compare_lowered(folder, say)
     return passed and verify_engines(Bundle.open(folder), say)
 
 
-def _graphs(model: Denoiser, codec: Codec, storage: Storage) -> Iterator[tuple[GraphName, onnx.ModelProto]]:
+def _graphs(model: Denoiser, codec: Codec, weight_format: WeightFormat) -> Iterator[tuple[GraphName, onnx.ModelProto]]:
     yield GraphName.ENCODER, encoder_graph(codec)
     yield GraphName.CONDITIONING, denoiser_graphs.conditioning_graph(model)
-    yield GraphName.TIMESTEPS, denoiser_graphs.timesteps_graph(model, storage)
+    yield GraphName.TIMESTEPS, denoiser_graphs.timesteps_graph(model, weight_format)
     yield GraphName.STEP, denoiser_graphs.step_graph(model)
     yield GraphName.DECODER, decoder_graph(codec)
 

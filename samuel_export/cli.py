@@ -74,8 +74,12 @@ def command(
     CHECKPOINT given as well is the reference; without one, the fingerprints in the bundle are.
     """
     from samuel_export.parity.compare import ParityError
+    from samuel_runtime.files import recover_dir
     from samuel_runtime.settings import Precision
 
+    for folder in (checkpoint, output, verify):
+        if folder is not None:
+            recover_dir(folder)
     if not trt:
         _refuse(context, {"trt_flavor", "targets"}, "without --trt")
     try:
@@ -125,13 +129,15 @@ def _export(
     licence: str | None,
 ) -> Path:
     from samuel_export.bundle import write_bundle
-    from samuel_export.precision.weights import Storage
+    from samuel_export.precision.weights import WeightFormat
 
     path = checkpoint or newest_checkpoint(_RUNS)
     found, codec = _loaded(path, codec_location)
     if licence is not None:
         found = replace(found, provenance={**found.provenance, "licence": licence})
-    return write_bundle(found, codec, output or path.parent / "bundle", Storage(weights), guidance, _say, precision)
+    return write_bundle(
+        found, codec, output or path.parent / "bundle", WeightFormat(weights), guidance, _say, precision
+    )
 
 
 def _replace_decoder(context: click.Context, bundle: Path | None, codec_location: str, output: Path | None) -> Path:

@@ -32,11 +32,12 @@ from samuel_export.learned_weights import (
     fill_linear,
     learned_weights,
 )
-from samuel_export.precision.weights import unpacked
+from samuel_export.precision.weights import unpack_weights
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import DecoderKind, GraphName
 from samuel_runtime.cli import console
 from samuel_runtime.errors import UserError
+from samuel_runtime.settings import Precision
 from samuel_train.codec.model.files import save_small_codec
 from samuel_train.codec.model.small import LEVEL_CENTRE, LEVEL_SPREAD, SKIP_GROUP, SmallCodec, SmallEncoder
 from samuel_train.codec.model.small_config import SmallCodecConfig
@@ -53,26 +54,27 @@ def read_back(bundle: Path, seed: int = 0) -> SmallCodec:
         seed: of a decoder that begins anew, because the bundle's gives a waveform.
 
     Raises:
-        UserError: the bundle is not in order, or its codec is of another kind.
+        UserError: the bundle is not in order, its codec is of another kind, or its encoder is not in float32.
     """
     opened = Bundle.open(bundle)
+    if (precision := opened.manifest.graphs[GraphName.ENCODER].precision) is not Precision.FP32:
+        raise UserError(f"{bundle}: its encoder is typed in {precision.value}; only one in fp32 can be read back")
     encoder, decoder = (
-        unpacked(onnx.load_model_from_string(opened.read_graph(name)))
+        unpack_weights(onnx.load_model_from_string(opened.read_graph(name)))
         for name in (GraphName.ENCODER, GraphName.DECODER)
     )
+    weights = learned_weights(encoder, inputs=len(level_order()))
+    if not weights:
+        raise UserError(f"{bundle}: its codec was not made by `samuel-train codec`; keep the folder that it came from")
+    config = _config(encoder, weights, opened.manifest.codec.sample_rate_hz)
+    spectral = opened.manifest.codec.decoder is DecoderKind.SPECTRUM
+    of_decoder = learned_weights(decoder, config.latent_channels) if spectral else []
     torch.manual_seed(seed)
-    try:
-        weights = learned_weights(encoder, inputs=len(level_order()))
-        config = _config(encoder, weights, opened.manifest.codec.sample_rate_hz)
-        spectral = opened.manifest.codec.decoder is DecoderKind.SPECTRUM
-        of_decoder = learned_weights(decoder, config.latent_channels) if spectral else []
-        codec = SmallCodec(replace(config, **decoder_sizes(of_decoder)) if spectral else config)
-        with torch.no_grad():
-            _fill(codec.encoder, iter(weights))
-            if spectral:
-                fill_decoder(codec.decoder, iter(of_decoder))
-    except (RuntimeError, StopIteration, IndexError) as error:
-        raise UserError(f"{bundle}: its codec is not one that `samuel-train codec` made") from error
+    codec = SmallCodec(replace(config, **decoder_sizes(of_decoder)) if spectral else config)
+    with torch.no_grad():
+        _fill(codec.encoder, iter(weights))
+        if spectral:
+            fill_decoder(codec.decoder, iter(of_decoder))
     codec.provenance = opened.manifest.provenance["codec"]
     codec.licence = opened.manifest.provenance["codec_licence"]
     return codec.eval()

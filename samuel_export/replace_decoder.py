@@ -16,15 +16,15 @@ from samuel_export.bundle import write_graph, write_manifest
 from samuel_export.graphs.codec import decoder_graph
 from samuel_export.metadata import codec_facts_of
 from samuel_export.parity.cases import test_signal
-from samuel_export.parity.check import Say, loaded, lowered, probes_of, told
-from samuel_export.parity.compare import ParityError, check_sides, report_of
-from samuel_export.parity.runners import RuntimeSide, TorchCodec
-from samuel_export.precision.convert import typed
-from samuel_export.precision.weights import Storage, stored
+from samuel_export.parity.check import Say, bundle_cases, compare_lowered, load_bundle, report_lines
+from samuel_export.parity.compare import ParityError, build_report, compare_runners
+from samuel_export.parity.runners import RuntimeRunner, TorchCodecRunner
+from samuel_export.precision.convert import convert_precision
+from samuel_export.precision.weights import WeightFormat, pack_weights
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import SCHEMA_VERSION, GraphName
 from samuel_runtime.errors import UserError
-from samuel_runtime.files import replacing_dir
+from samuel_runtime.files import recover_dir, replacing_dir
 from samuel_runtime.settings import DEFAULT_STEPS, Precision
 from samuel_train.codec import Codec
 
@@ -45,18 +45,21 @@ def replace_decoder(folder: Path, codec: Codec, out: Path, say: Say) -> Path:
         UserError: the bundle is not in order, or the codec's encoder is another.
         ParityError: the new graph does not compute what PyTorch does; nothing is written.
     """
+    recover_dir(folder)
     bundle = Bundle.open(folder)
     manifest = bundle.manifest
-    old = RuntimeSide(loaded(folder))
-    new = TorchCodec(codec, manifest.statistics)
+    old = RuntimeRunner(load_bundle(folder))
+    new = TorchCodecRunner(codec, manifest.statistics)
     _check_encoder(bundle, old, new)
-    storage = Storage(manifest.provenance.get("storage", Storage.FP32.value))
+    weight_format = WeightFormat(manifest.provenance.get("storage", WeightFormat.FP32.value))
     precision = manifest.graphs[GraphName.DECODER].precision
     with replacing_dir(out) as whole:
         for facts in (facts for name, facts in manifest.graphs.items() if name is not GraphName.DECODER):
             shutil.copy(folder / facts.file, whole / facts.file)
         graph = decoder_graph(codec)
-        file = stored(graph, storage) if precision is Precision.FP32 else typed(graph, precision)
+        file = (
+            pack_weights(graph, weight_format) if precision is Precision.FP32 else convert_precision(graph, precision)
+        )
         graphs = {**manifest.graphs, GraphName.DECODER: write_graph(whole, GraphName.DECODER, file, precision, say)}
         context = {"encoder_context_frames": manifest.codec.encoder_context_frames}
         replaced = manifest.model_copy(
@@ -69,24 +72,26 @@ def replace_decoder(folder: Path, codec: Codec, out: Path, say: Say) -> Path:
             }
         )
         write_manifest(whole, replaced)
-        probes = probes_of(whole, replaced, DEFAULT_STEPS)
-        comparisons = told(check_sides(probes, RuntimeSide(loaded(whole)), _Both(old, new)), say)
-        report = report_of(comparisons, DEFAULT_STEPS)
+        cases = bundle_cases(whole, replaced, DEFAULT_STEPS)
+        comparisons = report_lines(
+            compare_runners(cases, RuntimeRunner(load_bundle(whole)), _MixedRunner(old, new)), say
+        )
+        report = build_report(comparisons, DEFAULT_STEPS)
         report["reference"] = "the bundle before, up to the latents; PyTorch, float32, from there"
         if not report["passed"]:
             failed = "; ".join(one.line() for one in comparisons if not one.passed)
             raise ParityError(f"the exported decoder differs from the model, so no bundle was written: {failed}")
-        report["lowered"] = lowered(whole, say)
+        report["lowered"] = compare_lowered(whole, say)
         write_manifest(whole, replaced.model_copy(update={"parity": report}))
     return out
 
 
 @dataclass(frozen=True, eq=False)
-class _Both:
+class _MixedRunner:
     """The old bundle up to the latents, and PyTorch from there, see parity/runners.py."""
 
-    old: RuntimeSide
-    new: TorchCodec
+    old: RuntimeRunner
+    new: TorchCodecRunner
 
     def network(self, x: np.ndarray, vocals: np.ndarray, t: list[int], guidance: float) -> np.ndarray:
         return self.old.network(x, vocals, t, guidance)
@@ -101,7 +106,7 @@ class _Both:
         return self.new.decode(latents)
 
 
-def _check_encoder(bundle: Bundle, old: RuntimeSide, new: TorchCodec) -> None:
+def _check_encoder(bundle: Bundle, old: RuntimeRunner, new: TorchCodecRunner) -> None:
     facts, theirs = bundle.manifest.codec, new.codec.facts
     waveform = test_signal(facts)
     if (facts.sample_rate_hz, facts.hop_samples, facts.channels) == (

@@ -31,7 +31,7 @@ from samuel_export.graphs.attention import (
 )
 from samuel_export.graphs.builder import Axis, GraphBuilder
 from samuel_export.graphs.timestep_table import TOLERANCES, factored, film_table
-from samuel_export.precision.weights import Storage
+from samuel_export.precision.weights import WeightFormat
 from samuel_train.model.attention import mixing_weights
 from samuel_train.model.config import ModelConfig
 from samuel_train.model.denoiser import DEVIATION_MIN, Denoiser
@@ -59,11 +59,11 @@ def conditioning_graph(model: Denoiser) -> onnx.ModelProto:
     return g.build()
 
 
-def timesteps_graph(model: Denoiser, storage: Storage = Storage.FP32) -> onnx.ModelProto:
+def timesteps_graph(model: Denoiser, weight_format: WeightFormat = WeightFormat.FP32) -> onnx.ModelProto:
     """t (batch,) int64 -> "film", and the "weights" and "bias" of "align" and "bottom", (batch, ...) each."""
     config, g = model.config, GraphBuilder("timesteps")
     t = g.input("t", ["batch"], TensorProto.INT64)
-    terms = factored(film_table(model), TOLERANCES[storage])
+    terms = factored(film_table(model), TOLERANCES[weight_format])
     row = g.op("Gather", g.weight(terms.rows), t, axis=0)  # (batch, rank)
     film = g.op("Add", g.op("MatMul", row, g.weight(terms.columns)), g.weight(terms.mean))
     g.output("film", film, ["batch", len(terms.mean)])

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from samuel_export.graphs import rewrites
-from samuel_export.precision.weights import Storage
+from samuel_export.precision.weights import WeightFormat
 from samuel_train.model.denoiser import Denoiser
 
-TOLERANCES = {Storage.FP32: 1e-8, Storage.FP16: 1e-5}
+TOLERANCES = {WeightFormat.FP32: 1e-8, WeightFormat.FP16: 1e-5}
 """Largest error of the factors, as a share of the table's norm about its mean.
 
 A trained network was 270 times as far off as its table where the signal is all noise, so float32 files have all that

@@ -1,4 +1,4 @@
-"""What a parity check measures: each probe is a seeded computation that both sides can do."""
+"""What a parity check measures: each case is a seeded computation that both sides can do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import Enum
 import numpy as np
 
 from samuel_export.parity.limits import Limits
-from samuel_export.parity.runners import ParityRunner, trajectory
+from samuel_export.parity.runners import ParityRunner, sample_trajectory
 from samuel_runtime.audio.mel import log_mel
 from samuel_runtime.bundle.manifest import CodecFacts, DecoderKind, ModelFacts
 from samuel_runtime.bundle.statistics import Statistics
@@ -43,10 +43,10 @@ class ParityCase:
     """Of the error."""
 
 
-def probes(
+def parity_cases(
     model: ModelFacts, codec: CodecFacts, statistics: Statistics, limits: Limits, steps: int
 ) -> Iterator[ParityCase]:
-    """All probes of a bundle, from single steps to the sound of a whole trajectory of ``steps`` steps."""
+    """All cases of a bundle, from single steps to the sound of a whole trajectory of ``steps`` steps."""
     for frames in sorted({model.frames, max(_SHORT_FRAMES, model.frames_multiple)}):
         for t in (0, model.timesteps // 4, model.timesteps // 2, model.timesteps - 1):
             for guidance in sorted({1.0, model.guided().at(t)}):  # as it is sampled
@@ -54,20 +54,20 @@ def probes(
                             _step(model, [t], frames, guidance))  # fmt: skip
     pair = [model.timesteps - 1, model.timesteps // 21]
     yield ParityCase(f"step t={pair} batch of two", limits.step, _step(model, pair, _SHORT_FRAMES, model.guidance))
-    yield ParityCase("encode", limits.codec, lambda side: side.encode(test_signal(codec)))
+    yield ParityCase("encode", limits.codec, lambda runner: runner.encode(test_signal(codec)))
     # Phases amplify rounding without an audible difference, so it is predictions that are compared to the last digits.
     spectral = codec.decoder is DecoderKind.SPECTRUM
-    yield ParityCase("decode", limits.codec, lambda side: side.decoder_output(_latents(model, 1, _SONG_FRAMES)[0]))
+    yield ParityCase("decode", limits.codec, lambda runner: runner.decoder_output(_latents(model, 1, _SONG_FRAMES)[0]))
 
     @_once
-    def latents(side: ParityRunner) -> np.ndarray:
-        return trajectory(side, model, statistics, _latents(model, 2, _TRAJECTORY_FRAMES), steps)
+    def latents(runner: ParityRunner) -> np.ndarray:
+        return sample_trajectory(runner, model, statistics, _latents(model, 2, _TRAJECTORY_FRAMES), steps)
 
-    def outputs(side: ParityRunner) -> np.ndarray:
-        return side.decoder_output(latents(side))
+    def outputs(runner: ParityRunner) -> np.ndarray:
+        return runner.decoder_output(latents(runner))
 
-    def spectra(side: ParityRunner) -> np.ndarray:
-        return log_mel(side.decode(latents(side)), codec.sample_rate_hz)
+    def spectra(runner: ParityRunner) -> np.ndarray:
+        return log_mel(runner.decode(latents(runner)), codec.sample_rate_hz)
 
     path = f"trajectory of {steps} steps"
     yield ParityCase(f"{path}, latents", limits.trajectory, latents)
@@ -81,20 +81,20 @@ def probes(
 
 
 def _once(compute: Callable[[ParityRunner], np.ndarray]) -> Callable[[ParityRunner], np.ndarray]:
-    """The computation, done once for each side."""
+    """The computation, done once for each runner."""
     results: dict[ParityRunner, np.ndarray] = {}
 
-    def kept(side: ParityRunner) -> np.ndarray:
-        if side not in results:
-            results[side] = compute(side)
-        return results[side]
+    def kept(runner: ParityRunner) -> np.ndarray:
+        if runner not in results:
+            results[runner] = compute(runner)
+        return results[runner]
 
     return kept
 
 
 def _step(model: ModelFacts, t: list[int], frames: int, guidance: float) -> Callable[[ParityRunner], np.ndarray]:
     x, vocals = (np.concatenate([_latents(model, seed + i, frames) for i in range(len(t))]) for seed in (10, 20))
-    return lambda side: side.network(x, vocals, t, guidance)
+    return lambda runner: runner.network(x, vocals, t, guidance)
 
 
 def _latents(model: ModelFacts, seed: int, frames: int) -> np.ndarray:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from samuel_export.parity.cases import ParityCase, probes
-from samuel_export.parity.compare import Comparison, check_fingerprints, check_sides
+from samuel_export.parity.cases import ParityCase, parity_cases
+from samuel_export.parity.compare import Comparison, compare_fingerprints, compare_runners
 from samuel_export.parity.limits import limits_of
-from samuel_export.parity.runners import RuntimeSide, TorchSide
-from samuel_export.precision.weights import Storage
+from samuel_export.parity.runners import RuntimeRunner, TorchRunner
+from samuel_export.precision.weights import WeightFormat
 from samuel_runtime.bundle.manifest import MANIFEST_NAME, Manifest
 from samuel_runtime.engines.availability import chosen_backends, probe_backends
 from samuel_runtime.engines.backend import Backend
@@ -22,35 +22,37 @@ from samuel_runtime.tuning.agreement import compare, excerpt
 Say = Callable[[str], None]
 
 
-def against_model(folder: Path, expected: TorchSide, steps: int, say: Say) -> list[Comparison]:
-    """Every probe on the bundle and in PyTorch.
+def check_against_model(folder: Path, expected: TorchRunner, steps: int, say: Say) -> list[Comparison]:
+    """Every case on the bundle and in PyTorch.
 
     Args:
         folder: of the bundle.
         expected: the model.
-        steps: of the probes' trajectory.
+        steps: of the cases' trajectory.
         say: takes a line for each.
 
     Raises:
         UserError: nothing on this machine computes in the bundle's precision.
     """
-    samuel = loaded(folder)
-    return told(check_sides(probes_of(folder, samuel.manifest, steps), RuntimeSide(samuel), expected), say)
+    samuel = load_bundle(folder)
+    return report_lines(
+        compare_runners(bundle_cases(folder, samuel.manifest, steps), RuntimeRunner(samuel), expected), say
+    )
 
 
-def against_fingerprints(folder: Path, say: Say) -> list[Comparison]:
-    """Every probe on the bundle alone; the report of its manifest is the reference.
+def check_against_fingerprints(folder: Path, say: Say) -> list[Comparison]:
+    """Every case on the bundle alone; the report of its manifest is the reference.
 
     Raises:
-        UserError: as :func:`against_model`, or the report is not one.
+        UserError: as :func:`check_against_model`, or the report is not one.
     """
-    samuel = loaded(folder)
+    samuel = load_bundle(folder)
     report = samuel.manifest.parity
-    wanted = probes_of(folder, samuel.manifest, steps_of(report))
-    return told(check_fingerprints(wanted, RuntimeSide(samuel), report), say)
+    wanted = bundle_cases(folder, samuel.manifest, trajectory_steps(report))
+    return report_lines(compare_fingerprints(wanted, RuntimeRunner(samuel), report), say)
 
 
-def lowered(folder: Path, say: Say) -> dict[str, dict[str, Any]]:
+def compare_lowered(folder: Path, say: Say) -> dict[str, dict[str, Any]]:
     """How far the bundle is from itself where an engine lowers its precision, for every such way of this machine.
 
     This is for information: what a way is worth on a user's machine is measured there, by `samuel-run --doctor`.
@@ -60,7 +62,7 @@ def lowered(folder: Path, say: Say) -> dict[str, dict[str, Any]]:
     others = [backend for backend in backends if backend.precision is not manifest.precision]
     if not others:
         return {}
-    reference, agreements = excerpt(loaded(folder)), {}
+    reference, agreements = excerpt(load_bundle(folder)), {}
     for backend in others:
         found = compare(excerpt(_opened(folder, backend)), reference)
         verdict = "agrees" if found.passed else "does not agree"
@@ -69,7 +71,7 @@ def lowered(folder: Path, say: Say) -> dict[str, dict[str, Any]]:
     return agreements
 
 
-def steps_of(report: dict[str, Any]) -> int:
+def trajectory_steps(report: dict[str, Any]) -> int:
     """Steps of a report's trajectory.
 
     Raises:
@@ -81,7 +83,7 @@ def steps_of(report: dict[str, Any]) -> int:
     return steps
 
 
-def loaded(folder: Path) -> Samuel:
+def load_bundle(folder: Path) -> Samuel:
     """The bundle, computing in its own precision; in ONNX Runtime on the processor where that can."""
     manifest = Manifest.read(folder)
     return _opened(folder, chosen_backends(manifest, Provider.AUTO, manifest.precision)[0])
@@ -91,21 +93,21 @@ def _opened(folder: Path, backend: Backend) -> Samuel:
     return Samuel.load(folder, backend.provider, precision=backend.precision)
 
 
-def probes_of(folder: Path, manifest: Manifest, steps: int) -> list[ParityCase]:
-    """Every probe of a bundle, with the limits of its arithmetic and weights.
+def bundle_cases(folder: Path, manifest: Manifest, steps: int) -> list[ParityCase]:
+    """Every case of a bundle, with the limits of its arithmetic and weights.
 
     Raises:
         UserError: the manifest does not say how weights are stored.
     """
     try:
-        storage = Storage(manifest.provenance.get("storage", Storage.FP32.value))
+        weight_format = WeightFormat(manifest.provenance.get("storage", WeightFormat.FP32.value))
     except ValueError as error:
         raise UserError(f"{folder / MANIFEST_NAME}: {error}; export the bundle again") from error
-    limits = limits_of(manifest.precision, storage)
-    return list(probes(manifest.model, manifest.codec, manifest.statistics, limits, steps))
+    limits = limits_of(manifest.precision, weight_format)
+    return list(parity_cases(manifest.model, manifest.codec, manifest.statistics, limits, steps))
 
 
-def told(comparisons: list[Comparison], say: Say) -> list[Comparison]:
+def report_lines(comparisons: list[Comparison], say: Say) -> list[Comparison]:
     """The comparisons, after a line for each."""
     for one in comparisons:
         say(one.line())

@@ -1,6 +1,6 @@
 """The parity report: does the bundle compute what the trained model computes? By stages, in numbers.
 
-Each probe also leaves a fingerprint of PyTorch's result, a few seeded projections, so that a bundle can be
+Each case also leaves a fingerprint of PyTorch's result, a few seeded projections, so that a bundle can be
 verified later and elsewhere, without its checkpoint.
 """
 
@@ -28,10 +28,10 @@ class ParityError(Exception):
 
 @dataclass(frozen=True)
 class Comparison:
-    """One probe's outcome."""
+    """One case's outcome."""
 
     name: str
-    """The probe."""
+    """The case."""
     measure: Measure
     """What the limit is of."""
     limit: float
@@ -89,28 +89,28 @@ def compare(
     )
 
 
-def check_sides(probes: Iterable[ParityCase], actual: ParityRunner, expected: ParityRunner) -> list[Comparison]:
-    """Run every probe on both sides."""
-    return [compare(p.name, p.run(actual), p.run(expected), p.limit, p.measure) for p in probes]
+def compare_runners(cases: Iterable[ParityCase], actual: ParityRunner, expected: ParityRunner) -> list[Comparison]:
+    """Run every case on both sides."""
+    return [compare(p.name, p.run(actual), p.run(expected), p.limit, p.measure) for p in cases]
 
 
-def check_fingerprints(probes: Iterable[ParityCase], actual: ParityRunner, report: dict[str, Any]) -> list[Comparison]:
-    """Run every probe on the bundle alone, against the fingerprints that its report keeps; one that is missing fails.
+def compare_fingerprints(cases: Iterable[ParityCase], actual: ParityRunner, report: dict[str, Any]) -> list[Comparison]:
+    """Run every case on the bundle alone, against the fingerprints that its report keeps; one that is missing fails.
 
     Raises:
-        UserError: the report is not one that :func:`report_of` made.
+        UserError: the report is not one that :func:`build_report` made.
     """
     try:
         kept = {entry["name"]: np.array(entry["fingerprint"], np.float64) for entry in report.get("probes", [])}
     except (TypeError, KeyError, ValueError) as error:
         raise UserError(f"the bundle's parity report is damaged ({error!r}); export the bundle again") from error
     found = []
-    for probe in probes:
-        expected, result = kept.get(probe.name, np.full(_PROJECTIONS, np.nan)), probe.run(actual)
+    for case in cases:
+        expected, result = kept.get(case.name, np.full(_PROJECTIONS, np.nan)), case.run(actual)
         # A fingerprint has the L2 norm of the whole result; the mean over its few values needs that of as few.
         scale = (_PROJECTIONS / result.size) ** 0.5
         pair = (scale * np.array(fingerprint(result)), scale * expected)
-        found.append(compare(probe.name, *pair, probe.limit * _FINGERPRINT_SLACK[probe.measure], probe.measure))
+        found.append(compare(case.name, *pair, case.limit * _FINGERPRINT_SLACK[case.measure], case.measure))
     return found
 
 
@@ -122,7 +122,7 @@ def fingerprint(result: np.ndarray) -> list[float]:
     return [float(flat @ one) / _PROJECTIONS**0.5 for one in signs]
 
 
-def report_of(comparisons: list[Comparison], steps: int) -> dict[str, Any]:
+def build_report(comparisons: list[Comparison], steps: int) -> dict[str, Any]:
     """What a manifest keeps; ``steps`` are those of the trajectory."""
     return {
         "reference": "PyTorch, float32, unfused, whole songs in one piece",

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from samuel_export.precision.weights import Storage
+from samuel_export.precision.weights import WeightFormat
 from samuel_runtime.settings import Precision
 
 
@@ -49,8 +49,8 @@ _BF16 = Limits(step=5e-2, trajectory=5e-2, codec=5e-2, audio=1e-1, log_mel=4e-2)
 and in sound a tenth of what the codec itself changes: no more than one step more or less does."""
 
 
-def limits_of(precision: Precision, storage: Storage) -> Limits:
+def limits_of(precision: Precision, weight_format: WeightFormat) -> Limits:
     """The limits for a bundle's arithmetic and, where that is float32, its weights."""
     if precision is Precision.FP32:
-        return _FP32 if storage is Storage.FP32 else _FP16
+        return _FP32 if weight_format is WeightFormat.FP32 else _FP16
     return _FP16 if precision is Precision.FP16 else _BF16

@@ -13,7 +13,7 @@ from samuel_runtime.bundle.statistics import Statistics
 from samuel_runtime.codec.spectrum import SPECTRUM_WIDTHS
 from samuel_runtime.diffusion.noise import noise
 from samuel_runtime.diffusion.samplers import sample, timesteps_for
-from samuel_runtime.diffusion.schedule import Schedule, x0_from_output
+from samuel_runtime.diffusion.schedule import Schedule, x0_denoiser
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import DEFAULT_SAMPLER
 from samuel_train.codec import Codec
@@ -38,7 +38,7 @@ class ParityRunner(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class RuntimeSide:
+class RuntimeRunner:
     """A bundle, run as `samuel-run` runs it: in chunks, by the runtime's engines."""
 
     samuel: Samuel
@@ -63,8 +63,8 @@ class RuntimeSide:
 
 
 @dataclass(frozen=True, eq=False)
-class TorchCodec:
-    """The trained codec, songs in one piece: a side without a network."""
+class TorchCodecRunner:
+    """The trained codec, songs in one piece: a runner without a network."""
 
     codec: Codec
     statistics: Statistics
@@ -92,7 +92,7 @@ class TorchCodec:
 
 
 @dataclass(frozen=True, eq=False)
-class TorchSide(TorchCodec):
+class TorchRunner(TorchCodecRunner):
     """The trained model and codec, run the plain way: unfused, two calls for guidance, songs in one piece."""
 
     model: Denoiser
@@ -115,13 +115,13 @@ def _joined(outputs: dict[str, np.ndarray]) -> np.ndarray:
     return np.concatenate([outputs[name] for name in SPECTRUM_WIDTHS], axis=1)
 
 
-def trajectory(
-    side: ParityRunner, facts: ModelFacts, statistics: Statistics, vocals: np.ndarray, steps: int
+def sample_trajectory(
+    runner: ParityRunner, facts: ModelFacts, statistics: Statistics, vocals: np.ndarray, steps: int
 ) -> np.ndarray:
-    """Sample on one side, by the runtime's own sampler and noise, so that only the network differs.
+    """Sample on one runner, by the runtime's own sampler and noise, so that only the network differs.
 
     Args:
-        side: whose network to use.
+        runner: whose network to use.
         facts: of the model.
         statistics: whose clamp range to use.
         vocals: normalised latents (1, channels, frames).
@@ -132,15 +132,14 @@ def trajectory(
     """
     schedule = Schedule.cosine(facts.timesteps)
 
-    def denoise(x: np.ndarray, t: int) -> np.ndarray:
-        output = side.network(x, vocals, [t], facts.guided().at(t))
-        x0 = x0_from_output(facts.prediction, x, output, float(schedule.alpha[t]), float(schedule.sigma[t]))
-        return np.clip(x0, statistics.clamp_min, statistics.clamp_max)
+    def network(x: np.ndarray, t: int) -> np.ndarray:
+        return runner.network(x, vocals, [t], facts.guided().at(t))
 
     def draw(t: int) -> np.ndarray:
         return noise(0, t, 0, vocals.shape[2], vocals.shape[1])[None]
 
     timesteps = timesteps_for(DEFAULT_SAMPLER, schedule, steps)
     clamp = (statistics.clamp_min, statistics.clamp_max)
+    denoise = x0_denoiser(network, facts.prediction, schedule, clamp)
     *_, last = sample(DEFAULT_SAMPLER, denoise, draw(schedule.timesteps), schedule, timesteps, draw, clamp)
     return last[0]

@@ -7,37 +7,39 @@ from collections.abc import Callable, Set
 import onnx
 from onnx import TensorProto, helper
 
-from samuel_export.precision.dataflow import MEASURES, Flow
+from samuel_export.precision.dataflow import SHAPE_OPERATORS, Dataflow
 
 ConvertWeight = Callable[[onnx.TensorProto, str], onnx.TensorProto]
 """A float32 tensor and a name -> the tensor of that name in the other type."""
 
 
-def retype(model: onnx.ModelProto, flow: Flow, low: Set[int], element_type: int, converted: ConvertWeight) -> None:
-    """Change the type of the nodes ``low`` in place, and of the values that they make.
+def insert_casts(
+    model: onnx.ModelProto, dataflow: Dataflow, low_nodes: Set[int], element_type: int, convert_weight: ConvertWeight
+) -> None:
+    """Change the type of the nodes ``low_nodes`` in place, and of the values that they make.
 
     Args:
         model: float32, without subgraphs; its inputs and outputs keep their types.
-        flow: of the model.
-        low: places of the nodes in the graph.
+        dataflow: of the model.
+        low_nodes: places of the nodes in the graph.
         element_type: of :class:`onnx.TensorProto`.
-        converted: turns weights into it.
+        convert_weight: turns weights into it.
     """
-    rewriter = _Rewriter(flow, {value.name for value in model.graph.output}, element_type, converted)
+    inserter = _CastInserter(dataflow, {value.name for value in model.graph.output}, element_type, convert_weight)
     for index, node in enumerate(model.graph.node):
-        rewriter.add(node, index in low)
-    others = [tensor for tensor in model.graph.initializer if tensor.name not in flow.weights]
-    nodes, weights = rewriter.nodes, rewriter.weights
+        inserter.add(node, index in low_nodes)
+    others = [tensor for tensor in model.graph.initializer if tensor.name not in dataflow.weights]
+    nodes, weights = inserter.nodes, inserter.weights
     del model.graph.node[:], model.graph.initializer[:], model.graph.value_info[:]
     model.graph.node.extend(nodes)
     model.graph.initializer.extend([*others, *weights])
 
 
-class _Rewriter:
-    def __init__(self, flow: Flow, outputs: set[str], element_type: int, converted: ConvertWeight) -> None:
+class _CastInserter:
+    def __init__(self, dataflow: Dataflow, outputs: set[str], element_type: int, convert_weight: ConvertWeight) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
-        self._flow, self._outputs, self._converted = flow, outputs, converted
+        self._dataflow, self._outputs, self._convert_weight = dataflow, outputs, convert_weight
         self._types = {False: TensorProto.FLOAT, True: element_type}
         self._suffix = f"_{TensorProto.DataType.Name(element_type).lower()}"
         # The name that a value of the original graph has in float32 (False) and in the other type (True).
@@ -48,12 +50,12 @@ class _Rewriter:
         node = onnx.NodeProto()
         node.CopyFrom(original)
         for place, value in enumerate(node.input):
-            if value in self._flow.values:
-                wanted = low if node.op_type not in MEASURES else value in self._made_low
+            if value in self._dataflow.values:
+                wanted = low if node.op_type not in SHAPE_OPERATORS else value in self._made_low
                 node.input[place] = self._name(value, wanted)
         self.nodes.append(node)
         for place, value in enumerate(node.output):
-            if value not in self._flow.values:
+            if value not in self._dataflow.values:
                 continue
             node.output[place] = self._names[low][value] = self._named(value, low)
             if low:
@@ -66,9 +68,9 @@ class _Rewriter:
         known, name = self._names[low], self._named(value, low)
         if value in known:
             return known[value]
-        if value in self._flow.weights:
-            tensor = self._flow.weights[value]
-            self.weights.append(self._converted(tensor, name) if low else tensor)
+        if value in self._dataflow.weights:
+            tensor = self._dataflow.weights[value]
+            self.weights.append(self._convert_weight(tensor, name) if low else tensor)
         elif low or value in self._made_low:
             self.nodes.append(helper.make_node("Cast", [self._name(value, not low)], [name], to=self._types[low]))
         # else: an input of the graph, which is float32 and keeps its name

@@ -17,8 +17,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from samuel_export.precision.casts import retype
-from samuel_export.precision.dataflow import Flow
+from samuel_export.precision.casts import insert_casts
+from samuel_export.precision.dataflow import Dataflow
 from samuel_runtime.settings import Precision
 
 _ELEMENT_TYPES = {Precision.FP16: TensorProto.FLOAT16, Precision.BF16: TensorProto.BFLOAT16}
@@ -31,7 +31,7 @@ _MASK = 3
 """The input of Attention that is added to its scores."""
 
 
-def typed(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
+def convert_precision(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
     """A float32 model in this arithmetic; its inputs and outputs stay float32.
 
     Raises:
@@ -42,55 +42,59 @@ def typed(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
         return model
     result = onnx.ModelProto()
     result.CopyFrom(model)
-    flow = Flow(result)
-    low = _low_nodes(result, flow, precision)
+    dataflow = Dataflow(result)
+    low = _low_precision_nodes(result, dataflow, precision)
     for index in low:
         node = result.graph.node[index]
         if node.op_type == "Attention":
             node.attribute.append(helper.make_attribute("softmax_precision", TensorProto.FLOAT))
-    retype(result, flow, low, _ELEMENT_TYPES[precision], lambda tensor, name: _converted(tensor, name, precision))
+    insert_casts(
+        result, dataflow, low, _ELEMENT_TYPES[precision], lambda tensor, name: _convert_weight(tensor, name, precision)
+    )
     onnx.checker.check_model(result, full_check=True)
     return result
 
 
-def _low_nodes(model: onnx.ModelProto, flow: Flow, precision: Precision) -> set[int]:
+def _low_precision_nodes(model: onnx.ModelProto, dataflow: Dataflow, precision: Precision) -> set[int]:
     """Places of the nodes that compute in low precision."""
     nodes = model.graph.node
     places = range(len(nodes))
     logarithms = {i for i in places if nodes[i].op_type == "Log"}
-    exponentials = {i for i in places if nodes[i].op_type == "Exp"} - flow.after(logarithms)  # those are powers
-    wide_range = flow.before(logarithms) | flow.after(exponentials)
-    fitting = {i for i in places if flow.outputs[i] and _fits(nodes[i], flow, precision)} - wide_range
-    products = {i for i in fitting if _is_product(nodes[i], flow)}
-    between = flow.after(products) & flow.before(products)
+    exponentials = {i for i in places if nodes[i].op_type == "Exp"} - dataflow.descendants(
+        logarithms
+    )  # those are powers
+    wide_range = dataflow.ancestors(logarithms) | dataflow.descendants(exponentials)
+    fitting = {i for i in places if dataflow.outputs[i] and _fits(nodes[i], dataflow, precision)} - wide_range
+    products = {i for i in fitting if _is_product(nodes[i], dataflow)}
+    between = dataflow.descendants(products) & dataflow.ancestors(products)
     low = products | {i for i in fitting & between if nodes[i].op_type in _ELEMENTWISE | _MOVEMENT}
     for i in reversed(places):  # cast once before a Split, not each of its outputs
-        readers = [reader for value in flow.outputs[i] for reader in flow.readers.get(value, [None])]
+        readers = [reader for value in dataflow.outputs[i] for reader in dataflow.readers.get(value, [None])]
         if i in fitting and nodes[i].op_type in _RESHAPING and low.issuperset(readers):
             low.add(i)
     return low
 
 
-def _is_product(node: onnx.NodeProto, flow: Flow) -> bool:
-    weighted = any(value in flow.weights for value in node.input[:2])
+def _is_product(node: onnx.NodeProto, dataflow: Dataflow) -> bool:
+    weighted = any(value in dataflow.weights for value in node.input[:2])
     return node.op_type == "Attention" or (node.op_type in _PRODUCTS and weighted)
 
 
-def _fits(node: onnx.NodeProto, flow: Flow, precision: Precision) -> bool:
+def _fits(node: onnx.NodeProto, dataflow: Dataflow, precision: Precision) -> bool:
     """Whether the type can hold the node's weights: none overflows, and no single number (such as a floor) vanishes."""
     if precision is Precision.BF16:  # the range of float32
         return True
     half = np.finfo(np.float16)
     for place, name in enumerate(node.input):
-        if name not in flow.weights or (node.op_type == "Attention" and place == _MASK):
+        if name not in dataflow.weights or (node.op_type == "Attention" and place == _MASK):
             continue
-        magnitude = np.abs(numpy_helper.to_array(flow.weights[name]))
+        magnitude = np.abs(numpy_helper.to_array(dataflow.weights[name]))
         if magnitude.max(initial=0) > half.max or (magnitude.size == 1 and 0 < magnitude.min() < half.smallest_normal):
             return False
     return True
 
 
-def _converted(tensor: onnx.TensorProto, name: str, precision: Precision) -> onnx.TensorProto:
+def _convert_weight(tensor: onnx.TensorProto, name: str, precision: Precision) -> onnx.TensorProto:
     """Round to the nearest, ties to even."""
     values = numpy_helper.to_array(tensor)
     if precision is Precision.FP16:

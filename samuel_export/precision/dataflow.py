@@ -8,11 +8,11 @@ from collections.abc import Iterable
 import onnx
 from onnx import TensorProto, shape_inference
 
-MEASURES = frozenset({"Shape", "Size"})
+SHAPE_OPERATORS = frozenset({"Shape", "Size"})
 """They read the extent of a value of any type, not its contents."""
 
 
-class Flow:
+class Dataflow:
     """The float32 edges of a model without subgraphs; nodes are named by their place in its topological order."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
@@ -30,7 +30,8 @@ class Flow:
         """Names of all float32 values."""
         computed -= set(self.weights)
         self.inputs = [
-            [v for v in node.input if v in computed] if node.op_type not in MEASURES else [] for node in graph.node
+            [v for v in node.input if v in computed] if node.op_type not in SHAPE_OPERATORS else []
+            for node in graph.node
         ]
         """Computed values whose contents each node reads."""
         self.outputs = [[v for v in node.output if v in computed] for node in graph.node]
@@ -42,7 +43,7 @@ class Flow:
         self.readers = dict(readers)
         """Nodes that read each computed value."""
 
-    def after(self, nodes: Iterable[int]) -> set[int]:
+    def descendants(self, nodes: Iterable[int]) -> set[int]:
         """What depends on these nodes."""
         changed = {value for index in nodes for value in self.outputs[index]}
         found = set()
@@ -52,7 +53,7 @@ class Flow:
                 changed.update(self.outputs[index])
         return found
 
-    def before(self, nodes: Iterable[int]) -> set[int]:
+    def ancestors(self, nodes: Iterable[int]) -> set[int]:
         """What these nodes depend on."""
         wanted = {value for index in nodes for value in self.inputs[index]}
         found = set()

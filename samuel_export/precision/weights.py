@@ -13,16 +13,16 @@ from samuel_export.graphs.builder import EXACT
 _SMALLEST = 1024  # values; smaller tensors (biases, norms, tables) save nothing and stay exact
 
 
-class Storage(str, Enum):
+class WeightFormat(str, Enum):
     """Format of the weights in the file."""
 
     FP32 = "fp32"
     FP16 = "fp16"
 
 
-def stored(model: onnx.ModelProto, storage: Storage) -> onnx.ModelProto:
+def pack_weights(model: onnx.ModelProto, weight_format: WeightFormat) -> onnx.ModelProto:
     """The model with its large weights in this format; backends unpack them once, when they load it."""
-    if storage is Storage.FP32:
+    if weight_format is WeightFormat.FP32:
         return model
     result = onnx.ModelProto()
     result.CopyFrom(model)
@@ -43,8 +43,8 @@ def stored(model: onnx.ModelProto, storage: Storage) -> onnx.ModelProto:
     return result
 
 
-def unpacked(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with every weight that is only cast replaced by what it is cast to, the inverse of :func:`stored`."""
+def unpack_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The inverse of :func:`pack_weights`: every weight that only a Cast reads becomes what it is cast to."""
     result = onnx.ModelProto()
     result.CopyFrom(model)
     graph = result.graph

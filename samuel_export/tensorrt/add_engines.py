@@ -11,7 +11,7 @@ from samuel_export.parity.check import Say
 from samuel_export.parity.compare import ParityError
 from samuel_export.tensorrt.builder import build, flavor_for, known_targets
 from samuel_export.tensorrt.graphs import engine_graphs
-from samuel_export.tensorrt.parity import prove
+from samuel_export.tensorrt.parity import check_engine_graphs
 from samuel_export.tensorrt.profiles import profiles_of
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import MANIFEST_NAME, SCHEMA_VERSION, EngineFacts, Engines
@@ -19,7 +19,7 @@ from samuel_runtime.bundle.trust import trust
 from samuel_runtime.engines.tensorrt.device import gpu_here
 from samuel_runtime.engines.tensorrt.library import version_of
 from samuel_runtime.errors import UserError
-from samuel_runtime.files import replacing_dir
+from samuel_runtime.files import recover_dir, replacing_dir
 from samuel_runtime.settings import Flavor, Precision
 
 
@@ -37,10 +37,11 @@ def add_engines(folder: Path, precision: Precision, flavor: Flavor | None, targe
         UserError: the bundle is not in order, the library is missing, or it does not build for a target.
         ParityError: what the engines are built from does not compute what the bundle does; nothing is changed.
     """
+    recover_dir(folder)
     bundle = Bundle.open(folder)
     flavor, targets = check_builder(flavor, targets), tuple(dict.fromkeys(targets))
     graphs = engine_graphs(bundle, precision)
-    report = prove(bundle, graphs, precision, say)
+    report = check_engine_graphs(bundle, graphs, precision, say)
     if not report["passed"]:
         raise ParityError(f"{folder}: its engines would differ from it, so none were built")
     files = {}

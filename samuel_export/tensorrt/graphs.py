@@ -18,8 +18,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from samuel_export.graphs.builder import Axis, GraphBuilder
-from samuel_export.precision.convert import typed
-from samuel_export.precision.weights import unpacked
+from samuel_export.precision.convert import convert_precision
+from samuel_export.precision.weights import unpack_weights
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import ENGINE_GRAPHS, GraphName
 from samuel_runtime.diffusion import fused_step
@@ -44,10 +44,12 @@ def engine_graphs(bundle: Bundle, precision: Precision) -> dict[GraphName, onnx.
         )
     found = {}
     for name in (one for one in GraphName if one in ENGINE_GRAPHS):
-        graph = unpacked(onnx.load_from_string(bundle.read_graph(name)))
+        graph = unpack_weights(onnx.load_from_string(bundle.read_graph(name)))
         if name is GraphName.STEP:
             graph = fused(graph)
-        found[name] = named(buildable(typed(graph, precision) if own is Precision.FP32 else graph, precision))
+        found[name] = named(
+            buildable(convert_precision(graph, precision) if own is Precision.FP32 else graph, precision)
+        )
     return found
 
 

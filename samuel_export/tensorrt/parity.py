@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import onnx
 
-from samuel_export.parity.cases import probes
+from samuel_export.parity.cases import parity_cases
 from samuel_export.parity.check import Say
-from samuel_export.parity.compare import check_sides, report_of
+from samuel_export.parity.compare import build_report, compare_runners
 from samuel_export.parity.limits import limits_of
-from samuel_export.parity.runners import RuntimeSide
-from samuel_export.precision.weights import Storage
+from samuel_export.parity.runners import RuntimeRunner
+from samuel_export.precision.weights import WeightFormat
 from samuel_export.tensorrt.graphs import engine_graphs
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import GraphName
@@ -61,16 +61,16 @@ class HostLoop:
         return np.stack(steps)
 
 
-def prove(
+def check_engine_graphs(
     bundle: Bundle, graphs: Mapping[GraphName, onnx.ModelProto], precision: Precision, say: Say
 ) -> dict[str, Any]:
-    """Every probe of a bundle on these graphs and on its own, and an excerpt by the fused loop.
+    """Every case of a bundle on these graphs and on its own, and an excerpt by the fused loop.
 
     Args:
         bundle: proven itself.
         graphs: what its engines are built from.
         precision: what they are typed in.
-        say: takes a line for each probe.
+        say: takes a line for each case.
 
     Returns:
         The report; "passed" says whether all is well.
@@ -79,20 +79,20 @@ def prove(
         UserError: nothing on this machine computes in the precision.
     """
     manifest = bundle.manifest
-    candidate = as_a_device(bundle, graphs, precision)
+    candidate = engines_on_host(bundle, graphs, precision)
     own = Provider.OPENVINO if manifest.precision is Precision.BF16 else Provider.CPU
     reference = Samuel.load(bundle.folder, own, precision=manifest.precision)
-    limits = limits_of(precision, Storage.FP32)
-    wanted = probes(manifest.model, manifest.codec, manifest.statistics, limits, DEFAULT_STEPS)
-    comparisons = check_sides(wanted, RuntimeSide(candidate), RuntimeSide(reference))
+    limits = limits_of(precision, WeightFormat.FP32)
+    wanted = parity_cases(manifest.model, manifest.codec, manifest.statistics, limits, DEFAULT_STEPS)
+    comparisons = compare_runners(wanted, RuntimeRunner(candidate), RuntimeRunner(reference))
     for one in comparisons:
         say(one.line())
     looped = compare(excerpt(candidate), excerpt(reference))
-    # The only probe of the sampler inside the graph, so it is held to what trajectories are, not to what can be heard.
+    # The only case of the sampler inside the graph, so it is held to what trajectories are, not to what can be heard.
     holds = looped.passed and looped.error <= limits.trajectory
     verdict = "ok  " if holds else "FAIL"
     say(f"{verdict} the fused loop: latents {looped.latent_snr_db:.0f} dB, log-mel distance {looped.log_mel:.3f}")
-    report = report_of(comparisons, DEFAULT_STEPS)
+    report = build_report(comparisons, DEFAULT_STEPS)
     report |= {
         "reference": "the bundle's own graphs; what the engines are built from ran on the processor",
         "fused_loop": {**looped.to_dict(), "passed": holds},
@@ -116,10 +116,10 @@ def verify_engines(bundle: Bundle, say: Say) -> bool:
         if hashlib.sha256(graphs[name].SerializeToString()).hexdigest() != facts.source_sha256:
             say(f"FAIL {facts.file}: was not built from {name.value}.onnx by this version; build it again with --trt")
             return False
-    return bool(prove(bundle, graphs, engines.precision, say)["passed"])
+    return bool(check_engine_graphs(bundle, graphs, engines.precision, say)["passed"])
 
 
-def as_a_device(bundle: Bundle, graphs: Mapping[GraphName, onnx.ModelProto], precision: Precision) -> Samuel:
+def engines_on_host(bundle: Bundle, graphs: Mapping[GraphName, onnx.ModelProto], precision: Precision) -> Samuel:
     """The bundle with these graphs in the places of its engines, on the processor.
 
     Raises:

@@ -12,7 +12,7 @@ import numpy as np
 from samuel_runtime.bundle.manifest import ModelFacts
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.diffusion.samplers import Denoise, Draw, sample
-from samuel_runtime.diffusion.schedule import Schedule, x0_from_output
+from samuel_runtime.diffusion.schedule import Schedule, x0_denoiser
 from samuel_runtime.diffusion.windows import inpaint_prefix
 from samuel_runtime.engines.backend import Backend, Bound, Engine
 from samuel_runtime.settings import Sampler
@@ -169,13 +169,8 @@ class ConditionedDenoiser:
 
     def clean(self, guidance: Guidance, clamp: tuple[float, float]) -> Denoise:
         """What samplers see: x_0 from the guided output, kept to the range of the training data."""
-        schedule, prediction = self.denoiser.schedule, self.denoiser.facts.prediction
-        alpha, sigma = schedule.alpha, schedule.sigma
 
-        def denoise(x: np.ndarray, t: int) -> np.ndarray:
-            output = self._output(x, [t] * len(x), guidance.at(t))
-            # A new array: the output's memory is the next step's.
-            x0 = x0_from_output(prediction, x, output, float(alpha[t]), float(sigma[t]))
-            return np.clip(x0, *clamp)
+        def network(x: np.ndarray, t: int) -> np.ndarray:
+            return self._output(x, [t] * len(x), guidance.at(t))
 
-        return denoise
+        return x0_denoiser(network, self.denoiser.facts.prediction, self.denoiser.schedule, clamp)

@@ -8,6 +8,7 @@ runtime and torch tensors in training. Notation follows the paper and Salimans &
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -73,12 +74,6 @@ class Schedule:
         """(timesteps,) signal-to-noise ratio alpha^2 / sigma^2."""
         return self.alphas_cumprod / (1 - self.alphas_cumprod)
 
-    @property
-    def posterior_variance(self) -> np.ndarray:
-        """(timesteps,) variance of q(x_{t-1} | x_t, x_0): Ho et al. (2020), eq. 7."""
-        previous = np.append(1.0, self.alphas_cumprod[:-1])
-        return self.betas * (1 - previous) / (1 - self.alphas_cumprod)
-
 
 def diffuse(x0: Any, eps: Any, alpha: Any, sigma: Any) -> Any:
     """x_t from clean latents and noise; the coefficients broadcast against the latents."""
@@ -93,11 +88,6 @@ def velocity(x0: Any, eps: Any, alpha: Any, sigma: Any) -> Any:
 def x0_from_velocity(x: Any, v: Any, alpha: Any, sigma: Any) -> Any:
     """Invert :func:`velocity` for the clean latents."""
     return alpha * x - sigma * v
-
-
-def epsilon_from_velocity(x: Any, v: Any, alpha: Any, sigma: Any) -> Any:
-    """Invert :func:`velocity` for the noise."""
-    return sigma * x + alpha * v
 
 
 def x0_from_epsilon(x: Any, eps: Any, alpha: float, sigma: float) -> Any:
@@ -115,3 +105,29 @@ def x0_from_output(prediction: Prediction, x: Any, output: Any, alpha: float, si
 def x0_weights(prediction: Prediction, alpha: float, sigma: float) -> tuple[float, float]:
     """The same as weights of x and of the output, since all of it is linear."""
     return x0_from_output(prediction, 1.0, 0.0, alpha, sigma), x0_from_output(prediction, 0.0, 1.0, alpha, sigma)
+
+
+def x0_denoiser(
+    network: Callable[[np.ndarray, int], np.ndarray],
+    prediction: Prediction,
+    schedule: Schedule,
+    clamp: tuple[float, float] | None = None,
+) -> Callable[[np.ndarray, int], np.ndarray]:
+    """The ``denoise(x, t)`` that samplers take.
+
+    Args:
+        network: noisy latents and a timestep -> the network's output, guided.
+        prediction: the target that the network was trained on.
+        schedule: the diffusion's.
+        clamp: range of the training data, which the estimate is clipped to; None leaves it free.
+
+    Returns:
+        Noisy latents and a timestep -> a new array, the estimate of x_0.
+    """
+    alpha, sigma = schedule.alpha, schedule.sigma
+
+    def denoise(x: np.ndarray, t: int) -> np.ndarray:
+        x0 = x0_from_output(prediction, x, network(x, t), float(alpha[t]), float(sigma[t]))
+        return np.asarray(x0 if clamp is None else np.clip(x0, *clamp))
+
+    return denoise

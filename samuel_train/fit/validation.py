@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from samuel_runtime.bundle.statistics import Statistics
 from samuel_runtime.diffusion.samplers import sample, trailing_timesteps
-from samuel_runtime.diffusion.schedule import Prediction, Schedule, x0_from_output
+from samuel_runtime.diffusion.schedule import Prediction, Schedule, x0_denoiser
 from samuel_runtime.settings import Sampler
 from samuel_train.data.latents import Latents
 from samuel_train.fit.auxiliary_loss import guess_errors
@@ -100,12 +100,13 @@ class Validation:
         vocals = torch.stack([example.vocals[0] for example in examples]).to(device)
         noise = np.stack([self._draw(example)[1][0].numpy() for example in examples])
 
-        def denoise(x: np.ndarray, t: int) -> np.ndarray:
+        def network(x: np.ndarray, t: int) -> np.ndarray:
             timesteps = torch.full((len(x),), t, device=device)
-            output = model(torch.from_numpy(x).to(device), vocals, timesteps).float().cpu().numpy()
-            return x0_from_output(prediction, x, output, float(schedule.alpha[t]), float(schedule.sigma[t]))
+            output: np.ndarray = model(torch.from_numpy(x).to(device), vocals, timesteps).float().cpu().numpy()
+            return output
 
         steps = trailing_timesteps(schedule, min(_SAMPLING_STEPS, schedule.timesteps))
+        denoise = x0_denoiser(network, prediction, schedule)
         trajectory = list(sample(Sampler.DDIM, denoise, noise, schedule, steps))
         return {
             "mean": [float(x.mean()) for x in trajectory],

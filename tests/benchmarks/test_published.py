@@ -12,7 +12,7 @@ from benchmarks.pairs import relative_l2
 from benchmarks.published import PublishedGlobalAttention, PublishedLocalAttention, ancestral_steps, guided, published
 from samuel_runtime.diffusion.noise import noise
 from samuel_runtime.diffusion.samplers import sample
-from samuel_runtime.diffusion.schedule import Schedule, x0_from_output
+from samuel_runtime.diffusion.schedule import Schedule, x0_denoiser
 from samuel_runtime.settings import Sampler
 from samuel_train.model.config import Alignment, Prediction
 from samuel_train.model.denoiser import Denoiser
@@ -45,11 +45,10 @@ def test_the_published_loop_takes_the_runtimes_ancestral_steps(prediction: Predi
     def draw(t: int) -> np.ndarray:
         return noise(0, t, 0, _FRAMES, 64)[None]
 
-    def denoise(x: np.ndarray, t: int) -> np.ndarray:
-        output = guided(model, torch.from_numpy(x), vocals, torch.tensor([t]), 2.0).numpy()
-        x0 = x0_from_output(prediction, x, output, float(schedule.alpha[t]), float(schedule.sigma[t]))
-        return np.clip(x0, *clamp)
+    def network(x: np.ndarray, t: int) -> np.ndarray:
+        return guided(model, torch.from_numpy(x), vocals, torch.tensor([t]), 2.0).numpy()
 
+    denoise = x0_denoiser(network, prediction, schedule, clamp)
     timesteps = list(reversed(range(_TIMESTEPS)))
     ours = sample(Sampler.ANCESTRAL, denoise, draw(_TIMESTEPS), schedule, timesteps, draw, clamp)
     theirs = ancestral_steps(model, vocals, 2.0, lambda t: torch.from_numpy(draw(t)), clamp)

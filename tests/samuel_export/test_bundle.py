@@ -16,7 +16,7 @@ import torch
 from samuel_export import bundle as package
 from samuel_export.bundle import verify_bundle, write_bundle
 from samuel_export.parity.compare import ParityError
-from samuel_export.precision.weights import Storage
+from samuel_export.precision.weights import WeightFormat
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import GraphName, Manifest
 from samuel_runtime.bundle.statistics import Statistics
@@ -32,8 +32,10 @@ from tests.support.export.sabotage import edit_manifest, nudge, tamper
 GRAPHS = [name.value for name in GraphName]
 
 
-def write(source: tuple[Checkpoint, Codec], out: Path, storage: Storage = Storage.FP32, guidance: float = 2.0) -> Path:
-    return write_bundle(*source, out, storage, Guidance(guidance, down_to=100), silent)
+def write(
+    source: tuple[Checkpoint, Codec], out: Path, weight_format: WeightFormat = WeightFormat.FP32, guidance: float = 2.0
+) -> Path:
+    return write_bundle(*source, out, weight_format, Guidance(guidance, down_to=100), silent)
 
 
 def silent(line: str) -> None:
@@ -76,8 +78,10 @@ def test_a_wrong_graph_leaves_the_older_bundle_and_nothing_else(
 ) -> None:
     original = package._graphs
 
-    def sabotaged(model: Denoiser, codec: Codec, storage: Storage) -> Iterator[tuple[GraphName, onnx.ModelProto]]:
-        for name, graph in original(model, codec, storage):
+    def sabotaged(
+        model: Denoiser, codec: Codec, weight_format: WeightFormat
+    ) -> Iterator[tuple[GraphName, onnx.ModelProto]]:
+        for name, graph in original(model, codec, weight_format):
             yield name, nudge(graph) if name is GraphName.STEP else graph
 
     monkeypatch.setattr(package, "_graphs", sabotaged)
@@ -94,8 +98,10 @@ def test_a_model_that_changed_after_its_graphs_is_refused(
 ) -> None:
     original = package._graphs
 
-    def retrained(model: Denoiser, codec: Codec, storage: Storage) -> Iterator[tuple[GraphName, onnx.ModelProto]]:
-        yield from original(model, codec, storage)
+    def retrained(
+        model: Denoiser, codec: Codec, weight_format: WeightFormat
+    ) -> Iterator[tuple[GraphName, onnx.ModelProto]]:
+        yield from original(model, codec, weight_format)
         with torch.no_grad():
             model.unet.mid_resnet.conv2.weight[3, 5, 1] += 0.5
 
@@ -108,7 +114,7 @@ def test_a_model_that_changed_after_its_graphs_is_refused(
 @pytest.mark.usefixtures("traced_codec")
 def test_an_older_bundle_is_replaced_by_a_proven_one(bundle_copy: Path, source: tuple[Checkpoint, Codec]) -> None:
     (bundle_copy / "step.onnx").write_bytes(b"broken")
-    write(source, bundle_copy, Storage.FP16, guidance=4.0)
+    write(source, bundle_copy, WeightFormat.FP16, guidance=4.0)
     manifest = Samuel.load(bundle_copy).manifest
     assert manifest.parity["passed"] is True
     assert (manifest.model.guidance, manifest.provenance["storage"]) == (4.0, "fp16")
@@ -172,7 +178,7 @@ def test_the_model_sees_one_weight(bundle_copy: Path, source: tuple[Checkpoint, 
 def test_facts_that_are_not_the_models_are_named(
     bundle_copy: Path, source: tuple[Checkpoint, Codec], section: str, name: str, value: Any
 ) -> None:
-    """Both sides of a probe once took them from the manifest, so a bundle that said epsilon for v was equal."""
+    """Both sides of a case once took them from the manifest, so a bundle that said epsilon for v was equal."""
 
     def edit(manifest: dict[str, Any]) -> None:
         if value == "shifted":

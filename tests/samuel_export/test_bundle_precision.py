@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from samuel_export.bundle import verify_bundle, write_bundle
-from samuel_export.precision.weights import Storage
+from samuel_export.precision.weights import WeightFormat
 from samuel_runtime.bundle.manifest import GraphName, Manifest
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.engines import availability as backends
@@ -26,7 +26,7 @@ def silent(line: str) -> None:
 
 
 def write(source: tuple[Checkpoint, Codec], out: Path, precision: Precision) -> Path:
-    return write_bundle(*source, out, Storage.FP32, Guidance(2.0), silent, precision)
+    return write_bundle(*source, out, WeightFormat.FP32, Guidance(2.0), silent, precision)
 
 
 @pytest.mark.usefixtures("traced_codec")

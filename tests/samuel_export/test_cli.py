@@ -6,6 +6,8 @@ import dataclasses
 import json
 import os
 import shutil
+import socket
+import urllib.error
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,7 +32,7 @@ from samuel_train.codec.model.small import SmallCodec
 from samuel_train.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from samuel_train.model.config import Alignment, ModelConfig
 from samuel_train.model.denoiser import Denoiser
-from samuel_train.model.published import import_published
+from samuel_train.model.published import PUBLISHED_CODEC, import_published
 from tests.support.export.sabotage import edit_manifest, nudge, tamper
 from tests.support.export.small_oobleck import save_small_oobleck
 from tests.support.miniature import CODEC_CONFIG, CONFIG
@@ -144,6 +146,25 @@ def test_a_codec_that_is_not_there(
     assert not (tmp_path / "bundle").exists()
 
 
+def test_an_imported_checkpoint_without_a_network_waited_for_the_hub(
+    tmp_path: Path, checkpoint: Path, export: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the gated codec of the published model; half a minute of retries went by before anything was said."""
+    imported = dataclasses.replace(load_checkpoint(checkpoint), provenance={"codec": PUBLISHED_CODEC})
+    save_checkpoint(tmp_path / "c.safetensors", imported)
+
+    def without_network(*given: object, **options: object) -> None:
+        raise urllib.error.URLError(socket.gaierror(-2, "Name or service not known"))
+
+    monkeypatch.setattr("urllib.request.urlopen", without_network)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *given, **options: None)
+    monkeypatch.setattr("diffusers.AutoencoderOobleck.from_pretrained", lambda *given, **options: pytest.fail("asked"))
+    line = refused(export(tmp_path / "c.safetensors", "-o", tmp_path / "bundle"))
+    assert line.startswith(f"error: {PUBLISHED_CODEC}: is on the Hugging Face hub, which cannot be reached")
+    assert "--codec FOLDER" in line
+    assert not (tmp_path / "bundle").exists()
+
+
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, checkpoint: Path, export: Command) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "song.wav").write_bytes(b"a song")
@@ -205,6 +226,14 @@ def test_verify_refuses_what_is_no_bundle(tmp_path: Path, bundle_copy: Path, exp
         file.seek(1000)
         file.write(b"\xff")
     assert "SHA-256" in refused(export("--verify", bundle_copy))
+
+
+def test_a_bundle_whose_replacement_was_killed_was_no_bundle(bundle_copy: Path, export: Command) -> None:
+    """Killed between the two renames; the next command puts the old bundle back, here one that goes no further."""
+    before = tree(bundle_copy)
+    bundle_copy.rename(bundle_copy.with_name(f".{bundle_copy.name}-old"))
+    assert "holds no codec" in refused(export(bundle_copy, "--decoder", bundle_copy.parent / "none"))
+    assert tree(bundle_copy) == before
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -11,12 +12,14 @@ from click.testing import CliRunner
 
 from samuel_export import cli, read_back
 from samuel_runtime.bundle.bundle import Bundle
-from samuel_runtime.bundle.manifest import GraphName
+from samuel_runtime.bundle.manifest import DecoderKind, GraphName
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_train.codec import load_codec
 from samuel_train.codec.model.files import save_small_codec
 from samuel_train.codec.model.small import SmallCodec
+from samuel_train.codec.model.small_config import SmallCodecConfig
+from tests.support.export.sabotage import edit_manifest
 from tests.support.miniature import CODEC_CONFIG, miniature_bundle
 
 
@@ -85,6 +88,41 @@ def test_a_codec_is_read_back_as_it_was(made: Path, tmp_path: Path) -> None:
         CliRunner().invoke(
             read_back.command, [str(made / "bundle"), "-o", str(tmp_path / "codec")], catch_exceptions=False
         )
+
+
+def test_a_defect_in_reading_back_was_called_another_kind_of_codec(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*given: object) -> None:
+        raise IndexError("a defect")
+
+    monkeypatch.setattr(read_back, "_fill", broken)
+    with pytest.raises(IndexError, match="a defect"):
+        read_back.read_back(made / "bundle")
+
+
+def test_an_encoder_that_cannot_be_read_back_is_refused(
+    made: Path, bundle_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit_manifest(bundle_copy, lambda manifest: manifest["graphs"]["encoder"].update(precision="fp16"))
+    with pytest.raises(UserError, match="its encoder is typed in fp16"):
+        read_back.read_back(bundle_copy)
+    other = Bundle.open(made / "bundle").read_graph(GraphName.STEP)
+    monkeypatch.setattr(Bundle, "read_graph", lambda self, name: other)
+    with pytest.raises(UserError, match="was not made by `samuel-train codec`"):
+        read_back.read_back(made / "bundle")
+
+
+def test_a_decoder_older_than_spectral_ones_begins_anew(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Bundle.open(made / "bundle")
+    codec = opened.manifest.codec.model_copy(update={"decoder": DecoderKind.WAVEFORM})
+    older = dataclasses.replace(opened, manifest=opened.manifest.model_copy(update={"codec": codec}))
+    whole = read_back.read_back(made / "bundle")
+    monkeypatch.setattr(Bundle, "open", lambda folder: older)
+    found = read_back.read_back(made / "bundle")
+    pairs = zip(found.encoder.parameters(), whole.encoder.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+    assert found.decoder.width == SmallCodecConfig().decoder_width != whole.decoder.width
 
 
 def test_a_precision_without_effect_is_refused(made: Path) -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from samuel_runtime.errors import UserError
-from samuel_runtime.files import is_folder, replacing, replacing_dir
+from samuel_runtime.files import explained, is_folder, recover_dir, replacing, replacing_dir
 from tests.support.runtime.commands import tree
 
 
@@ -49,6 +52,113 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
             (folder / content).write_text(content)
     assert tree(tmp_path) == {"deep/bundle/second": b"second"}
     assert {one.name for one in path.parent.iterdir()} == {"bundle"}
+
+
+KILLED_AT = """
+import os, sys
+from pathlib import Path
+from samuel_runtime.files import explained, is_folder, recover_dir, replacing, replacing_dir
+
+left = int(sys.argv[2])
+
+
+def die(event, arguments):
+    global left
+    if event == "open" or event.startswith(("os.", "shutil.", "tempfile.")):
+        left -= 1
+        if left < 0:
+            os._exit(9)
+
+
+with replacing_dir(Path(sys.argv[1])) as folder:
+    for name in "ab":
+        (folder / name).write_text("new")
+    sys.addaudithook(die)
+"""
+"""Replaces a folder, and dies as a killed process does before the n-th call of the file system after writing."""
+
+
+def test_a_kill_while_a_folder_is_replaced_left_none(tmp_path: Path) -> None:
+    """Killed before each call in turn: after the next call's recovery one of the two folders is there, whole."""
+    whole = {text: {name: text.encode() for name in "ab"} for text in ("old", "new")}
+    outcomes, code = [], None
+    while code != 0:
+        path = tmp_path / str(len(outcomes)) / "bundle"
+        path.mkdir(parents=True)
+        for name in "ab":
+            (path / name).write_text("old")
+        command = [sys.executable, "-c", KILLED_AT, str(path), str(len(outcomes))]
+        code = subprocess.run(command, check=False).returncode
+        assert code in (0, 9)
+        recover_dir(path)
+        outcomes.append("new" if tree(path) == whole["new"] else "old")
+        assert tree(path) == whole[outcomes[-1]]
+        with replacing_dir(path) as folder:
+            (folder / "c").write_text("next")
+        assert tree(path) == {"c": b"next"}
+        assert not (path.parent / ".bundle-old").exists()
+    assert outcomes == sorted(outcomes, reverse=True) and set(outcomes) == {"old", "new"}
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_an_interrupt_between_the_two_renames_left_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    path, calls, rename = tmp_path / "bundle", [], Path.rename
+    path.mkdir()
+    (path / "a").write_text("old")
+
+    def interrupted(self: Path, target: Path) -> Path:
+        calls.append(target)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), replacing_dir(path) as folder:
+        (folder / "a").write_text("new")
+    assert tree(tmp_path) == {"bundle/a": b"old"}
+
+
+def test_a_link_to_a_folder_was_replaced_by_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "bundle").mkdir(parents=True)
+    (tmp_path / "bundle").symlink_to(tmp_path / "disk" / "bundle")
+    with replacing_dir(tmp_path / "bundle") as folder:
+        (folder / "a").write_text("new")
+    assert (tmp_path / "bundle").is_symlink()
+    assert tree(tmp_path / "disk") == {"bundle/a": b"new"}
+    assert {one.name for one in tmp_path.iterdir()} == {"bundle", "disk"}
+
+
+def test_a_file_that_a_defect_looks_for_was_called_an_output_that_cannot_be_written(tmp_path: Path) -> None:
+    defects = (FileNotFoundError(2, "No such file", str(tmp_path / "lost.bin")), BrokenPipeError(32, "Broken pipe"))
+    for defect in defects:
+        for context in (replacing(tmp_path / "a.wav"), replacing_dir(tmp_path / "bundle"), explained(tmp_path / "a")):
+            with pytest.raises(type(defect)), context:
+                raise defect
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_that_numpy_reports_without_a_number_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="1000 requested and 0 written"), replacing(tmp_path / "a.npy"):
+        raise OSError("1000 requested and 0 written")
+
+
+def test_a_file_in_the_place_of_a_folder_is_explained_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "bundle").write_text("a file")
+    with (
+        pytest.raises(UserError, match="Not a directory"),
+        replacing_dir(tmp_path / "bundle"),
+    ):
+        raise AssertionError("work began")
+    assert tree(tmp_path) == {"bundle": b"a file"}
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_to_is_explained(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(UserError, match="Permission denied"), replacing_dir(tmp_path / "deep" / "bundle"):
+        pass
 
 
 def test_what_the_file_system_refuses_is_explained(tmp_path: Path) -> None:

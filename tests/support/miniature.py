@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from samuel_export.bundle import write_bundle
-from samuel_export.precision.weights import Storage
+from samuel_export.precision.weights import WeightFormat
 from samuel_runtime.bundle.statistics import Statistics
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_train.codec import Codec, load_codec
@@ -69,9 +69,9 @@ def miniature_codec(folder: Path) -> Codec:
     return load_codec(folder)
 
 
-def miniature_bundle(folder: Path, storage: Storage = Storage.FP32) -> Path:
+def miniature_bundle(folder: Path, weight_format: WeightFormat = WeightFormat.FP32) -> Path:
     """Make checkpoint, codec and bundle below ``folder``; returns the bundle."""
     codec = miniature_codec(folder / "codec")
     checkpoint = miniature_checkpoint(folder / "checkpoint.safetensors", folder / "codec")
     guidance = Guidance(2.0, down_to=100)
-    return write_bundle(checkpoint, codec, folder / "bundle", storage, guidance, say=lambda line: None)
+    return write_bundle(checkpoint, codec, folder / "bundle", weight_format, guidance, say=lambda line: None)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import socket
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ _WIDEST = 16384  # channels of any layer; the published model's widest has 2048
 _LONGEST_HOP = 65536
 _MOST_STAGES = 16
 _LARGEST = 2**20
+_HUB_TIMEOUT_S = 10
 
 
 class PosteriorMean(nn.Module):
@@ -90,6 +94,11 @@ def load_oobleck_hub(model_id: str) -> OobleckCodec:
     Raises:
         UserError: if access is refused, the model is unknown or there is no connection.
     """
+    if not _is_cached(model_id) and not _hub_answers():
+        raise UserError(
+            f"{model_id}: is on the Hugging Face hub, which cannot be reached, and not in its cache; "
+            "without a network, pass a folder that holds this codec with --codec FOLDER"
+        )
     try:
         autoencoder = _strictly_loaded(model_id, subfolder=SUBFOLDER)
     except (OSError, ValueError, RuntimeError) as error:
@@ -99,6 +108,32 @@ def load_oobleck_hub(model_id: str) -> OobleckCodec:
             "or pass a folder that holds them with --codec"
         ) from error
     return OobleckCodec(autoencoder, provenance=f"{CLASS_NAME} of {model_id}")
+
+
+def _is_cached(model_id: str) -> bool:
+    import huggingface_hub
+
+    return isinstance(huggingface_hub.try_to_load_from_cache(model_id, f"{SUBFOLDER}/config.json"), str)
+
+
+def _hub_answers() -> bool:
+    """Whether the hub can be reached: asked once, since its client tries again for half a minute before it gives up.
+
+    Only what a missing network causes counts as no; whatever else is wrong, the client knows how to say.
+    """
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        with urllib.request.urlopen(constants.ENDPOINT, timeout=_HUB_TIMEOUT_S):
+            return True
+    except urllib.error.URLError as error:
+        return not isinstance(error.reason, socket.gaierror | ConnectionError | TimeoutError)
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
 
 
 def _strictly_loaded(source: str | Path, **options: Any) -> Any:

@@ -11,7 +11,7 @@ import pytest
 
 from samuel_runtime.bundle.onnx_guard import check_onnx
 from samuel_runtime.diffusion.samplers import sample, trailing_timesteps
-from samuel_runtime.diffusion.schedule import Prediction, Schedule, x0_from_output
+from samuel_runtime.diffusion.schedule import Prediction, Schedule, x0_denoiser
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Sampler
 from samuel_train.model.config import Alignment, ModelConfig
@@ -184,10 +184,10 @@ def sampled() -> list[np.ndarray]:
     vocals = normal(1021, 1, 64, 1024)
     memory = graphs.memory(vocals)
 
-    def denoise(x: np.ndarray, t: int) -> np.ndarray:
-        output = graphs.step(x, [t], [3.0, -2.0], memory)
-        x0 = x0_from_output(Prediction.EPSILON, x, output, float(schedule.alpha[t]), float(schedule.sigma[t]))
-        return np.clip(x0, *clamp)
+    def network(x: np.ndarray, t: int) -> np.ndarray:
+        return graphs.step(x, [t], [3.0, -2.0], memory)
+
+    denoise = x0_denoiser(network, Prediction.EPSILON, schedule, clamp)
 
     def draw(t: int) -> np.ndarray:
         return normal(21000 + 7 - t, 1, 64, 1024)  # the k-th noise drawn, k = 0 at t = 7

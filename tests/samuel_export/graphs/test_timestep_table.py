@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from samuel_export.graphs import rewrites
 from samuel_export.graphs.timestep_table import TOLERANCES, factored, film_table
-from samuel_export.precision.weights import Storage
+from samuel_export.precision.weights import WeightFormat
 from samuel_train.model.config import Alignment, ModelConfig
 from samuel_train.model.denoiser import Denoiser
 from tests.support.miniature import miniature_model
@@ -36,10 +36,10 @@ def test_rows_are_what_the_network_adds(variant: Alignment) -> None:
     assert relative_l2(table[t.numpy()], expected) < 1e-6
 
 
-@pytest.mark.parametrize(("storage", "most"), [(Storage.FP32, 450), (Storage.FP16, 300)])
-def test_factors_of_the_full_network_are_as_small_as_files_can_tell(storage: Storage, most: int) -> None:
+@pytest.mark.parametrize(("weight_format", "most"), [(WeightFormat.FP32, 450), (WeightFormat.FP16, 300)])
+def test_factors_of_the_full_network_are_as_small_as_files_can_tell(weight_format: WeightFormat, most: int) -> None:
     torch.manual_seed(0)
-    table, tolerance = film_table(Denoiser(ModelConfig())), TOLERANCES[storage]
+    table, tolerance = film_table(Denoiser(ModelConfig())), TOLERANCES[weight_format]
     factors = factored(table, tolerance)
     rank = factors.rows.shape[1]
     assert relative_l2(factors.rows @ factors.columns + factors.mean, table) < tolerance

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from samuel_export.parity.cases import Measure, ParityCase
-from samuel_export.parity.compare import check_fingerprints, check_sides, compare, fingerprint, report_of
+from samuel_export.parity.compare import build_report, compare, compare_fingerprints, compare_runners, fingerprint
 from samuel_runtime.errors import UserError
 from tests.support.weights import normal
 
@@ -20,7 +20,7 @@ EXPECTED = normal(1, 4, 500)
 
 
 class Fixed:
-    """A side whose network always gives one result."""
+    """A runner whose network always gives one result."""
 
     def __init__(self, result: np.ndarray) -> None:
         self.result = result
@@ -36,7 +36,7 @@ class Fixed:
 
 
 class Passing(Fixed):
-    """A side whose decoder hands its latents on, moved up or down by ``shift``, at random."""
+    """A runner whose decoder hands its latents on, moved up or down by ``shift``, at random."""
 
     def __init__(self, shift: float, seed: int = 0) -> None:
         self.shift, self.seed = shift, seed
@@ -45,8 +45,8 @@ class Passing(Fixed):
         return latents + self.shift * np.sign(normal(self.seed, *latents.shape))
 
 
-def probe(name: str = "it", limit: float = LIMIT) -> ParityCase:
-    return ParityCase(name, limit, lambda side: side.network(EXPECTED, EXPECTED, [0], 1.0))
+def case(name: str = "it", limit: float = LIMIT) -> ParityCase:
+    return ParityCase(name, limit, lambda runner: runner.network(EXPECTED, EXPECTED, [0], 1.0))
 
 
 def changed(relative: float, seed: int = 2) -> np.ndarray:
@@ -99,9 +99,9 @@ def test_a_fingerprint_keeps_the_norm_and_is_the_same_every_time() -> None:
 
 @pytest.mark.parametrize("seed", range(2, 22))
 def test_fingerprints_see_ten_times_the_limit_and_forgive_the_limit(seed: int) -> None:
-    report = json.loads(json.dumps(report_of(check_sides([probe()], Fixed(EXPECTED), Fixed(EXPECTED)), 3)))
+    report = json.loads(json.dumps(build_report(compare_runners([case()], Fixed(EXPECTED), Fixed(EXPECTED)), 3)))
     for relative, passed in ((0.0, True), (LIMIT, True), (10 * LIMIT, False)):
-        (one,) = check_fingerprints([probe()], Fixed(changed(relative, seed)), report)
+        (one,) = compare_fingerprints([case()], Fixed(changed(relative, seed)), report)
         assert one.passed is passed
 
 
@@ -115,49 +115,49 @@ def test_a_mean_difference_has_its_own_limit(shift: float, passed: bool) -> None
 @pytest.mark.parametrize("seed", range(2, 22))
 def test_fingerprints_of_spectra_see_twenty_times_the_limit_and_forgive_the_limit(seed: int) -> None:
     """A mean over thirty projections stands for one over thousands of values."""
-    spectra = ParityCase("it", LIMIT, lambda side: side.decode(np.tile(EXPECTED, (20, 1))), Measure.MEAN_ABS)
-    report = report_of(check_sides([spectra], Passing(0.0), Passing(0.0)), 3)
+    spectra = ParityCase("it", LIMIT, lambda runner: runner.decode(np.tile(EXPECTED, (20, 1))), Measure.MEAN_ABS)
+    report = build_report(compare_runners([spectra], Passing(0.0), Passing(0.0)), 3)
     assert report["probes"][0]["measure"] == "mean_abs"
     for shift, passed in ((0.0, True), (LIMIT, True), (20 * LIMIT, False)):
-        (one,) = check_fingerprints([spectra], Passing(shift, seed), report)
+        (one,) = compare_fingerprints([spectra], Passing(shift, seed), report)
         assert one.passed is passed
 
 
 def test_fingerprints_see_one_value_that_changed() -> None:
-    report = report_of(check_sides([probe()], Fixed(EXPECTED), Fixed(EXPECTED)), 3)
+    report = build_report(compare_runners([case()], Fixed(EXPECTED), Fixed(EXPECTED)), 3)
     broken = EXPECTED.copy()
     broken[3, 99] += 10 * LIMIT * np.linalg.norm(EXPECTED)
-    (one,) = check_fingerprints([probe()], Fixed(broken), report)
+    (one,) = compare_fingerprints([case()], Fixed(broken), report)
     assert not one.passed
 
 
-def test_a_probe_without_a_fingerprint_fails() -> None:
-    report = report_of(check_sides([probe("another")], Fixed(EXPECTED), Fixed(EXPECTED)), 3)
+def test_a_case_without_a_fingerprint_fails() -> None:
+    report = build_report(compare_runners([case("another")], Fixed(EXPECTED), Fixed(EXPECTED)), 3)
     for kept in (report, {}):
-        (one,) = check_fingerprints([probe()], Fixed(EXPECTED), kept)
+        (one,) = compare_fingerprints([case()], Fixed(EXPECTED), kept)
         assert not one.passed
 
 
 def test_a_fingerprint_of_another_length_fails() -> None:
     report = {"probes": [{"name": "it", "fingerprint": fingerprint(EXPECTED)[:1]}]}
-    (one,) = check_fingerprints([probe()], Fixed(EXPECTED), report)
+    (one,) = compare_fingerprints([case()], Fixed(EXPECTED), report)
     assert not one.passed
 
 
 @pytest.mark.parametrize(
-    "probes", [3, [3], [{}], [{"name": "it"}], [{"name": "it", "fingerprint": ["x"]}], [{"name": []}]]
+    "cases", [3, [3], [{}], [{"name": "it"}], [{"name": "it", "fingerprint": ["x"]}], [{"name": []}]]
 )
-def test_a_damaged_report_is_the_users_to_mend(probes: Any) -> None:
+def test_a_damaged_report_is_the_users_to_mend(cases: Any) -> None:
     with pytest.raises(UserError, match="parity report is damaged"):
-        check_fingerprints([probe()], Fixed(EXPECTED), {"probes": probes})
+        compare_fingerprints([case()], Fixed(EXPECTED), {"probes": cases})
 
 
 @pytest.mark.parametrize(
     ("actual", "passed"), [(lambda: EXPECTED, True), (lambda: changed(1.0), False), (lambda: changed(1e-4), True)]
 )
 def test_a_report_is_plain_json(actual: Callable[[], np.ndarray], passed: bool) -> None:
-    comparisons = check_sides([probe("a"), probe("b", 2.0)], Fixed(actual()), Fixed(EXPECTED))
-    report = report_of(comparisons, 3)
+    comparisons = compare_runners([case("a"), case("b", 2.0)], Fixed(actual()), Fixed(EXPECTED))
+    report = build_report(comparisons, 3)
     assert report["passed"] is passed
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert [entry["name"] for entry in report["probes"]] == ["a", "b"]

@@ -14,7 +14,7 @@ from onnx import TensorProto, numpy_helper
 
 from samuel_export.graphs.builder import GraphBuilder
 from samuel_export.graphs.codec import decoder_graph, encoder_graph
-from samuel_export.precision.convert import typed
+from samuel_export.precision.convert import convert_precision
 from samuel_runtime.settings import Precision
 from samuel_train.codec import load_codec
 from samuel_train.model.config import Alignment
@@ -53,13 +53,13 @@ def graph(request: pytest.FixtureRequest, graphs: dict[str, onnx.ModelProto]) ->
 
 
 def test_fp32_is_the_model_itself(graph: onnx.ModelProto) -> None:
-    assert typed(graph, Precision.FP32) is graph
+    assert convert_precision(graph, Precision.FP32) is graph
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_inputs_and_outputs_stay_as_they_are(graph: onnx.ModelProto, precision: Precision) -> None:
     before = graph.SerializeToString()
-    low = typed(graph, precision)
+    low = convert_precision(graph, precision)
     assert graph.SerializeToString() == before  # the original is not touched
     for ends in ("input", "output"):
         assert [*getattr(low.graph, ends)] == [*getattr(graph.graph, ends)]
@@ -67,7 +67,7 @@ def test_inputs_and_outputs_stay_as_they_are(graph: onnx.ModelProto, precision: 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_what_is_low_and_what_is_not(graph: onnx.ModelProto, precision: Precision) -> None:
-    low = typed(graph, precision)
+    low = convert_precision(graph, precision)
     types, count = elements(low), Counter[str]()
     for node in low.graph.node:
         found = {types[name] for name in (*node.input[:1], *node.output) if name}
@@ -84,7 +84,7 @@ def test_what_is_low_and_what_is_not(graph: onnx.ModelProto, precision: Precisio
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_no_cast_too_many(graph: onnx.ModelProto, precision: Precision) -> None:
-    low = typed(graph, precision)
+    low = convert_precision(graph, precision)
     types, nodes = elements(low), low.graph.node
     made = {name: node.op_type for node in nodes for name in node.output}
     weights = {tensor.name for tensor in low.graph.initializer}
@@ -101,7 +101,7 @@ def test_no_cast_too_many(graph: onnx.ModelProto, precision: Precision) -> None:
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_weights_are_kept_in_the_type_and_all_finite(graphs: dict[str, onnx.ModelProto], precision: Precision) -> None:
-    low = typed(graphs["step"], precision)
+    low = convert_precision(graphs["step"], precision)
     assert low.ByteSize() < 0.6 * graphs["step"].ByteSize()  # the miniature is half node names
     for tensor in low.graph.initializer:
         assert np.isfinite(numpy_helper.to_array(tensor).astype(np.float64)).all(), tensor.name
@@ -109,7 +109,7 @@ def test_weights_are_kept_in_the_type_and_all_finite(graphs: dict[str, onnx.Mode
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_softmax_is_float32(graphs: dict[str, onnx.ModelProto], precision: Precision) -> None:
-    nodes = [node for node in typed(graphs["step"], precision).graph.node if node.op_type == "Attention"]
+    nodes = [node for node in convert_precision(graphs["step"], precision).graph.node if node.op_type == "Attention"]
     assert len(nodes) == 4
     for node in nodes:
         assert {a.name: a.i for a in node.attribute}["softmax_precision"] == TensorProto.FLOAT
@@ -137,7 +137,9 @@ def unoptimised(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("variant", list(Alignment))
 def test_a_step_is_off_by_the_rounding_alone(variant: Alignment, precision: Precision) -> None:
     exact = DenoiserGraphs.of(miniature_model(variant))
-    low = DenoiserGraphs(*(executable(typed(graph, precision), precision) for graph in vars(exact).values()))
+    low = DenoiserGraphs(
+        *(executable(convert_precision(graph, precision), precision) for graph in vars(exact).values())
+    )
     x, vocals = normal(1, 1, 64, 72), normal(2, 1, 64, 72)
     results = []
     for running in (Sessions(exact), Sessions(low)):
@@ -154,7 +156,7 @@ def test_the_codec_hears_a_whisper(graphs: dict[str, onnx.ModelProto], precision
     tone = 1e-4 * np.sin(2 * np.pi * np.array([[220.0], [331.0]]) * time_s)[None].astype(np.float32)
     latents = run(session(graphs["encoder"]), waveform=tone)["latents"]
     predictions = run(session(graphs["decoder"]), latents=latents)
-    low = {half: executable(typed(graphs[half], precision), precision) for half in ("encoder", "decoder")}
+    low = {half: executable(convert_precision(graphs[half], precision), precision) for half in ("encoder", "decoder")}
     most = ERROR[precision][1]
     assert relative_l2(run(session(low["encoder"]), waveform=tone)["latents"], latents) < most
     found = run(session(low["decoder"]), latents=latents)
@@ -168,7 +170,7 @@ def test_an_oobleck_is_low_throughout(tmp_path: Path, precision: Precision) -> N
     codec = load_codec(save_small_oobleck(tmp_path, latent_channels=4))
     for graph, given in ((encoder_graph(codec), {"waveform": 0.1 * normal(1, 1, 2, 4 * HOP)}),
                          (decoder_graph(codec), {"latents": normal(2, 1, 4, 4)})):  # fmt: skip
-        low = typed(graph, precision)
+        low = convert_precision(graph, precision)
         assert [node.op_type for node in low.graph.node].count("Cast") == 2
         (expected,), (found,) = (run(session(m), **given).values() for m in (graph, executable(low, precision)))
         least, most = ERROR[precision]
@@ -198,19 +200,19 @@ def test_what_fp16_cannot_hold_stays_float32(weight: float, factor: float, kept:
     values = normal(1, 4, 4, 1, 1)
     values[0, 0] = weight
     output = ["Identity"]
-    assert exact_nodes(typed(one_product(values, factor), Precision.FP16)) == kept + output
-    assert exact_nodes(typed(one_product(values, factor), Precision.BF16)) == output
+    assert exact_nodes(convert_precision(one_product(values, factor), Precision.FP16)) == kept + output
+    assert exact_nodes(convert_precision(one_product(values, factor), Precision.BF16)) == output
 
 
 def test_a_weight_beyond_fp16_does_not_overflow() -> None:
     values, x = normal(1, 4, 4, 1, 1), 1e-3 * normal(3, 1, 4, 1, 9)
     values[0, 0] = 1e6
     expected = run(session(one_product(values)), x=x)["y"]
-    assert relative_l2(run(session(typed(one_product(values), Precision.FP16)), x=x)["y"], expected) < 5e-3
+    assert relative_l2(run(session(convert_precision(one_product(values), Precision.FP16)), x=x)["y"], expected) < 5e-3
 
 
 def test_masks_end_at_the_largest_number(graphs: dict[str, onnx.ModelProto]) -> None:
-    low = typed(graphs["step"], Precision.FP16)
+    low = convert_precision(graphs["step"], Precision.FP16)
     weights = [numpy_helper.to_array(tensor) for tensor in low.graph.initializer]
     masks = [array for array in weights if array.dtype == np.float16 and array.min(initial=0) == -65504]
     assert [mask.shape for mask in masks] == [(16, 32), (16, 32)]
@@ -218,7 +220,7 @@ def test_masks_end_at_the_largest_number(graphs: dict[str, onnx.ModelProto]) -> 
 
 def test_bf16_rounds_as_pytorch_does() -> None:
     weight = np.concatenate([normal(1, 14), [1 + 2**-8, 1 + 3 * 2**-8]]).astype(np.float32).reshape(4, 4, 1, 1)  # ties
-    low = typed(one_product(weight), Precision.BF16)
+    low = convert_precision(one_product(weight), Precision.BF16)
     found = next(
         t for t in low.graph.initializer if np.allclose(numpy_helper.to_array(t).astype(np.float32), weight, 0.01)
     )

@@ -1,4 +1,4 @@
-"""Half-precision storage: half the file, float32 arithmetic, small tensors exact."""
+"""Half-precision weights: half the file, float32 arithmetic, small tensors exact."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from samuel_export.graphs.builder import GraphBuilder
 from samuel_export.graphs.denoiser import step_graph
 from samuel_export.graphs.small_codec import encoder_graph
-from samuel_export.precision.weights import Storage, stored, unpacked
+from samuel_export.precision.weights import WeightFormat, pack_weights, unpack_weights
 from samuel_train.codec.model.small import SmallCodec
 from samuel_train.model.config import Alignment
 from tests.support.export.sessions import DenoiserGraphs, Sessions, run, session
@@ -33,13 +33,13 @@ def initializers(model: onnx.ModelProto) -> dict[str, np.ndarray]:
 
 def test_fp32_is_the_model_itself() -> None:
     model = convolution()
-    assert stored(model, Storage.FP32) is model
+    assert pack_weights(model, WeightFormat.FP32) is model
 
 
 def test_fp16_halves_the_file_and_keeps_the_result() -> None:
     model = convolution()
     before = model.SerializeToString()
-    half = stored(model, Storage.FP16)
+    half = pack_weights(model, WeightFormat.FP16)
     assert model.SerializeToString() == before  # the original is not touched
     assert half.ByteSize() < 0.53 * model.ByteSize()
     x = normal(3, 2, 64, 1, 9)
@@ -49,13 +49,13 @@ def test_fp16_halves_the_file_and_keeps_the_result() -> None:
 
 
 def test_small_tensors_stay_exact() -> None:
-    kept = initializers(stored(convolution(), Storage.FP16))
+    kept = initializers(pack_weights(convolution(), WeightFormat.FP16))
     assert np.array_equal(next(array for array in kept.values() if array.shape == (64,)), BIAS)
     assert {array.dtype.name for array in kept.values()} == {"float16", "float32"}
 
 
 def test_tables_of_transforms_stay_exact() -> None:
-    weights = initializers(stored(encoder_graph(SmallCodec(CODEC_CONFIG)), Storage.FP16))
+    weights = initializers(pack_weights(encoder_graph(SmallCodec(CODEC_CONFIG)), WeightFormat.FP16))
     turned = next(array for array in weights.values() if array.shape == (64, 2, 32, 32))  # (column, part, row, k1)
     assert turned.dtype == np.float32
     phase = 2 * np.pi * (64 * 5 + 3) * 7 / 2048
@@ -66,12 +66,14 @@ def test_tables_of_transforms_stay_exact() -> None:
 def test_what_half_precision_cannot_hold_stays() -> None:
     huge = WEIGHT.copy()
     huge[0, 0, 0, 0] = 1e6
-    assert {array.dtype.name for array in initializers(stored(convolution(huge), Storage.FP16)).values()} == {"float32"}
+    assert {
+        array.dtype.name for array in initializers(pack_weights(convolution(huge), WeightFormat.FP16)).values()
+    } == {"float32"}
 
 
 def test_arithmetic_stays_float32() -> None:
     """Half-precision tensors go into a Cast to float32 and nowhere else."""
-    model = stored(step_graph(miniature_model()), Storage.FP16)
+    model = pack_weights(step_graph(miniature_model()), WeightFormat.FP16)
     onnx.checker.check_model(model, full_check=True)
     graph = model.graph
     halves = {tensor.name for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT16}
@@ -87,7 +89,7 @@ def test_arithmetic_stays_float32() -> None:
 @pytest.mark.parametrize("variant", list(Alignment))
 def test_a_denoiser_kept_in_fp16(variant: Alignment) -> None:
     graphs = DenoiserGraphs.of(miniature_model(variant))
-    halves = DenoiserGraphs(*(stored(graph, Storage.FP16) for graph in vars(graphs).values()))
+    halves = DenoiserGraphs(*(pack_weights(graph, WeightFormat.FP16) for graph in vars(graphs).values()))
     assert halves.step.ByteSize() < 0.6 * graphs.step.ByteSize()  # the miniature is half node names
     x, vocals = normal(1, 1, 64, 72), normal(2, 1, 64, 72)
     results = []
@@ -99,9 +101,9 @@ def test_a_denoiser_kept_in_fp16(variant: Alignment) -> None:
 @pytest.mark.parametrize("variant", list(Alignment))
 def test_what_is_unpacked_is_what_was_stored_rounded(variant: Alignment) -> None:
     model = step_graph(miniature_model(variant))
-    half = stored(model, Storage.FP16)
+    half = pack_weights(model, WeightFormat.FP16)
     before = half.SerializeToString()
-    whole = unpacked(half)
+    whole = unpack_weights(half)
     assert half.SerializeToString() == before  # the original is not touched
     onnx.checker.check_model(whole, full_check=True)
     assert list(whole.graph.node) == list(model.graph.node)
@@ -117,7 +119,7 @@ def test_what_is_unpacked_is_what_was_stored_rounded(variant: Alignment) -> None
 
 def test_a_model_with_nothing_to_unpack_stays_as_it_is() -> None:
     model = convolution()
-    assert unpacked(model) == model
+    assert unpack_weights(model) == model
 
 
 def test_only_what_is_cast_to_float32_is_unpacked() -> None:
@@ -134,7 +136,7 @@ def test_only_what_is_cast_to_float32_is_unpacked() -> None:
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4]) for name in ("x", "y")]
     graph = helper.make_graph(nodes, "mixed", ends[:1], ends[1:], list(halves.values()))
     mixed = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=11)
-    whole = unpacked(mixed)
+    whole = unpack_weights(mixed)
     onnx.checker.check_model(whole, full_check=True)
     assert {name: array.dtype.name for name, array in initializers(whole).items()} == {
         "wide": "float32", "both": "float16", "double": "float16",

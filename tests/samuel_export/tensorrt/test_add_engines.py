@@ -123,8 +123,8 @@ def sham(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return Built(f"sham {name} {len(built)}".encode(), 0.1, 1)
 
     monkeypatch.setattr(adding, "build", build)
-    monkeypatch.setattr(adding, "prove", proven)
-    monkeypatch.setattr(engine_proof, "prove", proven)
+    monkeypatch.setattr(adding, "check_engine_graphs", proven)
+    monkeypatch.setattr(engine_proof, "check_engine_graphs", proven)
     return built
 
 
@@ -262,7 +262,7 @@ def test_verifying_sees_one_byte_of_an_engine(bundle_copy: Path, sham: list[str]
 def test_a_verification_that_fails_ends_with_code_1_or_2(
     bundle_copy: Path, sham: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(check, "against_fingerprints", lambda *_: [])  # its graphs are not the matter here
+    monkeypatch.setattr(check, "check_against_fingerprints", lambda *_: [])  # its graphs are not the matter here
     monkeypatch.setattr(check, "lowered", lambda *_: {})
     add(bundle_copy)
     edit_manifest(bundle_copy, lambda m: m["engines"]["files"]["step"].update(source_sha256="f" * 64))

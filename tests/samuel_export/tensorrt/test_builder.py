@@ -12,7 +12,7 @@ import pytest
 
 from samuel_export.graphs.builder import GraphBuilder
 from samuel_export.graphs.denoiser import conditioning_graph, step_graph
-from samuel_export.precision.convert import typed
+from samuel_export.precision.convert import convert_precision
 from samuel_export.tensorrt import builder as engine_builder
 from samuel_export.tensorrt import graphs as engine_graphs
 from samuel_export.tensorrt.builder import Built, build, flavor_for, known_targets
@@ -82,7 +82,7 @@ def built_attention(model: onnx.ModelProto) -> Built:
 @pytest.mark.parametrize(("heads", "size"), [(8, 8), (8, 16), (4, 64)])
 def test_attention_is_fused(heads: int, size: int, precision: Precision) -> None:
     """Its scores, rows x heads x frames x frames, are never in memory; this fails when the fused kernel is lost."""
-    low = typed(attention(heads, size), precision)
+    low = convert_precision(attention(heads, size), precision)
     fused, scores = built_attention(padded_heads(low)).scratch_bytes, 2 * ROWS * heads * FRAMES**2
     print(f"{heads} heads of {size}: {fused / 1e6:.1f} MB of scratch memory, the scores alone {scores / 1e6:.1f} MB")
     assert fused < scores / 2
@@ -93,7 +93,7 @@ def test_attention_is_fused(heads: int, size: int, precision: Precision) -> None
 
 
 def test_a_head_size_without_a_kernel_is_refused_in_the_librarys_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    low = typed(attention(8, 8), Precision.FP16)
+    low = convert_precision(attention(8, 8), Precision.FP16)
     monkeypatch.setattr(engine_graphs, "_LEAST_HEAD", 8)
     with pytest.raises(UserError, match=r"^test\.onnx: TensorRT cannot build .*not supported by a dedicated kernel"):
         built_attention(padded_heads(low))
@@ -110,7 +110,7 @@ def test_float32_attention_has_no_kernel_and_bfloat16_no_transposed_convolution(
     x = g.input("x", ["batch", 8, 1, "frames"])
     g.output("y", g.op("ConvTranspose", x, g.weight(normal(1, 8, 4, 1, 4)), pads=[0, 1, 0, 1], strides=[1, 2]),
              ["batch", 4, 1, "twice"])  # fmt: skip
-    low = typed(g.build(), Precision.BF16)
+    low = convert_precision(g.build(), Precision.BF16)
     with pytest.raises(UserError, match="deconv"):
         built(low, x=(1, 8, 1, 64))
     built(buildable(low, Precision.BF16), x=(1, 8, 1, 64))
@@ -136,7 +136,9 @@ def test_the_published_alignment_is_built(manifest: Manifest) -> None:
     written = {GraphName.CONDITIONING: conditioning_graph, GraphName.STEP: lambda model: fused(step_graph(model))}
     for name, write in written.items():
         graph = named(
-            buildable(typed(write(miniature_model(Alignment.PUBLISHED_CODE)), Precision.FP16), Precision.FP16)
+            buildable(
+                convert_precision(write(miniature_model(Alignment.PUBLISHED_CODE)), Precision.FP16), Precision.FP16
+            )
         )
         one = build(graph.SerializeToString(), name.value, profiles_of(name, graph, manifest), Flavor.RTX)
         print(f"{name.value}: {one.build_s:.1f} s, {one.scratch_bytes / 1e6:.1f} MB of scratch memory")

@@ -15,7 +15,7 @@ import torch
 from samuel_export.graphs.codec import decoder_graph, encoder_graph
 from samuel_export.graphs.denoiser import conditioning_graph, step_graph
 from samuel_export.metadata import chunk_frames
-from samuel_export.precision.convert import typed
+from samuel_export.precision.convert import convert_precision
 from samuel_export.tensorrt.builder import Built, build
 from samuel_export.tensorrt.graphs import buildable, fused, named
 from samuel_export.tensorrt.profiles import profiles_of
@@ -52,7 +52,7 @@ def facts(**codec: Any) -> Manifest:
 
 
 def built(name: GraphName, graph: onnx.ModelProto, manifest: Manifest) -> Built:
-    graph = named(buildable(typed(graph, Precision.FP16), Precision.FP16))
+    graph = named(buildable(convert_precision(graph, Precision.FP16), Precision.FP16))
     source, profiles = graph.SerializeToString(), profiles_of(name, graph, manifest)
     one = build(source, f"{name.value}.onnx", profiles, Flavor.RTX)
     print(

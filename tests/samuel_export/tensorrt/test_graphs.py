@@ -15,8 +15,8 @@ from onnx import TensorProto
 
 from samuel_export.graphs.builder import GraphBuilder
 from samuel_export.graphs.denoiser import conditioning_graph, step_graph, timesteps_graph
-from samuel_export.precision.convert import typed
-from samuel_export.precision.weights import Storage, stored, unpacked
+from samuel_export.precision.convert import convert_precision
+from samuel_export.precision.weights import WeightFormat, pack_weights, unpack_weights
 from samuel_export.tensorrt.graphs import (
     buildable,
     engine_graphs,
@@ -210,13 +210,13 @@ def test_a_step_keeps_its_numbers(variant: Alignment, rewritten: Callable[[onnx.
 
 def test_attention_is_told_nothing_that_the_parser_refuses() -> None:
     """TensorRT's parser does not take softmax_precision, which typing sets."""
-    low = typed(attention(2, 16, masked=True), Precision.FP16)
+    low = convert_precision(attention(2, 16, masked=True), Precision.FP16)
     assert b"softmax_precision" in low.SerializeToString()
     assert b"softmax_precision" not in padded_heads(low).SerializeToString()
 
 
 def test_transposed_convolutions_are_float32_in_a_bfloat16_graph() -> None:
-    low = typed(step_graph(miniature_model()), Precision.BF16)
+    low = convert_precision(step_graph(miniature_model()), Precision.BF16)
     wide = float32_deconvolutions(low)
     types = {v.name: v.type.tensor_type.elem_type for v in onnx.shape_inference.infer_shapes(wide).graph.value_info}
     types |= {tensor.name: tensor.data_type for tensor in wide.graph.initializer}
@@ -230,7 +230,7 @@ def test_transposed_convolutions_are_float32_in_a_bfloat16_graph() -> None:
 def test_what_is_done_depends_on_the_precision() -> None:
     kinds = {}
     for precision in Precision:
-        graph = buildable(typed(step_graph(miniature_model()), precision), precision)
+        graph = buildable(convert_precision(step_graph(miniature_model()), precision), precision)
         kinds[precision] = [node.op_type for node in graph.graph.node]
     assert "Attention" not in kinds[Precision.FP32]
     assert kinds[Precision.FP16].count("Attention") == kinds[Precision.BF16].count("Attention") == 4
@@ -261,9 +261,9 @@ def test_weights_kept_in_half_are_unpacked_first(bundle: Path) -> None:
     """Typing takes a weight to be an initializer, not a Cast of one."""
     step = step_graph(miniature_model())
     for precision in (Precision.FP16, Precision.FP32):
-        halved = stored(step, Storage.FP16)
+        halved = pack_weights(step, WeightFormat.FP16)
         assert halved != step
-        graph = buildable(typed(fused(unpacked(halved)), precision), precision).graph
+        graph = buildable(convert_precision(fused(unpack_weights(halved)), precision), precision).graph
         assert not [node for node in graph.node if node.op_type == "Cast" and node.input[0].endswith("_fp16")]
 
 

@@ -1,4 +1,4 @@
-"""What engines are built from is held against the bundle: the network by its probes, the sampler inside by its loop."""
+"""What engines are built from is held against the bundle: the network by its cases, the sampler inside by its loop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from samuel_export.tensorrt import graphs as writing
 from samuel_export.tensorrt.graphs import engine_graphs
-from samuel_export.tensorrt.parity import HostLoop, as_a_device, prove
+from samuel_export.tensorrt.parity import HostLoop, check_engine_graphs, engines_on_host
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.diffusion.fused_step import Inputs, output_alone
@@ -28,7 +28,7 @@ Graphs = dict[GraphName, onnx.ModelProto]
 def proven(bundle: Path, graphs: Graphs, precision: Precision) -> tuple[dict[str, Any], list[str]]:
     """The report, and the lines that fail."""
     said: list[str] = []
-    report = prove(Bundle.open(bundle), graphs, precision, said.append)
+    report = check_engine_graphs(Bundle.open(bundle), graphs, precision, said.append)
     assert len(said) == len(report["probes"]) + 1
     print(said[-1])
     return report, [line for line in said if not line.startswith("ok   ")]
@@ -54,7 +54,7 @@ def test_one_weight_of_a_graph_is_seen(bundle: Path, name: GraphName) -> None:
 def test_a_sampler_that_is_slightly_wrong_is_seen_by_the_loop_alone(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The probes see the network only; a limit of what can be heard would let this pass."""
+    """The cases see the network only; a limit of what can be heard would let this pass."""
     weighted = writing._weighted
 
     def forgetful(g: Any, weights: list[str], *values: str) -> str:
@@ -70,7 +70,7 @@ def test_a_sampler_that_is_slightly_wrong_is_seen_by_the_loop_alone(
 
 def test_a_device_on_the_processor_makes_the_bundles_song(bundle: Path) -> None:
     opened = Bundle.open(bundle)
-    device = as_a_device(opened, engine_graphs(opened, Precision.FP32), Precision.FP32)
+    device = engines_on_host(opened, engine_graphs(opened, Precision.FP32), Precision.FP32)
     vocals, settings = normal(1, 64, 72), Settings(steps=5, guidance=2.5)
     expected = Samuel.load(bundle, Provider.CPU).generate(vocals, settings)
     assert relative_l2(device.generate(vocals, settings), expected) <= 1e-5
@@ -81,14 +81,14 @@ def test_a_precision_that_nothing_here_computes_in_is_one_line(bundle: Path, mon
     graphs = engine_graphs(opened, Precision.BF16)
     monkeypatch.setattr(openvino, "unavailable_reason", lambda precision: "the processor has no bfloat16")
     with pytest.raises(UserError, match="the processor has no bfloat16"):
-        as_a_device(opened, graphs, Precision.BF16)
+        engines_on_host(opened, graphs, Precision.BF16)
 
 
 def test_the_loop_leaves_what_it_is_given(bundle: Path) -> None:
     """Its caller's arrays are the next window's too."""
     opened = Bundle.open(bundle)
     graphs = engine_graphs(opened, Precision.FP32)
-    device = as_a_device(opened, graphs, Precision.FP32)
+    device = engines_on_host(opened, graphs, Precision.FP32)
     vocals, start = normal(1, 1, 64, 40), normal(2, 1, 64, 40)
     kept = vocals.copy(), start.copy()
     loop = device.denoiser._loop(1, (1, 64, 40), False)  # type: ignore[attr-defined]

@@ -167,7 +167,7 @@ main()
 @pytest.mark.parametrize("signum, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "terminated"])
 @pytest.mark.parametrize(
     "module, name",
-    [("diffusion.denoiser", "x0_from_output"), ("audio.writing", "_check_end"), ("cli.render", "peak_of")],
+    [("diffusion.schedule", "x0_from_output"), ("audio.writing", "_check_end"), ("cli.render", "peak_of")],
     ids=["while sampling", "while writing", "between the files"],
 )
 def test_an_interrupted_run_leaves_nothing_behind(

@@ -22,8 +22,6 @@ def test_the_schedule_is_the_cosine_of_the_paper() -> None:
 def test_scales_and_ratios_follow_from_abar() -> None:
     np.testing.assert_allclose(SCHEDULE.alpha**2 + SCHEDULE.sigma**2, 1)
     np.testing.assert_allclose(SCHEDULE.snr, SCHEDULE.alpha**2 / SCHEDULE.sigma**2)
-    assert SCHEDULE.posterior_variance[0] == 0
-    assert np.all(SCHEDULE.posterior_variance <= SCHEDULE.betas)
 
 
 def test_a_schedule_without_timesteps_is_refused() -> None:
@@ -37,5 +35,4 @@ def test_both_inversions_undo_both_targets(t: int, x0: float, eps: float) -> Non
     x = diffusion.diffuse(x0, eps, alpha, sigma)
     v = diffusion.velocity(x0, eps, alpha, sigma)
     assert diffusion.x0_from_output(Prediction.V, x, v, alpha, sigma) == pytest.approx(x0, abs=1e-9)
-    assert diffusion.epsilon_from_velocity(x, v, alpha, sigma) == pytest.approx(eps, abs=1e-9)
     assert diffusion.x0_from_output(Prediction.EPSILON, x, eps, alpha, sigma) == pytest.approx(x0, abs=1e-9)
