@@ -9,7 +9,7 @@ import numpy as np
 
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel, rescale_to_unit_std
-from samuel_train.data.stems import Song
+from samuel_train.data.stems import SongFolder
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.features import Features
 from samuel_train.evaluate.rendering import encode_band, encode_voice, render
@@ -55,13 +55,13 @@ class _Listened:
     """Its length at the codec's rate."""
 
 
-def recordings(songs: Sequence[Song], cases: Sequence[Case]) -> int:
+def recordings(songs: Sequence[SongFolder], cases: Sequence[Case]) -> int:
     """How many recordings :func:`evaluate` will listen to, for a progress bar."""
     return len(songs) * (3 + len(cases))
 
 
 def evaluate(
-    samuel: Samuel, songs: Sequence[Song], cases: Sequence[Case], listener: VocalContextEncoder
+    samuel: Samuel, songs: Sequence[SongFolder], cases: Sequence[Case], listener: VocalContextEncoder
 ) -> Iterator[Row]:
     """Rows of the results: the true bands, the two controls, then every case, each as soon as it is known.
 
@@ -101,7 +101,7 @@ def evaluate(
         yield row(Kind.CASE, [decoded(Kind.CASE, index, one, case) for index, one in enumerate(generated)], case)
 
 
-def _listen(samuel: Samuel, song: Song, index: int, listener: VocalContextEncoder) -> _Listened:
+def _listen(samuel: Samuel, song: SongFolder, index: int, listener: VocalContextEncoder) -> _Listened:
     facts = samuel.manifest.codec
     rate = facts.sample_rate_hz
     stems = read_stems(song, rate, facts.channels)

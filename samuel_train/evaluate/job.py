@@ -11,7 +11,7 @@ import click
 from tqdm import tqdm
 
 from samuel_runtime.pipeline import Samuel
-from samuel_train.data.stems import Skipped, Song
+from samuel_train.data.stems import Skipped, SongFolder
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.evaluation import Heard, evaluate, recordings
 from samuel_train.evaluate.report.clips import Clips
@@ -27,7 +27,7 @@ from samuel_train.evaluate.studies.windows import drifts, spans_of
 class Job:
     """What to do and where its results go."""
 
-    songs: Sequence[Song]
+    songs: Sequence[SongFolder]
     """Held out."""
     cases: Sequence[Case]
     """The grid."""

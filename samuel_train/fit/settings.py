@@ -22,6 +22,8 @@ else:
 class MixedPrecision(str, Enum):
     """Arithmetic of the forward pass; weights and their updates stay float32."""
 
+    AUTO = "auto"
+    """bf16 where the device computes in it natively, else no."""
     NO = "no"
     BF16 = "bf16"
     FP16 = "fp16"
@@ -82,7 +84,7 @@ class FitConfig:
     """Steps between validations; by default once an epoch, but 100 steps apart at least."""
     patience: int = 30
     """Validations without improvement before the run ends."""
-    mixed_precision: MixedPrecision = MixedPrecision.NO
+    mixed_precision: MixedPrecision = MixedPrecision.AUTO
     """Arithmetic of the forward pass."""
     save_every_minutes: float = 5.0
     """Time between saves of the state that --resume continues from, and of the plots."""

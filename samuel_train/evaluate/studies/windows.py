@@ -10,7 +10,7 @@ import numpy as np
 from samuel_runtime.bundle.manifest import Manifest
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel, frames_for, rescale_to_unit_std, windows_of
-from samuel_train.data.stems import Skipped, Song
+from samuel_train.data.stems import Skipped, SongFolder
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.features import Features
 from samuel_train.evaluate.rendering import encode_voice, render
@@ -52,7 +52,7 @@ def spans_of(manifest: Manifest, minutes: float) -> Spans:
 
 
 def drifts(
-    samuel: Samuel, songs: Sequence[Song], minutes: float, cases: Sequence[Case], heard: Callable[[], None]
+    samuel: Samuel, songs: Sequence[SongFolder], minutes: float, cases: Sequence[Case], heard: Callable[[], None]
 ) -> Iterator[Drift | Skipped]:
     """First what was left out, then the true bands, then every case.
 
@@ -93,7 +93,7 @@ def drifts(
         yield Drift(minutes, case, tuple(spans), names, scores)
 
 
-def _listen(samuel: Samuel, song: Song, minutes: float, spans: Spans) -> _Listened | None:
+def _listen(samuel: Samuel, song: SongFolder, minutes: float, spans: Spans) -> _Listened | None:
     codec = samuel.manifest.codec
     rate = codec.sample_rate_hz
     long = lengthened(read_stems(song, rate, codec.channels), read_facts(song), _samples(samuel, minutes), rate)

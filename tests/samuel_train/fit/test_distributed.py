@@ -67,6 +67,16 @@ def test_two_processes_train_to_the_losses_of_one(tmp_path: Path, listening: boo
 
 
 @pytest.mark.slow
+def test_two_processes_stopped_at_step_2_where_nothing_is_written_about_the_songs(tmp_path: Path) -> None:
+    """They wait for the gradient of every parameter, and what guesses beats and chords has none."""
+    write_latents(tmp_path / "latents", entries=10)
+    (tmp_path / "fit.toml").write_text(_CONFIG.replace("heads = 2", "heads = 2\nlistener_width = 8"))
+    done = _run(tmp_path, "two", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("after 6 steps")
+
+
+@pytest.mark.slow
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
     write_latents(tmp_path / "latents", entries=4)
     (tmp_path / "fit.toml").write_text(_CONFIG.replace("batch = 4", "batch = 5"))

@@ -61,7 +61,7 @@ def test_settings_are_frozen() -> None:
         ("[fit]\nbatch = 1.5", "batch must be an integer"),
         ("[fit]\nbatch = true", "batch must be an integer"),
         ("[fit]\nlearning_rate = nan", "learning_rate must be a number"),
-        ('[fit]\nmixed_precision = "fp8"', "mixed_precision must be one of no, bf16, fp16"),
+        ('[fit]\nmixed_precision = "fp8"', "mixed_precision must be one of auto, no, bf16, fp16"),
         ("[fit]\nframes_min = 100", "frames_min must be a multiple of 8"),
         ("[fit]\nframes_min = 64\nframes_max = 32", "frames_min must not exceed"),
         ("[model]\nheads = 3", "multiple of"),
