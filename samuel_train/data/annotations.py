@@ -1,4 +1,4 @@
-"""What is written about a song's music, frame by frame: what a listener learns to hear in the voice.
+"""Annotations of a song, frame by frame: the targets of the auxiliary loss.
 
 Channels: the beat and the downbeat, each 1 in its frame and a half in the two beside it; the twelve pitch classes of
 the chord that sounds, C first; and its root among twelve.

@@ -54,7 +54,7 @@ def test_settings_are_frozen() -> None:
         ("[model]\nbase_chanels = 4", "did you mean base_channels"),
         ("[fits]\nbatch = 4", "table: fits; did you mean fit"),
         ("batch = 4", "unknown table: batch"),
-        ("[fit]\nxyzzy = 4", "xyzzy; known: batch"),
+        ("[fit]\nxyzzy = 4", "xyzzy; known: auxiliary_learning_rate"),
         ("fit = 3", "fit must be a table"),
         ("[fit\n", "not TOML"),
         ("[fit]\nbatch = 0", "batch must be an integer from 1"),

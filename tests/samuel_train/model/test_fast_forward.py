@@ -11,7 +11,7 @@ from samuel_train.model.config import Alignment, ModelConfig
 from samuel_train.model.denoiser import Denoiser
 from samuel_train.model.fast_forward import lean
 
-SMALL = {"base_channels": 8, "time_width": 16, "heads": 2, "listener_width": 4}
+SMALL = {"base_channels": 8, "time_width": 16, "heads": 2, "vocal_context_width": 4}
 
 
 def model_of(alignment: Alignment) -> Denoiser:
