@@ -1,4 +1,4 @@
-"""``samuel-train evaluate-codec``: what a codec does to recordings that it did not learn from."""
+"""``samuel-train evaluate-codec``: measures of a codec on recordings that it was not trained on."""
 
 from __future__ import annotations
 

@@ -41,13 +41,10 @@ class Prepared:
     """What a run of :func:`prepare` made."""
 
     folder: Path
-    """Where the latents are."""
     songs: int
-    """Songs encoded."""
     entries: int
     """Entries of 1024 frames."""
     skipped: tuple[Skipped, ...]
-    """Songs left out."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,6 @@ class StemReader:
     """The stems of one song, read from any sample on."""
 
     song: SongFolder
-    """Whose stems these are."""
     sample_rate_hz: int
     """Rate to which files of other rates are resampled."""
     samples: int

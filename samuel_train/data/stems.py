@@ -30,7 +30,6 @@ class SongFolder:
     name: str
     """The folder relative to the tree's root, with forward slashes."""
     vocals: Path
-    """The sung voice."""
     band: tuple[Path, ...]
     """Files whose sum is the accompaniment."""
 
@@ -50,9 +49,7 @@ class Skipped:
     """A song that was left out."""
 
     song: str
-    """Its name."""
     reason: str
-    """What is wrong with it."""
 
 
 def find_songs(root: Path) -> tuple[list[SongFolder], list[Skipped]]:

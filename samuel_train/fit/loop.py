@@ -44,7 +44,7 @@ from samuel_train.fit.state import RunState, load_state, save_state
 from samuel_train.fit.validation import Validation, report
 from samuel_train.model.checkpoint import Checkpoint, save_checkpoint
 from samuel_train.model.denoiser import Denoiser
-from samuel_train.model.fast_forward import lean
+from samuel_train.model.fast_forward import with_fast_forward
 
 _VALIDATION_STEPS_MIN = 100
 _OVERFLOWS_MOST = 20  # in a row
@@ -135,7 +135,7 @@ class _Run:
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.network = lean(start.build().train() if start else Denoiser(config.model))
+            self.network = with_fast_forward(start.build().train() if start else Denoiser(config.model))
         self.network.to(accelerator.device)
         if self.network.vocal_context is not None:
             self.network.vocal_context.dropout = config.vocal_context_dropout

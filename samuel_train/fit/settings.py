@@ -1,4 +1,4 @@
-"""What a training run is told: frozen settings, read from TOML, every key known."""
+"""Settings of a training run: frozen, read from TOML; unknown keys are refused."""
 
 from __future__ import annotations
 

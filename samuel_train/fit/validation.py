@@ -21,9 +21,9 @@ from samuel_train.fit.settings import FitConfig
 from samuel_train.model.denoiser import Denoiser
 
 BUCKETS = 8
-"""Ranges of timesteps whose errors are told apart."""
+"""Ranges of timesteps, each with a mean error of its own."""
 CONDITIONS = ("own", "other", "null")
-"""Whose vocals the network is given: the song's, another song's, none. If it listens, own is the lowest."""
+"""Whose vocals the network is given: the song's, another song's, none. With its own its error should be lowest."""
 
 _SAMPLES, _SAMPLING_STEPS = 4, 10
 

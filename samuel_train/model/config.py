@@ -50,7 +50,7 @@ class ModelConfig:
     standardised_voice: bool = False
     """Whether each channel of a voice is brought to the same mean and deviation over frames, as speech recognisers do
     with cepstra. What stays the same throughout is the microphone, the room and the singer's timbre, and those of
-    recordings are unlike those of generated songs. The paper's network hears a voice as it is."""
+    recordings are unlike those of generated songs. The paper's network takes a voice as it is."""
     vocal_context_width: int = 0
     """Channels of the vocal context encoder, which the paper's network does not have; 0 leaves it out."""
 

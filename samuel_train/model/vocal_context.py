@@ -2,7 +2,7 @@
 
 In the paper's network the voice reaches the signal through attention that knows no positions while the signal is
 noisy (local attention has none, global attention has no weight), and through means over all frames. So when rhythm is
-decided nothing tells where a beat is; and the convolutions on that way hear about a second of the voice, while a beat
+decided nothing tells where a beat is; and the convolutions on that way reach about a second of the voice, while a beat
 takes several to find. The encoder is the smallest change that mends both: a stack of dilated convolutions whose result
 is added to the input, frame by frame. It depends on the voice alone, so it is computed once per song.
 """

@@ -27,7 +27,7 @@ _RECORDED_SHARE = 0.5  # of crops that are recorded anew: microphones and rooms 
 
 
 def held_out(songs: list[StemReader], share: float = 0.05) -> tuple[list[StemReader], list[StemReader]]:
-    """Songs to learn from, and the last ``share`` of them by name to be judged on; one song serves as both."""
+    """Songs to train on, and the last ``share`` of them by name to validate on; a single song serves as both."""
     if len(songs) == 1:
         return songs, songs
     count = max(1, round(share * len(songs)))

@@ -1,4 +1,4 @@
-"""What a codec is judged by: excerpts of songs held out, and of any other recording."""
+"""What a codec is evaluated on: excerpts of held-out songs, and of any other recording."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Excerpt:
 
 
 def excerpts_of(songs: Sequence[StemReader], hop_samples: int) -> list[Excerpt]:
-    """Voice, band and mix of every song, where the voice is loudest; at most 24 songs are heard."""
+    """Voice, band and mix of every song, where the voice is loudest; of at most 24 songs."""
     excerpts = []
     for song in songs[:_SONGS_MOST]:
         samples = min(_EXCERPT_FRAMES, song.samples // hop_samples) * hop_samples

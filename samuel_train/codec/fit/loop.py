@@ -71,7 +71,7 @@ def fit_codec(
         device: auto, cpu, cuda or mps.
         resume: continue from ``training.pt`` in ``out_dir``.
         say: receives a line of progress now and then.
-        start: a codec that goes on learning, instead of a new one; it is changed in place.
+        start: a codec to train further, instead of a new one; it is changed in place.
         decoder_alone: whether its encoder stays as it is, so that latents that were made with it remain good.
 
     Raises:
@@ -91,7 +91,7 @@ def fit_codec(
         run.restore()
     else:
         run.start(anew=start is None)
-    say(f"{len(run.training_songs)} songs to learn from, {len(run.held_out_songs)} held out")
+    say(f"{len(run.training_songs)} songs to train on, {len(run.held_out_songs)} held out")
     run.loop(say)
     run.calibrate()
     return _log_mel(run.codec.cpu(), run.held_out_songs)
@@ -224,7 +224,7 @@ class _Run:
         return self.settings.spent(self.progress.step, self.progress.elapsed_s)
 
     def _step(self, audio: Tensor, spent: float) -> dict[str, Tensor]:
-        """One step of the stage whose turn it is."""
+        """One step of the current stage."""
         first = 1 - self.settings.adversarial_share
         if not self.adversarial or spent < first:
             return self.reconstruction.step(audio, self.progress.step, spent / first)
