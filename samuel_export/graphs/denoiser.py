@@ -52,8 +52,8 @@ def conditioning_graph(model: Denoiser) -> onnx.ModelProto:
     silence = g.op("Expand", g.weight(rewrites.array(model.cond_encoder.bias)[:, None, None]), g.op("Shape", context))
     null_keys, null_values = write_local_memory(g, silence, keys_values, frames)
     values = {**vars(memory), "null_keys": null_keys, "null_values": null_values}
-    if model.listener is not None:
-        values["heard"] = g.op("Squeeze", _heard(g, vocals, model.listener), g.ints(2))
+    if model.vocal_context is not None:
+        values["heard"] = g.op("Squeeze", _heard(g, vocals, model.vocal_context), g.ints(2))
     for name, value in values.items():
         g.output(name, value, _memory_shapes(config)[name])
     return g.build()
@@ -85,7 +85,7 @@ def step_graph(model: Denoiser) -> onnx.ModelProto:
     x = g.input("x", ["batch", config.latent_channels, "frames"])
     scales = g.input("scales", ["branches"])
     film = g.input("film", ["batch", sum(f.time_proj.out_features for f in films)])
-    heard = g.input("heard", _memory_shapes(config)["heard"]) if model.listener is not None else None
+    heard = g.input("heard", _memory_shapes(config)["heard"]) if model.vocal_context is not None else None
     weights, biases = [], []
     for name, width in (("align", base), ("bottom", bottom_width)):
         weights.append(g.input(f"{name}_weights", ["batch", 2 * width]))

@@ -52,7 +52,11 @@ _DEFAULT_MINUTES = 30.0
     metavar="CODEC",
     help="Begin with this codec's weights; what a codec has more today begins without effect.",
 )
-@click.option("--resume", is_flag=True, help="Continue the run in the folder.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Continue the run in the folder, with the same settings; --minutes or --steps may grow.",
+)
 def command(
     stems: Path,
     out: Path,
@@ -68,7 +72,10 @@ def command(
     further: Path | None,
     resume: bool,
 ) -> None:
-    """Train Samuel's small codec on STEMS: song folders with vocals.wav and accompaniment.wav."""
+    """Train Samuel's small codec on the songs below STEMS.
+
+    A song is a folder with vocals.* beside accompaniment.*, or beside drums.*, bass.* and other.*, of any sample rate.
+    """
     from samuel_train.codec.fit.loop import fit_codec
     from samuel_train.codec.fit.settings import (
         FURTHER_LEARNING_RATE,

@@ -1,4 +1,4 @@
-"""``samuel-train evaluate-codec``: what a codec does to recordings that it did not learn from."""
+"""``samuel-train evaluate-codec``: measures of a codec on recordings that it was not trained on."""
 
 from __future__ import annotations
 
@@ -41,12 +41,14 @@ def command(codec: str, stems: Path, recordings: tuple[Path, ...], output: Path 
     from samuel_runtime.files import replacing
     from samuel_train.codec import load_codec
     from samuel_train.codec.evaluate import evaluate_codec, shown
-    from samuel_train.codec.fit.crops import find_songs
     from samuel_train.codec.fit.excerpts import excerpt_of, excerpts_of
+    from samuel_train.data.stem_reader import open_songs
 
     loaded = load_codec(codec)
     hop, rate = loaded.facts.hop_samples, loaded.facts.sample_rate_hz
-    songs = find_songs(stems, rate, hop)
+    songs, skipped = open_songs(stems, rate, hop)
+    for skip in skipped:
+        click.echo(f"skipped {skip.song}: {skip.reason}", err=True)
     excerpts = [
         *excerpts_of(songs, hop),
         *(excerpt_of(path, rate, hop) for path in recordings),

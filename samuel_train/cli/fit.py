@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @click.option("--batch", type=int, help="Examples in a step, over all processes together.")
 @click.option("--max-steps", type=int, help="Steps, instead of epochs.")
 @click.option("--max-minutes", type=float, help="Time limit; the learning rate is annealed over it.")
-@click.option("--mixed-precision", help="no, bf16 or fp16.")
+@click.option("--mixed-precision", help="auto (bf16 where the device computes in it, else no), no, bf16 or fp16.")
 def command(
     latents: str,
     out: Path | None,

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from samuel_train.codec.fit.crops import Song
 from samuel_train.codec.fit.excerpts import Excerpt
 from samuel_train.codec.losses.spectral import HEARD, MelSpectrum, effective_rank, log_mel_distance
 from samuel_train.codec.model.base import Codec
+from samuel_train.data.stem_reader import StemReader
 from samuel_train.evaluate.metrics.attacks import attack_loss_db
 from samuel_train.evaluate.metrics.bass_line import bass_notes_right
 from samuel_train.evaluate.metrics.cqt_chroma import cqt_chroma_correlation
@@ -123,7 +123,7 @@ def shown(codec: Codec, excerpts: Sequence[Excerpt]) -> dict[str, np.ndarray]:
     return waveforms
 
 
-def evaluate_codec(codec: Codec, excerpts: Sequence[Excerpt], songs: Sequence[Song]) -> CodecReport:
+def evaluate_codec(codec: Codec, excerpts: Sequence[Excerpt], songs: Sequence[StemReader]) -> CodecReport:
     """Encode and decode recordings and tones, as they are and with noise on the latents.
 
     Args:
@@ -197,10 +197,10 @@ class _Way:
         return self._codec.decode(latents)[0].numpy().T[:samples]
 
 
-def _bass_right(songs: Sequence[Song], process: Process, rate: int) -> tuple[int, int, int] | None:
+def _bass_right(songs: Sequence[StemReader], process: Process, rate: int) -> tuple[int, int, int] | None:
     counts = []
     for song in songs[:_BASSES_MOST]:
-        if hits := written_bass(song.folder):
+        if hits := written_bass(song.song.folder):
             band = song.read("accompaniment", 0, song.samples).T
             (true, asked), (decoded, _) = (bass_notes_right(each, rate, hits) for each in (band, process(band)))
             counts.append((true, decoded, asked))

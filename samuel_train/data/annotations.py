@@ -1,4 +1,4 @@
-"""What is written about a song's music, frame by frame: what a listener learns to hear in the voice.
+"""Annotations of a song, frame by frame: the targets of the auxiliary loss.
 
 Channels: the beat and the downbeat, each 1 in its frame and a half in the two beside it; the twelve pitch classes of
 the chord that sounds, C first; and its root among twelve.
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from samuel_runtime.errors import UserError
-from samuel_train.data.stems import Song
+from samuel_train.data.stems import SongFolder
 from samuel_train.synth.compose.theory import Chord
 from samuel_train.synth.facts import SongFacts
 
@@ -23,13 +23,13 @@ _BEAT, _DOWNBEAT, _TONES, _ROOT = 0, 1, 2, 14
 _BESIDE = 0.5
 
 
-def written_music(song: Song) -> SongFacts | None:
+def written_music(song: SongFolder) -> SongFacts | None:
     """The facts beside a song's stems; None if there are none.
 
     Raises:
         UserError: the file holds no facts as ``samuel-train synthesize`` writes them.
     """
-    path = song.vocals.parent / FACTS_FILE
+    path = song.folder / FACTS_FILE
     if not path.exists():
         return None
     try:

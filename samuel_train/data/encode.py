@@ -9,7 +9,7 @@ import torch
 
 from samuel_runtime.codec.chunks import SlidingReader, chunks
 from samuel_train.codec.model.base import Codec
-from samuel_train.data.stems import Song, read_song
+from samuel_train.data.stems import SongFolder, read_song
 
 ENTRY_FRAMES = 1024
 """Frames of one entry of the latents, as in the published data set."""
@@ -37,7 +37,7 @@ class Encoded(NamedTuple):
 
 
 @torch.inference_mode()
-def encode_song(song: Song, codec: Codec, context_frames: int, semitones: int = 0) -> Encoded:
+def encode_song(song: SongFolder, codec: Codec, context_frames: int, semitones: int = 0) -> Encoded:
     """Encode vocals and accompaniment; every frame equals that of the whole song encoded in one piece.
 
     ``semitones`` plays the song faster or slower, as tape is: pitch and tempo move together, by 2^(semitones / 12).

@@ -35,7 +35,6 @@ class Latents:
     """Paired latents on disk, not yet normalised."""
 
     folder: Path
-    """Where they are."""
     vocals: np.ndarray
     """(entries, 64, 1024) float32, a memory map."""
     accompaniment: np.ndarray

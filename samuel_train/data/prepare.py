@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,12 +23,12 @@ import torch
 from tqdm import tqdm
 
 from samuel_runtime.errors import UserError
-from samuel_runtime.files import replacing
+from samuel_runtime.files import check_name, replacing
 from samuel_train.codec.model.base import Codec, encoder_context_frames
 from samuel_train.data.annotations import music_frames, written_music
 from samuel_train.data.encode import ENTRY_FRAMES, Encoded, encode_song
 from samuel_train.data.latents import ACCOMPANIMENT_FILE, INDEX_FILE, MUSIC_FILE, VOCALS_FILE
-from samuel_train.data.stems import Skipped, Song, find_songs
+from samuel_train.data.stems import Skipped, SongFolder, find_songs
 
 SKIPPED_FILE = "skipped.json"
 MOST_SEMITONES = 12
@@ -39,20 +41,17 @@ class Prepared:
     """What a run of :func:`prepare` made."""
 
     folder: Path
-    """Where the latents are."""
     songs: int
-    """Songs encoded."""
     entries: int
     """Entries of 1024 frames."""
     skipped: tuple[Skipped, ...]
-    """Songs left out."""
 
 
 @dataclass(frozen=True)
 class _Part:
     """A song at one speed, encoded."""
 
-    song: Song
+    song: SongFolder
     semitones: int
     path: Path
 
@@ -73,6 +72,7 @@ def prepare(stems: Path, out: Path, codec: Codec, codec_location: str, varispeed
     speeds = list(dict.fromkeys((0, *varispeed)))
     if max(map(abs, speeds)) > MOST_SEMITONES:
         raise UserError(f"varispeed can be at most {MOST_SEMITONES} semitones up or down, not {max(speeds, key=abs)}")
+    check_name(out)
     songs, skipped = find_songs(stems)
     parts = out / _PARTS
     _make_folder(parts)
@@ -84,7 +84,7 @@ def prepare(stems: Path, out: Path, codec: Codec, codec_location: str, varispeed
     for song in tqdm(songs, desc="encoding", unit="song", disable=None):
         for semitones in speeds:
             part = _Part(song, semitones, parts / f"{_key(song, digest, semitones)}.npz")
-            if not part.path.exists():
+            if not _is_whole(part.path):
                 try:
                     encoded = encode_song(song, codec, context_frames, semitones)
                 except UserError as error:
@@ -105,7 +105,7 @@ def prepare(stems: Path, out: Path, codec: Codec, codec_location: str, varispeed
     return Prepared(out, len({part.song.name for part in done}), len(index["entries"]), tuple(skipped))
 
 
-def _key(song: Song, digest: str, semitones: int) -> str:
+def _key(song: SongFolder, digest: str, semitones: int) -> str:
     """Changes with the song's name, any of its files, the encoder and the speed."""
     facts = [song.name, digest, str(semitones)]
     for path in song.files:
@@ -174,6 +174,15 @@ def _concatenate(path: Path, parts: list[Path], role: int, shape: tuple[int, int
             start += len(rows)
         latents.flush()
         del latents
+
+
+def _is_whole(part: Path) -> bool:
+    """Whether an earlier run left the song's latents there, undamaged; reading an array compares its checksum."""
+    try:
+        encoded = _load(part)
+    except (AttributeError, EOFError, OSError, TypeError, ValueError, zipfile.BadZipFile, zlib.error):
+        return False
+    return encoded.latents.ndim == 4 and encoded.latents.shape[1] == len(encoded.valid_frames) > 0
 
 
 def _load(part: Path) -> Encoded:

@@ -1,4 +1,4 @@
-"""Stems on disk: find the song folders of a tree and stream their audio, vocals beside the summed band."""
+"""Stems on disk: find the song folders of a tree and read their audio, vocals beside the summed band."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import soundfile
 
 from samuel_runtime.audio.reading import BLOCK_SAMPLES, AudioFile, resampled, resampled_count
 from samuel_runtime.errors import UserError
+from samuel_runtime.files import check_name
 
 VOCALS = "vocals"
 ACCOMPANIMENT = "accompaniment"
@@ -23,15 +24,19 @@ LENGTH_TOLERANCE_S = 0.1
 
 
 @dataclass(frozen=True)
-class Song:
+class SongFolder:
     """The files of one song."""
 
     name: str
-    """Folder relative to the tree's root, with forward slashes."""
+    """The folder relative to the tree's root, with forward slashes."""
     vocals: Path
-    """The sung voice."""
     band: tuple[Path, ...]
     """Files whose sum is the accompaniment."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the stems lie, and ``song.json`` if there is one."""
+        return self.vocals.parent
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -44,19 +49,18 @@ class Skipped:
     """A song that was left out."""
 
     song: str
-    """Its name."""
     reason: str
-    """What is wrong with it."""
 
 
-def find_songs(root: Path) -> tuple[list[Song], list[Skipped]]:
+def find_songs(root: Path) -> tuple[list[SongFolder], list[Skipped]]:
     """Song folders below ``root`` in the order of their names, and the incomplete ones.
 
     A song folder holds ``vocals.*`` beside ``accompaniment.*``, or beside the stems of :data:`BAND`.
 
     Raises:
-        UserError: if ``root`` is no folder or holds no song at all.
+        UserError: if ``root`` is no folder, has a name that is not text, or holds no song at all.
     """
+    check_name(root)
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; give the folder that holds the song folders")
     suffixes = {f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".oga", ".opus"}
@@ -65,14 +69,17 @@ def find_songs(root: Path) -> tuple[list[Song], list[Skipped]]:
         stems = _stems(folder, suffixes)
         if not stems:
             continue
-        name = root.resolve().name if folder == root else folder.relative_to(root).as_posix()
+        given = root.resolve().name if folder == root else folder.relative_to(root).as_posix()
+        name = os.fsencode(given).decode("utf-8", "backslashreplace")
         band = [ACCOMPANIMENT] if ACCOMPANIMENT in stems else [stem for stem in BAND if stem in stems]
-        if VOCALS not in stems:
+        if name != given and folder != root:
+            skipped.append(Skipped(name, "the folder's name is not UTF-8; rename the folder"))
+        elif VOCALS not in stems:
             skipped.append(Skipped(name, f"no {VOCALS} file beside {', '.join(sorted(stems))}"))
         elif not band:
             skipped.append(Skipped(name, f"no {ACCOMPANIMENT} file, nor any of {', '.join(BAND)}"))
         else:
-            songs.append(Song(name, stems[VOCALS], tuple(stems[stem] for stem in band)))
+            songs.append(SongFolder(name, stems[VOCALS], tuple(stems[stem] for stem in band)))
     if not songs and not skipped:
         raise UserError(
             f"{root}: no songs found; expected a folder per song with {VOCALS}.wav and {ACCOMPANIMENT}.wav "
@@ -81,10 +88,21 @@ def find_songs(root: Path) -> tuple[list[Song], list[Skipped]]:
     return sorted(songs, key=lambda song: song.name), sorted(skipped, key=lambda skip: skip.song)
 
 
-def read_song(song: Song, sample_rate_hz: int, channels: int) -> tuple[int, Iterator[np.ndarray]]:
+def read_song(song: SongFolder, sample_rate_hz: int, channels: int) -> tuple[int, Iterator[np.ndarray]]:
     """Length in samples of ``sample_rate_hz``, and blocks (2, channels, block) float32 of that length in all.
 
     The blocks hold vocals and accompaniment. The length is that of the shortest stem.
+
+    Raises:
+        UserError: as :func:`open_stems`.
+    """
+    files = open_stems(song)
+    samples = min(resampled_count(file, sample_rate_hz) for file in files)
+    return samples, _summed(files, sample_rate_hz, channels, samples)
+
+
+def open_stems(song: SongFolder) -> list[AudioFile]:
+    """The song's recordings, vocals first, each read through once and found whole.
 
     Raises:
         UserError: if a file is no whole recording, or the lengths differ by more than the tolerance.
@@ -93,11 +111,10 @@ def read_song(song: Song, sample_rate_hz: int, channels: int) -> tuple[int, Iter
     shortest, longest = min(files, key=_duration_s), max(files, key=_duration_s)
     if _duration_s(longest) - _duration_s(shortest) > LENGTH_TOLERANCE_S:
         raise UserError(
-            f"{shortest.path.name} lasts {_duration_s(shortest):.2f} s but "
+            f"{shortest.path} lasts {_duration_s(shortest):.2f} s but "
             f"{longest.path.name} {_duration_s(longest):.2f} s; export the stems at one length"
         )
-    samples = min(resampled_count(file, sample_rate_hz) for file in files)
-    return samples, _summed(files, sample_rate_hz, channels, samples)
+    return files
 
 
 def _summed(files: list[AudioFile], sample_rate_hz: int, channels: int, samples: int) -> Iterator[np.ndarray]:

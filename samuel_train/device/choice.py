@@ -34,6 +34,8 @@ def lower_precision(device: torch.device) -> Any:
 
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the device computes in bfloat16 and not merely stores it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type != "cpu":
         return True
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

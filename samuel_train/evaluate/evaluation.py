@@ -9,7 +9,7 @@ import numpy as np
 
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel, rescale_to_unit_std
-from samuel_train.data.stems import Song
+from samuel_train.data.stems import SongFolder
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.features import Features
 from samuel_train.evaluate.rendering import encode_band, encode_voice, render
@@ -24,8 +24,8 @@ _OTHERS_MOST = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
-    """A recording that was listened to."""
+class EvaluatedAudio:
+    """A recording that the evaluation measures."""
 
     kind: Kind
     """What it is."""
@@ -37,13 +37,13 @@ class Heard:
     """(samples, channels) at the codec's rate."""
 
 
-VocalContextEncoder = Callable[[Heard], None]
-"""Told of every recording as soon as it was listened to."""
+AudioCallback = Callable[[EvaluatedAudio], None]
+"""Called with every recording as soon as it is measured."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Listened:
-    """What stays in memory of a song."""
+class _Reference:
+    """What a song's generated bands are measured against."""
 
     truth: Truth
     """Facts and features of its band."""
@@ -55,13 +55,13 @@ class _Listened:
     """Its length at the codec's rate."""
 
 
-def recordings(songs: Sequence[Song], cases: Sequence[Case]) -> int:
+def recordings(songs: Sequence[SongFolder], cases: Sequence[Case]) -> int:
     """How many recordings :func:`evaluate` will listen to, for a progress bar."""
     return len(songs) * (3 + len(cases))
 
 
 def evaluate(
-    samuel: Samuel, songs: Sequence[Song], cases: Sequence[Case], listener: VocalContextEncoder
+    samuel: Samuel, songs: Sequence[SongFolder], cases: Sequence[Case], on_audio: AudioCallback
 ) -> Iterator[Row]:
     """Rows of the results: the true bands, the two controls, then every case, each as soon as it is known.
 
@@ -69,7 +69,7 @@ def evaluate(
         samuel: the loaded bundle.
         songs: at least two.
         cases: of the grid.
-        listener: of voices, true bands, true bands through the codec, and generated bands.
+        on_audio: called with voices, true bands, true bands through the codec, and generated bands.
 
     Raises:
         UserError: a song cannot be read, or a case does not fit the bundle.
@@ -78,8 +78,8 @@ def evaluate(
         if case.steps > (most := samuel.manifest.model.timesteps):
             raise UserError(f"--steps {case.steps}: this bundle's schedule has only {most} timesteps")
     # All are encoded before any is decoded: of a big codec only one half is in memory, and changing halves takes long.
-    listened = [_listen(samuel, song, index, listener) for index, song in enumerate(songs)]
-    truths = [one.truth for one in listened]
+    references = [_reference(samuel, song, index, on_audio) for index, song in enumerate(songs)]
+    truths = [one.truth for one in references]
     space = PatchSpace.fit(np.concatenate([truth.band.patches for truth in truths]))
 
     def row(kind: Kind, recordings: list[Features], case: Case | None = None) -> Row:
@@ -87,30 +87,31 @@ def evaluate(
         return Row(kind, case, scores, space.distance(np.concatenate([one.patches for one in recordings])))
 
     def decoded(kind: Kind, index: int, latents: np.ndarray, case: Case | None = None) -> Features:
-        samples = render(samuel, latents, listened[index].samples)
-        listener(Heard(kind, case, index, samples))
+        samples = render(samuel, latents, references[index].samples)
+        on_audio(EvaluatedAudio(kind, case, index, samples))
         return Features.of(samples, samuel.manifest.codec.sample_rate_hz)
 
     yield row(Kind.TRUTH, [truth.band for truth in truths])
-    yield row(Kind.CODEC, [decoded(Kind.CODEC, index, one.band) for index, one in enumerate(listened)])
+    yield row(Kind.CODEC, [decoded(Kind.CODEC, index, one.band) for index, one in enumerate(references)])
     yield Row(Kind.OTHER, None, [_floor(truths, index) for index in range(len(truths))], None)
     for case in cases:
         generated = (
-            rescale_to_unit_std(samuel.generate(one.vocals, case.settings(index))) for index, one in enumerate(listened)
+            rescale_to_unit_std(samuel.generate(one.vocals, case.settings(index)))
+            for index, one in enumerate(references)
         )
         yield row(Kind.CASE, [decoded(Kind.CASE, index, one, case) for index, one in enumerate(generated)], case)
 
 
-def _listen(samuel: Samuel, song: Song, index: int, listener: VocalContextEncoder) -> _Listened:
+def _reference(samuel: Samuel, song: SongFolder, index: int, on_audio: AudioCallback) -> _Reference:
     facts = samuel.manifest.codec
     rate = facts.sample_rate_hz
     stems = read_stems(song, rate, facts.channels)
     samples = len(stems.accompaniment)
     voice_onsets = onset_strength(analysed(stems.vocals, rate))
     truth = Truth(Features.of(stems.accompaniment, rate), read_facts(song), samples / rate, voice_onsets)
-    listener(Heard(Kind.VOICE, None, index, stems.vocals))
-    listener(Heard(Kind.TRUTH, None, index, stems.accompaniment))
-    return _Listened(truth, encode_band(samuel, stems.accompaniment), encode_voice(samuel, stems.vocals), samples)
+    on_audio(EvaluatedAudio(Kind.VOICE, None, index, stems.vocals))
+    on_audio(EvaluatedAudio(Kind.TRUTH, None, index, stems.accompaniment))
+    return _Reference(truth, encode_band(samuel, stems.accompaniment), encode_voice(samuel, stems.vocals), samples)
 
 
 def _floor(truths: Sequence[Truth], index: int) -> Scores:

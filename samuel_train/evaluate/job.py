@@ -11,9 +11,9 @@ import click
 from tqdm import tqdm
 
 from samuel_runtime.pipeline import Samuel
-from samuel_train.data.stems import Skipped, Song
+from samuel_train.data.stems import Skipped, SongFolder
 from samuel_train.evaluate.cases import Case
-from samuel_train.evaluate.evaluation import Heard, evaluate, recordings
+from samuel_train.evaluate.evaluation import EvaluatedAudio, evaluate, recordings
 from samuel_train.evaluate.report.clips import Clips
 from samuel_train.evaluate.report.page import write_page
 from samuel_train.evaluate.report.picture import draw
@@ -27,7 +27,7 @@ from samuel_train.evaluate.studies.windows import drifts, spans_of
 class Job:
     """What to do and where its results go."""
 
-    songs: Sequence[Song]
+    songs: Sequence[SongFolder]
     """Held out."""
     cases: Sequence[Case]
     """The grid."""
@@ -52,7 +52,7 @@ class Job:
         clips = Clips(self.cases[-1], samuel.manifest.codec.sample_rate_hz) if self.page else None
         with tqdm(total=self._recordings(), unit="recording", disable=not sys.stderr.isatty()) as bar:
 
-            def listen(heard: Heard) -> None:
+            def listen(heard: EvaluatedAudio) -> None:
                 if clips is not None:
                     clips(heard)
                 bar.update()

@@ -11,7 +11,7 @@ import numpy as np
 
 from samuel_runtime.errors import UserError
 from samuel_train.data.annotations import FACTS_FILE, written_music
-from samuel_train.data.stems import Skipped, Song, find_songs, read_song
+from samuel_train.data.stems import Skipped, SongFolder, find_songs, read_song
 from samuel_train.synth.facts import SongFacts
 
 _LEAST_S = 2.0
@@ -27,7 +27,7 @@ class Stems:
     """(samples, channels) float32."""
 
 
-def held_out(root: Path, most: int | None) -> tuple[list[Song], list[Skipped]]:
+def held_out(root: Path, most: int | None) -> tuple[list[SongFolder], list[Skipped]]:
     """The songs below ``root``, the first ``most`` by name, and those that are incomplete.
 
     Raises:
@@ -43,7 +43,7 @@ def held_out(root: Path, most: int | None) -> tuple[list[Song], list[Skipped]]:
     return songs, skipped
 
 
-def read_stems(song: Song, sample_rate_hz: int, channels: int) -> Stems:
+def read_stems(song: SongFolder, sample_rate_hz: int, channels: int) -> Stems:
     """Both stems at the codec's rate and channel count.
 
     Raises:
@@ -56,7 +56,7 @@ def read_stems(song: Song, sample_rate_hz: int, channels: int) -> Stems:
     return Stems(np.ascontiguousarray(vocals.T), np.ascontiguousarray(accompaniment.T))
 
 
-def read_facts(song: Song) -> SongFacts | None:
+def read_facts(song: SongFolder) -> SongFacts | None:
     """What is written about a song, or None if nothing is: then it is judged by what is heard in its true band.
 
     Raises:
@@ -70,7 +70,7 @@ def read_facts(song: Song) -> SongFacts | None:
             raise ValueError(problem)
     except (ValueError, TypeError) as error:
         raise UserError(
-            f"{song.vocals.parent / FACTS_FILE}: not the facts of a song ({type(error).__name__}: {error}); "
+            f"{song.folder / FACTS_FILE}: not the facts of a song ({type(error).__name__}: {error}); "
             "remove it, or render the song again with `samuel-train synthesize`"
         ) from error
     return facts

@@ -1,4 +1,4 @@
-"""How well a listener guesses beats and chords from the voice alone."""
+"""The auxiliary loss: how well the vocal context predicts annotated beats and chords from the voice alone."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from samuel_train.model.denoiser import Denoiser
 _RARE = 3.0  # how much more what is there weighs than what is not: beats and roots are rare
 
 
-def guess_errors(network: Denoiser, vocals: Tensor, music: Tensor) -> Tensor:
-    """Weighted cross entropy of each example's guess, (batch,); zero for those without a voice, and without a listener.
+def auxiliary_errors(network: Denoiser, vocals: Tensor, music: Tensor) -> Tensor:
+    """Weighted cross entropy of each example, (batch,); zero without a voice, annotations or a vocal context encoder.
 
     Args:
-        network: whose listener guesses.
+        network: whose vocal context encoder predicts.
         vocals: (batch, channels, frames), normalised.
         music: (batch, 26, frames), see data/annotations.py; (batch, 0, frames) where it is not written.
     """
-    if network.listener is None or not music.shape[1]:
+    if network.vocal_context is None or not music.shape[1]:
         return vocals.new_zeros(len(vocals))
-    logits = network.listener.guessed(network.heard(vocals)).float()
+    logits = network.vocal_context.annotations(network.conditioning(vocals)).float()
     weight = logits.new_full((), _RARE)
     errors = binary_cross_entropy_with_logits(logits, music, pos_weight=weight, reduction="none")
     return errors.mean(dim=(1, 2)) * (vocals.abs().amax(dim=(1, 2)) > 0)

@@ -104,7 +104,7 @@ class Batches:
         # Crops stay within the music where it is long enough.
         starts = draw.integers(np.maximum(0, self._valid_frames[entries] - frames) + 1)
         timesteps = self._timesteps(draw)
-        heard = draw.random(config.batch) >= config.condition_dropout
+        conditioned = draw.random(config.batch) >= config.condition_dropout
         strengths = draw.uniform(0, config.voice_noise, config.batch)
         chance = torch.Generator(self._device).manual_seed(int(draw.integers(2**63)))
 
@@ -115,10 +115,10 @@ class Batches:
         vocals = (self._vocals.cut(*crops) - mean) / std
         noise = self._noise(accompaniment, chance)
         if config.voice_noise:
-            vocals += self._sent(strengths.astype(np.float32))[:, None, None] * self._noise(vocals, chance)
-        vocals *= self._sent(heard)[:, None, None]  # the mean of the vocals is zero now
+            vocals += self._to_device(strengths.astype(np.float32))[:, None, None] * self._noise(vocals, chance)
+        vocals *= self._to_device(conditioned)[:, None, None]  # the mean of the vocals is zero now
         music = noise[:, :0] if self._music is None else self._music.cut(*crops)
-        return Batch(accompaniment, vocals, self._sent(timesteps), noise, music)
+        return Batch(accompaniment, vocals, self._to_device(timesteps), noise, music)
 
     def _entries_of(self, numbers: np.ndarray) -> np.ndarray:
         return np.array([self._entry(int(number)) for number in numbers])
@@ -144,6 +144,6 @@ class Batches:
         everybody = (self._config.batch, *like.shape[1:])
         return torch.randn(everybody, generator=chance, device=self._device)[self._share]
 
-    def _sent(self, values: np.ndarray) -> Tensor:
+    def _to_device(self, values: np.ndarray) -> Tensor:
         """This process's share of (batch,) values, on the device."""
         return to_device(values[self._share], self._device)

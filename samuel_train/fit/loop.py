@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from samuel_train.data.latents import Latents, Split, latent_statistics, read_la
 from samuel_train.device.capturable_optimizer import make_capturable, set_rate, skip_overflow
 from samuel_train.device.choice import choose_device, has_bfloat16
 from samuel_train.device.cuda_graph_step import CudaGraphStep, Measured
-from samuel_train.fit.auxiliary_loss import guess_errors
+from samuel_train.fit.auxiliary_loss import auxiliary_errors
 from samuel_train.fit.batches import Batch, Batches
 from samuel_train.fit.ema import Ema
 from samuel_train.fit.metrics_log import append_metrics, rewind_metrics
@@ -43,7 +44,7 @@ from samuel_train.fit.state import RunState, load_state, save_state
 from samuel_train.fit.validation import Validation, report
 from samuel_train.model.checkpoint import Checkpoint, save_checkpoint
 from samuel_train.model.denoiser import Denoiser
-from samuel_train.model.fast_forward import lean
+from samuel_train.model.fast_forward import with_fast_forward
 
 _VALIDATION_STEPS_MIN = 100
 _OVERFLOWS_MOST = 20  # in a row
@@ -134,10 +135,12 @@ class _Run:
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.network = lean(start.build().train() if start else Denoiser(config.model))
+            self.network = with_fast_forward(start.build().train() if start else Denoiser(config.model))
         self.network.to(accelerator.device)
-        if self.network.listener is not None:
-            self.network.listener.dropout = config.listener_dropout
+        if self.network.vocal_context is not None:
+            self.network.vocal_context.dropout = config.vocal_context_dropout
+            if data.music is None:  # several processes wait for the gradient of every parameter that is trained
+                self.network.vocal_context.auxiliary.requires_grad_(False)
         self.ema = Ema(self.network, config.ema_decay)
         optimizer = torch.optim.AdamW(
             self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
@@ -152,10 +155,10 @@ class _Run:
             accelerator.scaler.load_state_dict(self.state.scaler)
 
         steps_per_epoch = math.ceil(len(self.split.training) / config.batch)
-        if config.listening_steps and (self.network.listener is None or data.music is None):
+        if config.auxiliary_steps and (self.network.vocal_context is None or data.music is None):
             raise UserError(
-                f"{out}: listening_steps needs a listener_width, and songs with song.json that `samuel-train prepare` "
-                "writes beside the latents; set it to 0"
+                f"{out}: auxiliary_steps needs a vocal_context_width, and songs with song.json that "
+                "`samuel-train prepare` writes beside the latents; set it to 0"
             )
         self.steps = config.max_steps or config.epochs * steps_per_epoch
         self.validate_every = config.validate_every_steps or max(steps_per_epoch, _VALIDATION_STEPS_MIN)
@@ -173,18 +176,18 @@ class _Run:
             for step in range(state.step, self.steps):
                 if progress >= 1 or state.stale >= config.patience:
                     break
-                rate = config.listening_learning_rate if self._listening() else learning_rate(config, progress)
+                rate = config.auxiliary_learning_rate if self._auxiliary_stage() else learning_rate(config, progress)
                 measured.append(self._step(self.batches[step], rate))
                 state.step += 1
                 progress = self._progress()
                 logs = state.step % config.log_every_steps == 0
-                validates = not self._listening() and (state.step % self.validate_every == 0 or progress >= 1)
+                validates = not self._auxiliary_stage() and (state.step % self.validate_every == 0 or progress >= 1)
                 saves = self._seconds() - self._saved_s >= 60 * config.save_every_minutes
                 if logs or validates or saves or progress >= 1:
-                    guess, norm = self._look(measured)  # a GPU is not waited for at every step
+                    auxiliary, norm = self._look(measured)  # a GPU is not waited for at every step
                 if logs:
                     mean = sum(state.losses) / len(state.losses)
-                    self._log({"loss": mean, "guess": guess, "learning_rate": rate, "gradient_norm": norm})
+                    self._log({"loss": mean, "auxiliary_loss": auxiliary, "learning_rate": rate, "gradient_norm": norm})
                     bar.set_postfix(loss=f"{mean:.4f}", best=f"{state.best:.4f}", refresh=False)
                     state.losses.clear()
                 if validates:
@@ -197,25 +200,25 @@ class _Run:
         return Fitted(self.out / CHECKPOINT_FILE, state.step, state.best)
 
     def _step(self, batch: Batch, rate: float) -> Measured:
-        """One optimiser step; the loss over all processes, the listener's, and the norm of the gradient."""
+        """One optimiser step; the loss over all processes, the auxiliary loss, and the norm of the gradient."""
         set_rate(self.optimizer, rate)
         torch.manual_seed(self.config.seed + self.state.step)  # of dropout: a resumed run leaves out the same
-        measured = self._descend(self._listening(), *batch)
+        measured = self._descend(self._auxiliary_stage(), *batch)
         self.ema.update(self.network, self.state.step + 1)
         return measured
 
-    def _descended(self, listening: bool, *tensors: Tensor) -> Measured:
-        """What a step does on the device, of the listener alone or of everything."""
+    def _descended(self, auxiliary_stage: bool, *tensors: Tensor) -> Measured:
+        """What a step does on the device, for the vocal context encoder alone or for all weights."""
         batch = Batch(*tensors)
         with self.accelerator.autocast():
-            guess = guess_errors(self.network, batch.vocals, batch.music).mean()
-        if listening:
-            loss = guess.new_zeros(())
-            self.accelerator.backward(guess)
+            auxiliary = auxiliary_errors(self.network, batch.vocals, batch.music).mean()
+        if auxiliary_stage:
+            loss = auxiliary.new_zeros(())
+            self.accelerator.backward(auxiliary)
             self._share_gradients()
         else:
             loss = self.objective(self.model, batch.accompaniment, batch.vocals, batch.timesteps, batch.noise)
-            self.accelerator.backward(loss + self.config.guess_weight * guess)
+            self.accelerator.backward(loss + self.config.auxiliary_weight * auxiliary)
         norm = torch.as_tensor(
             self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.gradient_norm_max),
             device=loss.device,
@@ -224,13 +227,13 @@ class _Run:
             skip_overflow(self.optimizer.optimizer, norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        loss, guess = self.accelerator.reduce(torch.stack([loss.detach(), guess.detach()]), "mean")
-        return {"loss": loss, "guess": guess, "norm": norm}
+        loss, auxiliary = self.accelerator.reduce(torch.stack([loss.detach(), auxiliary.detach()]), "mean")
+        return {"loss": loss, "auxiliary_loss": auxiliary, "norm": norm}
 
     def _look(self, measured: list[Measured]) -> tuple[float, float]:
-        """Take in what the steps since the last look measured, which empties the list; the last guess and norm."""
+        """Read and empty the list of what the last steps measured; the last auxiliary loss and norm of the gradient."""
         before = self.state.step - len(measured)
-        names = ("loss", "guess", "norm")
+        names = ("loss", "auxiliary_loss", "norm")
         rows = torch.stack([torch.stack([each[name] for name in names]) for each in measured]).tolist()
         measured.clear()
         for step, (loss, _, norm) in enumerate(rows, before + 1):
@@ -241,15 +244,15 @@ class _Run:
                     "mixed_precision to bf16 or no, and start again"
                 )
             self.state.losses.append(loss)
-        _, guess, norm = rows[-1]
-        return guess, norm
+        _, auxiliary, norm = rows[-1]
+        return auxiliary, norm
 
-    def _listening(self) -> bool:
-        """Whether only the listener learns yet."""
-        return self.network.listener is not None and self.state.step < self.config.listening_steps
+    def _auxiliary_stage(self) -> bool:
+        """Whether only the vocal context encoder is trained yet."""
+        return self.network.vocal_context is not None and self.state.step < self.config.auxiliary_steps
 
     def _share_gradients(self) -> None:
-        """Average over processes what the listener learnt: a step that bypasses the prepared model does not."""
+        """Average gradients over processes, which a step that bypasses the prepared model does not do."""
         for parameter in self.network.parameters():
             if parameter.grad is not None:
                 parameter.grad = self.accelerator.reduce(parameter.grad, "mean")
@@ -260,10 +263,10 @@ class _Run:
         with accelerator.autocast():
             sums = self.validation.sums(self.ema.model, self.objective, accelerator.device)
             measured = report(accelerator.reduce(sums, "sum"))
-            if self.network.listener is not None:
-                guess = self.validation.guess(self.ema.model, accelerator.device)
-                error, count = accelerator.reduce(guess, "sum").tolist()
-                measured["guess"] = error / count
+            if self.network.vocal_context is not None:
+                auxiliary = self.validation.auxiliary_loss(self.ema.model, accelerator.device)
+                error, count = accelerator.reduce(auxiliary, "sum").tolist()
+                measured["auxiliary_loss"] = error / count
             if accelerator.is_main_process:
                 prediction = self.config.model.prediction
                 sampled = self.validation.sample(self.ema.model, accelerator.device, prediction)
@@ -348,15 +351,24 @@ def _accelerator(config: FitConfig, device: str) -> Accelerator:
     device = choose_device(device)
     if device == "cpu" and config.mixed_precision is MixedPrecision.FP16:
         raise UserError("mixed_precision fp16 needs a GPU; choose bf16 or no")
-    precision = config.mixed_precision
-    if precision is MixedPrecision.BF16 and not has_bfloat16(torch.device(device)):
-        precision = MixedPrecision.NO  # emulated, a step of 12 examples took 26 s instead of 1.9 s
+    precision = native_precision(config.mixed_precision, torch.device(device))
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision.value)
+    if precision is not config.mixed_precision and accelerator.is_main_process:
+        chosen = "bf16" if precision is MixedPrecision.BF16 else "float32, as it does not compute in bfloat16 natively"
+        tqdm.write(f"mixed_precision {config.mixed_precision.value} on {device}: {chosen}", file=sys.stderr)
     if config.batch % accelerator.num_processes:
         raise UserError(
             f"fit config: batch ({config.batch}) must be a multiple of the processes ({accelerator.num_processes})"
         )
     return accelerator
+
+
+def native_precision(asked: MixedPrecision, device: torch.device) -> MixedPrecision:
+    """What to compute in: bf16 for ``auto``, and no for ``auto`` and ``bf16`` where bfloat16 is only emulated."""
+    if asked in (MixedPrecision.AUTO, MixedPrecision.BF16):
+        # Emulated, a step of 12 examples took 26 s instead of 1.9 s.
+        return MixedPrecision.BF16 if has_bfloat16(device) else MixedPrecision.NO
+    return asked
 
 
 def _digest(data: Latents, statistics: Statistics) -> str:

@@ -1,4 +1,4 @@
-"""The training objective: what is drawn for an example, what the network should say, what its error weighs."""
+"""The training objective: the noised input, the target of the prediction, and the weight of its error."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Objective(nn.Module):
 
     For v the weight is 2 / (snr + 1e-5) within limits, of which SAMUeL-GEN has an upper one, 10; for the noise it is 1
     (Ho et al. 2020). Without a lower limit the last steps, from little noise to none, weigh next to nothing and are
-    learned last: a network that was trained for a short time leaves noise of a quarter of the latents' deviation.
+    trained last: a network that was trained for a short time leaves noise of a quarter of the latents' deviation.
     """
 
     alpha: Tensor

@@ -36,7 +36,7 @@ def draw_codec_plot(folder: Path) -> None:
 
 
 def _codec_losses(axes: Axes, lines: list[Line]) -> None:
-    """The log-mel distance and, in the adversarial stage, what the discriminators hear."""
+    """The log-mel distance and, in the adversarial stage, the discriminators' losses."""
     named = {"levels": "levels", "partials": "partials", "deviations": "deviations", "log_mel": "log-mel distance",
              "told_apart": "discriminators", "features": "features"}  # fmt: skip
     for key, label in named.items():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing
@@ -53,23 +55,39 @@ def check_same_run(out: Path, config: FitConfig) -> None:
         UserError: if there is no run, or a setting differs that must not.
     """
     before, now = load_run_settings(out).to_dict(), config.to_dict()
-    for table, values in now.items():
-        for key, value in values.items():
-            if value != before[table][key] and not (table == "fit" and key in _MAY_CHANGE):
-                raise UserError(
-                    f"{out}: was started with {key} = {before[table][key]!r}, not {value!r}; "
-                    "keep it, or start a new run without --resume"
-                )
+    refuse_changes(out, before["model"], now["model"])
+    refuse_changes(out, before["fit"], now["fit"], may_change=_MAY_CHANGE)
+
+
+def refuse_changes(
+    out: Path, before: Mapping[str, Any], now: Mapping[str, Any], may_change: Collection[str] = ()
+) -> None:
+    """Make sure that a resumed run keeps its settings; names that are not in ``before`` are new and pass.
+
+    Raises:
+        UserError: naming the first setting that differs and is not one of ``may_change``.
+    """
+    for name, value in now.items():
+        if name in before and name not in may_change and value != before[name]:
+            raise UserError(
+                f"{out}: was started with {name} = {before[name]!r}, not {value!r}; "
+                "keep it, or start a new run in another folder without --resume"
+            )
 
 
 def refuse_other_run(out: Path) -> None:
-    """Make sure that a new run overwrites none.
+    """Make sure that a new run overwrites none, nor a checkpoint whose run was deleted.
 
     Raises:
-        UserError: if there is a run in ``out``.
+        UserError: if there is one in ``out``.
     """
     if (out / STATE_FILE).exists():
         raise UserError(f"{out}: holds a run already; continue it with --resume or choose another folder with -o")
+    if (out / CHECKPOINT_FILE).exists():
+        raise UserError(
+            f"{out / CHECKPOINT_FILE}: a new run would replace this checkpoint, and without {STATE_FILE.as_posix()} "
+            "it cannot be resumed; choose another folder with -o, or go on from it with --from"
+        )
 
 
 def open_run(out: Path, config: FitConfig, resume: bool) -> None:

@@ -1,4 +1,4 @@
-"""What a training run is told: frozen settings, read from TOML, every key known."""
+"""Settings of a training run: frozen, read from TOML; unknown keys are refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from samuel_runtime.errors import UserError
 from samuel_train.fit.objective import PUBLISHED_WEIGHTS
-from samuel_train.model.config import FRAMES_MULTIPLE, ModelConfig
+from samuel_train.model.config import FORMER_KEYS, FRAMES_MULTIPLE, ModelConfig, with_current_names
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,6 +22,8 @@ else:
 class MixedPrecision(str, Enum):
     """Arithmetic of the forward pass; weights and their updates stay float32."""
 
+    AUTO = "auto"
+    """bf16 where the device computes in it natively, else no."""
     NO = "no"
     BF16 = "bf16"
     FP16 = "fp16"
@@ -66,14 +68,14 @@ class FitConfig:
     """Least weight of an example's error, for networks that predict v; see fit/objective.py."""
     weight_max: float = PUBLISHED_WEIGHTS[1]
     """Largest weight of an example's error."""
-    guess_weight: float = 1.0
-    """Weight of a listener's guess of beats and chords in the loss, where those are written beside the latents."""
-    listening_steps: int = 0
-    """Steps at the start in which only a listener learns; they are short."""
-    listening_learning_rate: float = 2e-3
+    auxiliary_weight: float = 1.0
+    """Weight of the auxiliary loss: how well the vocal context predicts beats and chords, where those are annotated."""
+    auxiliary_steps: int = 0
+    """Steps at the start that train the vocal context encoder alone, by the auxiliary loss; they are short."""
+    auxiliary_learning_rate: float = 2e-3
     """Learning rate of those steps."""
-    listener_dropout: float = 0.0
-    """Share of a listener's channels that each step leaves out."""
+    vocal_context_dropout: float = 0.0
+    """Dropout probability of the vocal context encoder's channels."""
     validation_fraction: float = 0.2
     """Share of the songs that is held out."""
     validation_examples: int = 32
@@ -82,7 +84,7 @@ class FitConfig:
     """Steps between validations; by default once an epoch, but 100 steps apart at least."""
     patience: int = 30
     """Validations without improvement before the run ends."""
-    mixed_precision: MixedPrecision = MixedPrecision.NO
+    mixed_precision: MixedPrecision = MixedPrecision.AUTO
     """Arithmetic of the forward pass."""
     save_every_minutes: float = 5.0
     """Time between saves of the state that --resume continues from, and of the plots."""
@@ -118,9 +120,9 @@ class FitConfig:
         for table, entries in values.items():
             if not isinstance(entries, dict):
                 raise UserError(f"config: {table} must be a table, written [{table}]")
-        fit = values.get("fit", {})
+        fit = with_current_names(values.get("fit", {}), _FORMER_KEYS)
         _refuse_unknown("key in [fit]", fit, {entry.name for entry in fields(cls)} - {"model"})
-        model = values.get("model", {})
+        model = with_current_names(values.get("model", {}), FORMER_KEYS)
         _refuse_unknown("key in [model]", model, {entry.name for entry in fields(ModelConfig)})
         return cls(model=ModelConfig.from_dict(model), **fit)
 
@@ -129,6 +131,14 @@ class FitConfig:
         fit = {key: value.value if isinstance(value, Enum) else value for key, value in asdict(self).items()}
         return {"model": self.model.to_dict(), "fit": {k: v for k, v in fit.items() if k != "model"}}
 
+
+_FORMER_KEYS = {
+    "guess_weight": "auxiliary_weight",
+    "listening_steps": "auxiliary_steps",
+    "listening_learning_rate": "auxiliary_learning_rate",
+    "listener_dropout": "vocal_context_dropout",
+}
+"""Keys of [fit] in configs and runs of earlier versions, and what they are called now."""
 
 _RANGES: dict[str, tuple[type, float, float, bool]] = {
     "seed": (int, 0, 2**63 - 1, False),
@@ -147,10 +157,10 @@ _RANGES: dict[str, tuple[type, float, float, bool]] = {
     "voice_noise": (float, 0, 10, False),
     "weight_min": (float, 0, 1000, False),
     "weight_max": (float, 1e-6, 1000, False),
-    "guess_weight": (float, 0, 1000, False),
-    "listening_steps": (int, 0, 10**9, False),
-    "listening_learning_rate": (float, 0, 1, False),
-    "listener_dropout": (float, 0, 0.9, False),
+    "auxiliary_weight": (float, 0, 1000, False),
+    "auxiliary_steps": (int, 0, 10**9, False),
+    "auxiliary_learning_rate": (float, 0, 1, False),
+    "vocal_context_dropout": (float, 0, 0.9, False),
     "validation_fraction": (float, 0.001, 0.9, False),
     "validation_examples": (int, 1, 65536, False),
     "validate_every_steps": (int, 1, 10**9, True),

@@ -14,6 +14,7 @@ import torch
 
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing
+from samuel_train.model.checkpoint import with_current_weights
 
 
 @dataclass
@@ -61,6 +62,8 @@ def load_state(path: Path) -> RunState:
     if not path.is_file():
         raise UserError(f"{path}: not found, so there is no run to continue; leave --resume out to start one")
     try:
-        return RunState(**torch.load(path, map_location="cpu", weights_only=True))
-    except (RuntimeError, TypeError, ValueError, EOFError, OSError, pickle.UnpicklingError) as error:
+        state = RunState(**torch.load(path, map_location="cpu", weights_only=True))
+        state.model, state.ema = with_current_weights(state.model), with_current_weights(state.ema)
+        return state
+    except (AttributeError, RuntimeError, TypeError, ValueError, EOFError, OSError, pickle.UnpicklingError) as error:
         raise UserError(f"{path}: cannot be read; start a new run without --resume ({error})") from error

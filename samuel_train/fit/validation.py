@@ -14,16 +14,16 @@ from samuel_runtime.diffusion.samplers import sample, trailing_timesteps
 from samuel_runtime.diffusion.schedule import Prediction, Schedule, x0_denoiser
 from samuel_runtime.settings import Sampler
 from samuel_train.data.latents import Latents
-from samuel_train.fit.auxiliary_loss import guess_errors
+from samuel_train.fit.auxiliary_loss import auxiliary_errors
 from samuel_train.fit.batches import Stream, generator
 from samuel_train.fit.objective import Objective
 from samuel_train.fit.settings import FitConfig
 from samuel_train.model.denoiser import Denoiser
 
 BUCKETS = 8
-"""Ranges of timesteps whose errors are told apart."""
+"""Ranges of timesteps, each with a mean error of its own."""
 CONDITIONS = ("own", "other", "null")
-"""Whose vocals the network is given: the song's, another song's, none. If it listens, own is the lowest."""
+"""Whose vocals the network is given: the song's, another song's, none. With its own its error should be lowest."""
 
 _SAMPLES, _SAMPLING_STEPS = 4, 10
 
@@ -78,14 +78,14 @@ class Validation:
         return total.to(device)
 
     @torch.inference_mode()
-    def guess(self, network: Denoiser, device: torch.device) -> Tensor:
-        """(2,) sum of the errors of the listener's guesses and their number, to be added up over processes.
+    def auxiliary_loss(self, network: Denoiser, device: torch.device) -> Tensor:
+        """(2,) sum of the auxiliary errors and their number, to be added up over processes.
 
-        Their mean rises if songs are learnt by heart.
+        Their mean rises when the encoder overfits.
         """
         total = torch.zeros(2, device=device)
         for example in self._examples:
-            errors = guess_errors(network, example.vocals[:1].to(device), example.music[None].to(device))
+            errors = auxiliary_errors(network, example.vocals[:1].to(device), example.music[None].to(device))
             total += torch.cat([errors, torch.ones_like(errors)])
         return total
 

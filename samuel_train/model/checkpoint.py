@@ -7,6 +7,7 @@ strangers: nothing is unpickled, and the model is built only after its shapes ag
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ FORMAT = 1
 # torch.save's archive, its form before PyTorch 1.6, and plain pickles of today. A safetensors file begins with the
 # length of its header, so one byte would not do: every 32nd header is as long as to begin with 0x80.
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02\x8a\x0a", b"\x80\x04\x95", b"\x80\x05\x95")
+_FORMER_WEIGHTS = {"listener.guess.": "vocal_context.auxiliary.", "listener.": "vocal_context."}
 _NAMED_AT_MOST = 3  # tensors listed in an error line
 
 
@@ -69,6 +71,17 @@ class Checkpoint:
         model = Denoiser(self.config)
         model.load_state_dict(self.weights, strict=True)
         return model.eval()
+
+
+def with_current_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A denoiser's weights by name, of which earlier versions called some otherwise."""
+    current = {}
+    for name, weight in weights.items():
+        for former, now in _FORMER_WEIGHTS.items():
+            if name.startswith(former):
+                name = now + name.removeprefix(former)
+        current[name] = weight
+    return current
 
 
 def check_shapes(config: ModelConfig, shapes: dict[str, tuple[int, ...]]) -> None:
@@ -161,7 +174,7 @@ def _read(file: Any) -> Checkpoint:
     return Checkpoint(
         config=config,
         statistics=statistics,
-        weights={name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118
+        weights=with_current_weights({name: file.get_tensor(name) for name in file.keys()}),  # noqa: SIM118
         provenance=_parsed(metadata, "provenance"),
         frames_min=_parsed(metadata, "frames_min"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from typing import Any
@@ -13,6 +14,10 @@ LEVELS = 3
 """Times that the U-Net halves the frames and doubles the channels."""
 FRAMES_MULTIPLE = 2**LEVELS
 """So a song's frames must be a multiple of this."""
+
+
+FORMER_KEYS = {"listener_width": "vocal_context_width"}
+"""Keys of checkpoints and configs of earlier versions, and what they are called now."""
 
 
 class Alignment(str, Enum):
@@ -45,9 +50,9 @@ class ModelConfig:
     standardised_voice: bool = False
     """Whether each channel of a voice is brought to the same mean and deviation over frames, as speech recognisers do
     with cepstra. What stays the same throughout is the microphone, the room and the singer's timbre, and those of
-    recordings are unlike those of generated songs. The paper's network hears a voice as it is."""
-    listener_width: int = 0
-    """Channels of the listener, a path from the voice that the paper's network does not have; 0 leaves it out."""
+    recordings are unlike those of generated songs. The paper's network takes a voice as it is."""
+    vocal_context_width: int = 0
+    """Channels of the vocal context encoder, which the paper's network does not have; 0 leaves it out."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "alignment", Alignment(self.alignment))
@@ -56,10 +61,9 @@ class ModelConfig:
             value = getattr(self, name)
             if type(value) is not int or not 0 < value <= 65536:
                 raise UserError(f"model config: {name} must be an integer between 1 and 65536, not {value!r}")
-        if type(self.listener_width) is not int or not 0 <= self.listener_width <= 65536:
-            raise UserError(
-                f"model config: listener_width must be an integer between 0 and 65536, not {self.listener_width!r}"
-            )
+        width = self.vocal_context_width
+        if type(width) is not int or not 0 <= width <= 65536:
+            raise UserError(f"model config: vocal_context_width must be an integer between 0 and 65536, not {width!r}")
         if type(self.standardised_voice) is not bool:
             raise UserError(f"model config: standardised_voice must be true or false, not {self.standardised_voice!r}")
         if self.base_channels % (2 * self.heads):
@@ -84,6 +88,7 @@ class ModelConfig:
         """
         if not isinstance(values, dict):
             raise UserError("model config: expected a table of names and values")
+        values = with_current_names(values, FORMER_KEYS)
         unknown = sorted(set(values) - {field.name for field in fields(cls)})
         if unknown:
             raise UserError(f"model config: unknown key {', '.join(unknown)}")
@@ -95,3 +100,8 @@ class ModelConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON or TOML."""
         return {key: value.value if isinstance(value, Enum) else value for key, value in asdict(self).items()}
+
+
+def with_current_names(values: Mapping[str, Any], former: Mapping[str, str]) -> dict[str, Any]:
+    """``values`` with every name that is in ``former`` exchanged for what it says."""
+    return {former.get(name, name): value for name, value in values.items()}

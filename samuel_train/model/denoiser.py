@@ -18,7 +18,7 @@ from samuel_train.model.unet import FiLM, UNet
 from samuel_train.model.vocal_context import VocalContextEncoder
 
 DEVIATION_MIN = 0.1
-"""Added to a voice's deviation, so that a channel in which nothing happens is not blown up."""
+"""Added to a voice's deviation, so that a constant channel is not divided by zero."""
 _FILM_SCALE = 0.02  # how far a fresh FiLM may stray from the identity
 
 
@@ -41,7 +41,7 @@ class Denoiser(nn.Module):
         x' = Conv3(x);  c' = Conv3(vocals);  context = Align(x', c', t)
         h  = FiLM(x', context, m(t));  output = Conv1(UNet(h, context, e(t), t))
 
-    With a listener, which the paper does not have, its result for the vocals is added to x' in the last line. With
+    A vocal context encoder, which the paper does not have, adds its result for the vocals to x' in the last line. With
     ``standardised_voice``, which it does not have either, all of that takes :func:`standardised` vocals.
     """
 
@@ -55,8 +55,10 @@ class Denoiser(nn.Module):
         self.x_encoder = nn.Conv1d(config.latent_channels, base, 3, padding=1)
         self.cond_encoder = nn.Conv1d(config.latent_channels, base, 3, padding=1)
         self.align = SoftAlignment(base, config)
-        self.listener = (
-            VocalContextEncoder(config.latent_channels, config.listener_width, base) if config.listener_width else None
+        self.vocal_context = (
+            VocalContextEncoder(config.latent_channels, config.vocal_context_width, base)
+            if config.vocal_context_width
+            else None
         )
         self.initial_film = FiLM(base, width)
         self.unet = UNet(config)
@@ -70,7 +72,7 @@ class Denoiser(nn.Module):
         embedding = timestep_embedding(t, self.config.time_width, dtype)
         return TimeFeatures(embedding, self.time_mlp(embedding), self.mixing[t].to(dtype))
 
-    def heard(self, vocals: Tensor) -> Tensor:
+    def conditioning(self, vocals: Tensor) -> Tensor:
         """Vocals (batch, latent_channels, frames) as the network takes them."""
         return standardised(vocals) if self.config.standardised_voice else vocals
 
@@ -91,11 +93,11 @@ class Denoiser(nn.Module):
         if x.shape[-1] % FRAMES_MULTIPLE:
             raise ValueError(f"frames must be a multiple of {FRAMES_MULTIPLE}, not {x.shape[-1]}")
         time = self.time_features(t, x.dtype)
-        vocals = self.heard(vocals)
+        vocals = self.conditioning(vocals)
         h = self.x_encoder(x)
         context = self.align(h, self.cond_encoder(vocals), time.mixing)
-        if self.listener is not None:
-            h = h + self.listener(vocals)
+        if self.vocal_context is not None:
+            h = h + self.vocal_context(vocals)
         h = self.initial_film(h, context, time.hidden)
         h = self.unet(h, context, time.embedding, time.mixing)
         return self.output_conv(h)

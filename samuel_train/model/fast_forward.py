@@ -22,7 +22,7 @@ from samuel_train.model.unet import UNet
 Kind = TypeVar("Kind", bound=nn.Module)
 
 
-class LeanUNet(UNet):
+class FastUNet(UNet):
     """The U-Net with means of the context where only its means are used."""
 
     def forward(self, h: Tensor, context: Tensor, u: Tensor, mixing: Tensor) -> Tensor:
@@ -91,9 +91,9 @@ class BlockedLocalAttention(LocalAttention):
         return torch.zeros_like(seen, dtype=logits.dtype).masked_fill(~seen, float("-inf"))
 
 
-def lean(model: Denoiser) -> Denoiser:
+def with_fast_forward(model: Denoiser) -> Denoiser:
     """The model itself, its U-Net and local attentions exchanged; parameters and their names stay."""
-    model.unet = exchanged(model.unet, LeanUNet)
+    model.unet = exchanged(model.unet, FastUNet)
     for align in (model.align, model.unet.mid_attn.attn):
         align.local = exchanged(align.local, BlockedLocalAttention)
     return model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -16,6 +15,7 @@ import soundfile
 
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing_dir
+from samuel_train.device.processors import usable_processors
 from samuel_train.synth.song import render_song
 from samuel_train.synth.tools import require
 from samuel_train.synth.voice.singer import FREEST
@@ -71,7 +71,7 @@ def synthesize(
     done = songs - len(missing)
     if progress:
         progress(done, songs)
-    for count, _ in enumerate(_write_all(missing, workers or os.cpu_count() or 1), start=done + 1):
+    for count, _ in enumerate(_write_all(missing, workers or usable_processors()), start=done + 1):
         if progress:
             progress(count, songs)
     return paths

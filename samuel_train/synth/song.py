@@ -41,7 +41,7 @@ class Composition:
 
 
 @dataclass(frozen=True, eq=False)
-class Song:
+class RenderedSong:
     """Two stems and their facts."""
 
     vocals: np.ndarray
@@ -75,7 +75,7 @@ def compose(seed: int, duration_s: float = DURATION_S, freest: float = FREEST) -
     return Composition(plan, tracks, singer, tuple(notes), facts, samples, tuple(sound))
 
 
-def render_song(seed: int, duration_s: float = DURATION_S, freest: float = FREEST) -> Song:
+def render_song(seed: int, duration_s: float = DURATION_S, freest: float = FREEST) -> RenderedSong:
     """Compose and render song number ``seed``, ``duration_s`` seconds at 44.1 kHz, see :func:`compose`.
 
     Raises:
@@ -84,7 +84,7 @@ def render_song(seed: int, duration_s: float = DURATION_S, freest: float = FREES
     composition = compose(seed, duration_s, freest)
     band_seed, _, _ = composition.seeds
     accompaniment = play_band(np.random.default_rng(band_seed), composition.tracks, composition.samples)
-    return Song(render_voice(composition), accompaniment, SAMPLE_RATE_HZ, composition.facts)
+    return RenderedSong(render_voice(composition), accompaniment, SAMPLE_RATE_HZ, composition.facts)
 
 
 def render_voice(composition: Composition) -> np.ndarray:
@@ -127,7 +127,7 @@ def _facts(
         meter=meter.name,
         downbeats_s=tuple(time_s for index, time_s in beats if index % meter.beats == 0),
         sections=_changes(sections, duration_s),
-        take=singer.take.value,
+        take=singer.performance.value,
         speaker=singer.speaker.voice,
         instruments=instruments(tracks),
     )

@@ -1,4 +1,4 @@
-"""The last word on level: each band of the decoder's spectrum gets the power that recordings have there.
+"""Calibration after training: each band of the decoder's spectrum gets the mean power that recordings have there.
 
 Overlapping transforms whose phases disagree cancel in part, and no loss that is least in the spectrum's logarithm gives
 back what is lost. What is missing on average is added to the biases of the levels, once, after training.
@@ -16,7 +16,7 @@ from samuel_train.codec.losses.spectral import mid_side
 from samuel_train.codec.model.small import BAND_BINS, LEVEL_SPREAD, LOW_BANDS, SmallCodec
 
 _MOST = 0.35
-"""Largest correction, in nepers: 3 dB. What is further off is no matter of level."""
+"""Largest correction, in nepers: 3 dB. A larger difference is no error of level."""
 _QUIET = 1e-12
 
 

@@ -6,17 +6,14 @@ Songs that were generated are in tune throughout, and their basses are hardly ev
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 import torch
 from torch.utils.data import Dataset
 
-from samuel_runtime.errors import UserError
 from samuel_train.codec.fit.recorded import recorded
+from samuel_train.data.stem_reader import StemReader
 from samuel_train.synth.tones import random_scene
 
 _KINDS = ("vocals", "accompaniment", "mix", "scene")
@@ -27,61 +24,10 @@ _LOUDEST = 0.99
 _MOVED_SHARE = 0.5  # of crops that are played faster or slower, which moves pitch and formants
 _MOVED_SEMITONES = 4.0
 _RECORDED_SHARE = 0.5  # of crops that are recorded anew: microphones and rooms differ more than generated songs do
-_CHANNELS = 2
 
 
-@dataclass(frozen=True)
-class Song:
-    """One folder of stems."""
-
-    folder: Path
-    """Holds ``vocals.wav`` and ``accompaniment.wav``."""
-    samples: int
-    """Length of the shorter stem."""
-
-    def read(self, stem: str, start: int, samples: int) -> np.ndarray:
-        """(2, samples) float32 from ``start`` on."""
-        path = self.folder / f"{stem}.wav"
-        audio, _ = soundfile.read(path, samples, start, dtype="float32", always_2d=True)
-        if audio.shape[1] == 1:
-            audio = np.repeat(audio, _CHANNELS, axis=1)
-        return np.ascontiguousarray(audio[:, :_CHANNELS].T)
-
-
-def find_songs(stems: Path, sample_rate_hz: int, least_samples: int) -> list[Song]:
-    """Every song folder under ``stems``, by name.
-
-    Raises:
-        UserError: if there is none, or a song has another sample rate or is too short.
-    """
-    songs = []
-    for vocals in sorted(stems.glob("*/vocals.wav")):
-        accompaniment = vocals.with_name("accompaniment.wav")
-        if not accompaniment.is_file():
-            continue
-        samples = []
-        for path in (vocals, accompaniment):
-            try:
-                info = soundfile.info(path)
-            except soundfile.LibsndfileError as error:
-                raise UserError(f"{path}: not readable as audio ({error}); remove the song or mend the file") from error
-            if info.samplerate != sample_rate_hz:
-                raise UserError(
-                    f"{path}: has {info.samplerate} Hz; the codec learns at {sample_rate_hz} Hz, resample it first"
-                )
-            samples.append(info.frames)
-        if min(samples) >= least_samples:
-            songs.append(Song(vocals.parent, min(samples)))
-    if not songs:
-        raise UserError(
-            f"{stems}: no folder with vocals.wav and accompaniment.wav of at least "
-            f"{least_samples / sample_rate_hz:.1f} s; `samuel-train synthesize -o {stems} --songs 100` makes some"
-        )
-    return songs
-
-
-def held_out(songs: list[Song], share: float = 0.05) -> tuple[list[Song], list[Song]]:
-    """Songs to learn from, and the last ``share`` of them by name to be judged on; one song serves as both."""
+def held_out(songs: list[StemReader], share: float = 0.05) -> tuple[list[StemReader], list[StemReader]]:
+    """Songs to train on, and the last ``share`` of them by name to validate on; a single song serves as both."""
     if len(songs) == 1:
         return songs, songs
     count = max(1, round(share * len(songs)))
@@ -91,7 +37,7 @@ def held_out(songs: list[Song], share: float = 0.05) -> tuple[list[Song], list[S
 class Crops(Dataset[torch.Tensor]):
     """Batches of random crops, each a pure function of the seed and the batch's number."""
 
-    def __init__(self, songs: list[Song], sample_rate_hz: int, crop_samples: int, batch: int, seed: int) -> None:
+    def __init__(self, songs: list[StemReader], sample_rate_hz: int, crop_samples: int, batch: int, seed: int) -> None:
         self.songs = songs
         self.sample_rate_hz = sample_rate_hz
         self.crop_samples = crop_samples

@@ -1,4 +1,4 @@
-"""What a codec is judged by: excerpts of songs held out, and of any other recording."""
+"""What a codec is evaluated on: excerpts of held-out songs, and of any other recording."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from samuel_runtime.audio.reading import AudioFile, resampled
 from samuel_runtime.errors import UserError
-from samuel_train.codec.fit.crops import Song
+from samuel_train.data.stem_reader import StemReader
 from samuel_train.evaluate.excerpt import loudest_start
 
 _EXCERPT_FRAMES = 256
@@ -30,8 +30,8 @@ class Excerpt:
     """(2, samples) float32, a whole number of latent frames."""
 
 
-def excerpts_of(songs: Sequence[Song], hop_samples: int) -> list[Excerpt]:
-    """Voice, band and mix of every song, where the voice is loudest; at most 24 songs are heard."""
+def excerpts_of(songs: Sequence[StemReader], hop_samples: int) -> list[Excerpt]:
+    """Voice, band and mix of every song, where the voice is loudest; of at most 24 songs."""
     excerpts = []
     for song in songs[:_SONGS_MOST]:
         samples = min(_EXCERPT_FRAMES, song.samples // hop_samples) * hop_samples

@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import chain, count, islice, repeat
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from samuel_runtime.errors import UserError
-from samuel_runtime.files import replacing
+from samuel_runtime.files import check_name, replacing
 from samuel_train.codec.fit.calibration import calibrate
-from samuel_train.codec.fit.crops import Crops, Song, find_songs, held_out
+from samuel_train.codec.fit.crops import Crops, held_out
 from samuel_train.codec.fit.excerpts import excerpts_of
 from samuel_train.codec.fit.pca import start_from_pca
 from samuel_train.codec.fit.settings import FitSettings
 from samuel_train.codec.fit.stages import Adversarial, Reconstruction
 from samuel_train.codec.losses.spectral import HEARD, MelSpectrum, log_mel_distance
-from samuel_train.codec.model.files import save_small_codec
+from samuel_train.codec.model.files import WEIGHTS_NAME, save_small_codec
 from samuel_train.codec.model.small import SmallCodec
 from samuel_train.codec.model.small_config import SmallCodecConfig
+from samuel_train.data.stem_reader import StemReader, open_songs
 from samuel_train.device.choice import choose_device
+from samuel_train.device.processors import usable_processors
 from samuel_train.fit.metrics_log import append_metrics, rewind_metrics
 from samuel_train.fit.plots import draw_codec_plot
+from samuel_train.fit.run_folder import refuse_changes
 
 STATE_NAME = "training.pt"
 METRICS_NAME = "metrics.jsonl"
 # Numbers of batches that no training step reaches.
 _PCA_FIRST_BATCH, _CALIBRATION_FIRST_BATCH, _OTHER_BATCHES = 1_000_000_000, 1_100_000_000, 40
-_CUDA_WORKERS = 16  # one each core of the machines that have such a device: crops take more time than steps
+_CUDA_WORKERS_MOST = 16  # draw crops as fast as a fast GPU takes them
+_MAY_CHANGE = {"minutes", "steps", "save_every_s", "log_every_steps"}  # settings that a resumed run may change
 
 
 @dataclass
@@ -58,34 +64,54 @@ def fit_codec(
     """Train, and save the codec into ``out_dir``; its log-mel distance on songs held out, by kind of recording.
 
     Args:
-        stems: folder of song folders with ``vocals.wav`` and ``accompaniment.wav``.
+        stems: folder of song folders, laid out as data/stems.py says.
         out_dir: receives ``config.json``, ``model.safetensors``, ``training.pt``, ``metrics.jsonl`` and ``losses.png``.
         settings: budget and hyperparameters.
         config: sizes of the codec.
         device: auto, cpu, cuda or mps.
         resume: continue from ``training.pt`` in ``out_dir``.
         say: receives a line of progress now and then.
-        start: a codec that goes on learning, instead of a new one; it is changed in place.
+        start: a codec to train further, instead of a new one; it is changed in place.
         decoder_alone: whether its encoder stays as it is, so that latents that were made with it remain good.
 
     Raises:
-        UserError: if there are no usable songs, no such device, or nothing to resume from.
+        UserError: if there are no usable songs or a damaged one, no such device, nothing to resume from, a resumed run
+            has other settings or songs, or a new one would replace another.
     """
+    check_name(out_dir)
     torch.manual_seed(settings.seed)
     codec = start or SmallCodec(config or SmallCodecConfig())
-    run = _Run(stems, out_dir, settings, codec, torch.device(choose_device(device)), decoder_alone)
+    if not resume:
+        _refuse_other_run(out_dir)
+    songs, skipped = open_songs(stems, codec.facts.sample_rate_hz, settings.crop_frames * codec.facts.hop_samples)
+    for skip in skipped:
+        say(f"skipped {skip.song}: {skip.reason}")
+    run = _Run(songs, out_dir, settings, codec, torch.device(choose_device(device)), decoder_alone)
     if resume:
         run.restore()
     else:
         run.start(anew=start is None)
-    say(f"{len(run.training_songs)} songs to learn from, {len(run.held_out_songs)} held out")
+    say(f"{len(run.training_songs)} songs to train on, {len(run.held_out_songs)} held out")
     run.loop(say)
     run.calibrate()
     return _log_mel(run.codec.cpu(), run.held_out_songs)
 
 
+def crop_workers(device: torch.device) -> int:
+    """Processes that draw crops: one a processor for a GPU, none where the steps themselves run on processors."""
+    return min(_CUDA_WORKERS_MOST, usable_processors()) if device.type == "cuda" else 0
+
+
+def _refuse_other_run(out_dir: Path) -> None:
+    for name in (STATE_NAME, WEIGHTS_NAME):
+        if (out_dir / name).exists():
+            raise UserError(
+                f"{out_dir}: holds a codec already ({name}); continue it with --resume or choose another folder with -o"
+            )
+
+
 @torch.no_grad()
-def _log_mel(codec: SmallCodec, songs: list[Song]) -> dict[str, float]:
+def _log_mel(codec: SmallCodec, songs: list[StemReader]) -> dict[str, float]:
     mel = MelSpectrum(HEARD, codec.facts.sample_rate_hz)
     by_kind: dict[str, list[float]] = {}
     for excerpt in excerpts_of(songs, codec.facts.hop_samples):
@@ -97,7 +123,7 @@ def _log_mel(codec: SmallCodec, songs: list[Song]) -> dict[str, float]:
 class _Run:
     def __init__(
         self,
-        stems: Path,
+        songs: list[StemReader],
         out_dir: Path,
         settings: FitSettings,
         codec: SmallCodec,
@@ -112,14 +138,14 @@ class _Run:
         self.origin = f"{codec.provenance}; {further}: " if codec.provenance else "samuel-train codec: "
         crop_samples = settings.crop_frames * self.codec.facts.hop_samples
         sample_rate_hz = codec.facts.sample_rate_hz
-        songs = find_songs(stems, sample_rate_hz, crop_samples)
-        self.training_songs: list[Song]
-        self.held_out_songs: list[Song]
+        self.training_songs: list[StemReader]
+        self.held_out_songs: list[StemReader]
         self.training_songs, self.held_out_songs = held_out(songs)
         self.crops = Crops(self.training_songs, sample_rate_hz, crop_samples, settings.batch, settings.seed)
         self.reconstruction = Reconstruction(self.codec, settings, device, decoder_alone)
         self.adversarial = Adversarial(self.codec, settings, device) if settings.adversarial_share else None
         self.progress = _Progress()
+        self.chosen = {**asdict(settings), "refine": decoder_alone, "songs": sorted(each.song.name for each in songs)}
 
     def start(self, *, anew: bool) -> None:
         """Begin; a new codec's linear skip with a principal component analysis, all else from chance or as it was."""
@@ -137,16 +163,30 @@ class _Run:
             raise UserError(f"{path}: missing, so there is nothing to resume; leave out --resume to begin anew")
         try:
             state = torch.load(path, weights_only=True, map_location=self.device)
+            self._check_same_run(state.get("settings", {}))  # not written down by earlier versions
             self.codec.load_state_dict(state["codec"])
             self.reconstruction.load_state_dict(state["reconstruction"])
             if self.adversarial and state["adversarial"]:
                 self.adversarial.load_state_dict(state["adversarial"])
             self.progress = _Progress(**state["progress"])
-        except (KeyError, RuntimeError, ValueError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        except (
+            AttributeError,
+            KeyError,
+            RuntimeError,
+            ValueError,
+            TypeError,
+            EOFError,
+            pickle.UnpicklingError,
+        ) as error:
             raise UserError(
-                f"{path}: damaged or of a codec of other sizes; leave out --resume to begin anew"
+                f"{path}: damaged or of a codec of other sizes; begin anew in another folder without --resume"
             ) from error
         rewind_metrics(self.out_dir / METRICS_NAME, self.progress.step)
+
+    def _check_same_run(self, before: dict[str, Any]) -> None:
+        if before.get("songs", self.chosen["songs"]) != self.chosen["songs"]:
+            raise UserError(f"{self.out_dir}: was trained on other songs; resume it with the folder of those")
+        refuse_changes(self.out_dir, before, self.chosen, _MAY_CHANGE)
 
     def loop(self, say: Callable[[str], None]) -> None:
         """Train until the budget is spent, saving now and then."""
@@ -162,6 +202,11 @@ class _Run:
             if self.progress.step % self.settings.log_every_steps == 0:
                 numbers = {name: value.item() for name, value in metrics.items()}
                 self._log(numbers)
+                if not math.isfinite(numbers["loss"]):
+                    raise UserError(
+                        f"{self.out_dir}: loss {numbers['loss']} at step {self.progress.step}; begin anew in another "
+                        "folder with a lower --learning-rate"
+                    )
                 say(f"{self._spent():4.0%} " + _line(numbers))
             if self.progress.elapsed_s - saved_s > self.settings.save_every_s:
                 saved_s = self.progress.elapsed_s
@@ -179,7 +224,7 @@ class _Run:
         return self.settings.spent(self.progress.step, self.progress.elapsed_s)
 
     def _step(self, audio: Tensor, spent: float) -> dict[str, Tensor]:
-        """One step of the stage whose turn it is."""
+        """One step of the current stage."""
         first = 1 - self.settings.adversarial_share
         if not self.adversarial or spent < first:
             return self.reconstruction.step(audio, self.progress.step, spent / first)
@@ -193,8 +238,9 @@ class _Run:
 
     def _batches(self, numbers: Iterable[int]) -> Iterator[Tensor]:
         cuda = self.device.type == "cuda"
-        workers = _CUDA_WORKERS if cuda else 0
-        loader = DataLoader(self.crops, batch_size=None, sampler=numbers, num_workers=workers, pin_memory=cuda)
+        loader = DataLoader(
+            self.crops, batch_size=None, sampler=numbers, num_workers=crop_workers(self.device), pin_memory=cuda
+        )
         return (audio.to(self.device, non_blocking=True) for audio in loader)
 
     def _log(self, metrics: dict[str, float]) -> None:
@@ -215,6 +261,7 @@ class _Run:
             "reconstruction": self.reconstruction.state_dict(),
             "adversarial": self.adversarial.state_dict() if self.adversarial else {},
             "progress": asdict(self.progress),
+            "settings": self.chosen,
         }
         with replacing(self.out_dir / STATE_NAME) as temporary:
             torch.save(state, temporary)

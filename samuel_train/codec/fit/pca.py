@@ -9,7 +9,7 @@ from torch import Tensor
 
 from samuel_train.codec.model.small import SmallEncoder
 
-_LEAST_SHARE = 1e-4  # of the largest variance; quieter components are not blown up to unit variance
+_LEAST_SHARE = 1e-4  # of the largest variance; quieter components are not scaled up to unit variance
 _LEARNED_SHARE = 0.3  # the learned branch starts below the skip
 
 

@@ -8,9 +8,9 @@ from samuel_runtime.errors import UserError
 
 LEARNING_RATE = 1.5e-3
 FURTHER_LEARNING_RATE = 1e-3
-"""Where a finished codec goes on."""
+"""Highest learning rate where training goes on from a finished codec."""
 REFINING_LEARNING_RATE = 5e-4
-"""Where the decoder of a finished codec learns alone."""
+"""Highest learning rate where only the decoder of a finished codec is trained."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +48,17 @@ class FitSettings:
     centre_weight: float = 0.1
     """Weight of the latents' means and variances in the loss."""
     noise: float = 0.3
-    """Most noise on the latents, as a standard deviation; what the decoder learns to shrug off."""
+    """Most noise on the latents, as a standard deviation; which makes the decoder robust to a denoiser's errors."""
     noise_ramp: float = 0.3
     """Share of the first stage in which the noise rises."""
     adversarial_learning_rate: float = 4e-4
     """Highest learning rate of decoder and discriminators in the adversarial stage."""
     adversarial_weight: float = 0.1
-    """Weight of being told apart by the discriminators."""
+    """Weight of the adversarial loss."""
     feature_weight: float = 0.3
     """Weight of the distance of the discriminators' features."""
     discriminated_crops: int = 2
-    """Crops of a step that the discriminators hear; they cost more than everything else."""
+    """Crops of a step that are given to the discriminators, which cost more than everything else."""
     discriminator_width: int = 16
     """Channels of the discriminators' first layers."""
     save_every_s: float = 120.0

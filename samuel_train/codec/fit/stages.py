@@ -1,7 +1,7 @@
 """The two stages of the codec's training, each a step and what a resumed run continues from.
 
-The first trains encoder and decoder to rebuild what they hear. Spectral losses are least at blurred spectra where the
-latents leave doubt, so the second goes on with the decoder alone, against discriminators that hear the blur. The
+The first trains encoder and decoder to reconstruct. Spectral losses are least at blurred spectra where the latents are
+ambiguous, so the second goes on with the decoder alone, against discriminators that penalise the blur. The
 encoder stays as it is: latents that were made after the first stage remain good.
 """
 
@@ -31,7 +31,7 @@ _WEIGHT_DECAY = 0.01
 
 
 class Reconstruction:
-    """Encoder and decoder, towards the recording and towards latents that are easy to model; or the decoder alone."""
+    """Trains encoder and decoder, or the decoder alone, by spectral losses and a loss of the latents' distribution."""
 
     def __init__(
         self, codec: SmallCodec, settings: FitSettings, device: torch.device, decoder_alone: bool = False
@@ -152,12 +152,12 @@ def _spectral_loss(codec: SmallCodec, settings: FitSettings) -> SpectralLoss:
 
 
 def _distance(loss: SpectralLoss, made_mid_side: Tensor, audio: Tensor, turn: int) -> dict[str, Tensor]:
-    """In turn of left and right, which are heard, and of middle and side, which make the width."""
+    """The loss of left and right, or in odd turns of middle and side, which make the stereo width."""
     return loss(made_mid_side, mid_side(audio)) if turn else loss(left_right(made_mid_side), audio)
 
 
 def _encode(codec: SmallCodec, audio: Tensor) -> Tensor:
-    """The encoder's way with its learned layers in lower precision."""
+    """As the encoder, with its learned layers in lower precision."""
     encoder = codec.encoder
     features = encoder.features(audio)
     with lower_precision(audio.device):
@@ -166,7 +166,7 @@ def _encode(codec: SmallCodec, audio: Tensor) -> Tensor:
 
 
 def _predict(codec: SmallCodec, latents: Tensor) -> Prediction:
-    """The decoder's way, likewise."""
+    """As the decoder up to its predictions, with its learned layers in lower precision."""
     with lower_precision(latents.device):
         low, high, partials, envelope = codec.decoder.learned(latents)
     return codec.decoder.scaled((low.float(), high.float(), partials.float(), envelope.float()))

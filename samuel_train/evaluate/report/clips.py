@@ -14,7 +14,7 @@ from samuel_runtime.audio.level import Meter
 from samuel_runtime.audio.reading import BLOCK_SAMPLES
 from samuel_runtime.audio.writing import gain_under, peak_of, safe_gain
 from samuel_train.evaluate.cases import Case
-from samuel_train.evaluate.evaluation import Heard
+from samuel_train.evaluate.evaluation import EvaluatedAudio
 from samuel_train.evaluate.excerpt import loudest_start
 from samuel_train.evaluate.report.rows import Kind
 
@@ -54,7 +54,7 @@ class Clips:
         self._starts: list[int] = []
         self._voices: list[np.ndarray] = []  # float16: for the mixes
 
-    def __call__(self, heard: Heard) -> None:
+    def __call__(self, heard: EvaluatedAudio) -> None:
         """Take a recording; voices come first and in order."""
         if heard.song >= MOST_SONGS or heard.kind not in _PARTS or heard.case not in (None, self.case):
             return

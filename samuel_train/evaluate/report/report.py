@@ -10,7 +10,7 @@ from pathlib import Path
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.files import replacing
 from samuel_runtime.pipeline import Samuel
-from samuel_train.data.stems import Song
+from samuel_train.data.stems import SongFolder
 from samuel_train.evaluate.report.rows import Row
 from samuel_train.evaluate.scores import METRICS, SOUND
 from samuel_train.evaluate.studies.drift import Drift
@@ -34,7 +34,7 @@ class Subject:
     """Names, in the order of the values in every row."""
 
     @classmethod
-    def of(cls, samuel: Samuel, songs: Sequence[Song]) -> Subject:
+    def of(cls, samuel: Samuel, songs: Sequence[SongFolder]) -> Subject:
         """Of a loaded bundle and the songs."""
         step = samuel.manifest.graphs[GraphName.STEP]
         return cls(step.sha256, str(samuel.backend), tuple(song.name for song in songs))

@@ -10,7 +10,7 @@ import numpy as np
 from samuel_runtime.bundle.manifest import Manifest
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel, frames_for, rescale_to_unit_std, windows_of
-from samuel_train.data.stems import Skipped, Song
+from samuel_train.data.stems import Skipped, SongFolder
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.features import Features
 from samuel_train.evaluate.rendering import encode_voice, render
@@ -24,7 +24,7 @@ Spans = list[tuple[float, float]]
 
 
 @dataclass(frozen=True, eq=False)
-class _Listened:
+class _Reference:
     """What stays in memory of a long song."""
 
     name: str
@@ -52,7 +52,7 @@ def spans_of(manifest: Manifest, minutes: float) -> Spans:
 
 
 def drifts(
-    samuel: Samuel, songs: Sequence[Song], minutes: float, cases: Sequence[Case], heard: Callable[[], None]
+    samuel: Samuel, songs: Sequence[SongFolder], minutes: float, cases: Sequence[Case], heard: Callable[[], None]
 ) -> Iterator[Drift | Skipped]:
     """First what was left out, then the true bands, then every case.
 
@@ -67,7 +67,7 @@ def drifts(
         UserError: a song cannot be read, or its length is a single window.
     """
     spans = spans_of(samuel.manifest, minutes)
-    listened: list[_Listened] = []
+    listened: list[_Reference] = []
     for song in songs:
         one = _listen(samuel, song, minutes, spans)
         heard()
@@ -93,7 +93,7 @@ def drifts(
         yield Drift(minutes, case, tuple(spans), names, scores)
 
 
-def _listen(samuel: Samuel, song: Song, minutes: float, spans: Spans) -> _Listened | None:
+def _listen(samuel: Samuel, song: SongFolder, minutes: float, spans: Spans) -> _Reference | None:
     codec = samuel.manifest.codec
     rate = codec.sample_rate_hz
     long = lengthened(read_stems(song, rate, codec.channels), read_facts(song), _samples(samuel, minutes), rate)
@@ -104,7 +104,7 @@ def _listen(samuel: Samuel, song: Song, minutes: float, spans: Spans) -> _Listen
         voice = long.stems.vocals[round(start_s * rate) : round(stop_s * rate)]
         onsets = onset_strength(analysed(voice, rate))
         truths.append(Truth(band, facts_within(long.facts, start_s, stop_s), stop_s - start_s, onsets))
-    return _Listened(song.name, truths, encode_voice(samuel, long.stems.vocals))
+    return _Reference(song.name, truths, encode_voice(samuel, long.stems.vocals))
 
 
 def _parts(samuel: Samuel, band: np.ndarray, spans: Spans) -> list[Features]:

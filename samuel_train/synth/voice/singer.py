@@ -10,7 +10,7 @@ import numpy as np
 from samuel_train.synth.voice.speakers import SPEAKERS, Speaker
 
 
-class Take(str, Enum):
+class Performance(str, Enum):
     """What the voice does with a melody."""
 
     WORDS = "words"
@@ -19,14 +19,14 @@ class Take(str, Enum):
     WHISTLE = "whistle"
 
 
-_TAKES = {Take.WORDS: 0.72, Take.VOCABLES: 0.13, Take.HUM: 0.08, Take.WHISTLE: 0.07}
+_SHARES = {Performance.WORDS: 0.72, Performance.VOCABLES: 0.13, Performance.HUM: 0.08, Performance.WHISTLE: 0.07}
 
 
 @dataclass(frozen=True)
 class Singer:
     """One voice."""
 
-    take: Take
+    performance: Performance
     speaker: Speaker
     lowest: int
     """Lowest MIDI note of its compass."""
@@ -70,7 +70,7 @@ def draw_singer(rng: np.random.Generator, freest: float = FREEST) -> Singer:
     studio take (0) to somebody at the kitchen sink (1), whose pitch hardly ever rests on a note of the scale. It is
     drawn up to ``freest``.
     """
-    take = list(_TAKES)[rng.choice(len(_TAKES), p=list(_TAKES.values()))]
+    performance = list(_SHARES)[rng.choice(len(_SHARES), p=list(_SHARES.values()))]
     speaker = SPEAKERS[rng.integers(len(SPEAKERS))]
     lowest = int(rng.integers(52, 60) if speaker.female else rng.integers(35, 50))
     freedom = freest * float(rng.uniform())
@@ -79,7 +79,7 @@ def draw_singer(rng: np.random.Generator, freest: float = FREEST) -> Singer:
         return float(strict * (free / strict) ** np.clip(freedom + rng.normal(0, 0.15), 0, 1))
 
     return Singer(
-        take=take,
+        performance=performance,
         speaker=speaker,
         lowest=lowest,
         highest=lowest + 17,
@@ -96,5 +96,5 @@ def draw_singer(rng: np.random.Generator, freest: float = FREEST) -> Singer:
         drift_cents=between(3, 30),
         late_s=float(rng.normal(0.004, 0.008)),
         timing_s=between(0.008, 0.024),
-        melisma=0.6 if take is Take.HUM else float(rng.uniform(0.05, 0.25)),
+        melisma=0.6 if performance is Performance.HUM else float(rng.uniform(0.05, 0.25)),
     )

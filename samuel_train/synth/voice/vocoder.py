@@ -10,7 +10,7 @@ from samuel_train.synth.compose.phrasing import CONTROL_S, Performed
 from samuel_train.synth.dsp import SAMPLE_RATE_HZ, smooth
 from samuel_train.synth.voice.envelopes import ENVELOPE_HZ, aperiodicities, spectra
 from samuel_train.synth.voice.phone_bank import FRAME_S, PhoneBank, import_pyworld
-from samuel_train.synth.voice.singer import Singer, Take
+from samuel_train.synth.voice.singer import Performance, Singer
 from samuel_train.synth.voice.syllables import Syllable
 
 _ATTACK_S, _RELEASE_S = 0.07, 0.05  # what of a vowel's beginning and end keeps its own speed
@@ -68,8 +68,8 @@ def _choose(
     vocables = bank.words[bank.spoken :]
     open_mouthed = [word for word in vocables if not word[0].hummed]
     hums = [word for word in vocables if word[0].hummed] or open_mouthed
-    choice = {Take.HUM: hums, Take.VOCABLES: [open_mouthed[i] for i in rng.choice(len(open_mouthed), 3)]}
-    book = choice.get(singer.take, bank.words[: bank.spoken])
+    choice = {Performance.HUM: hums, Performance.VOCABLES: [open_mouthed[i] for i in rng.choice(len(open_mouthed), 3)]}
+    book = choice.get(singer.performance, bank.words[: bank.spoken])
     word: list[Syllable] = []
     current: Syllable | None = None
     for note in notes:
@@ -156,9 +156,9 @@ def _tone(bank: PhoneBank, singer: Singer) -> np.ndarray:
     sung = np.interp(np.log(np.maximum(ENVELOPE_HZ, 50)), np.log(_SUNG_HZ), _SUNG_DB)
     sung += singer.brightness_db * np.clip(np.log2(np.maximum(ENVELOPE_HZ, 50) / 1000) / np.log2(5), -0.3, 1.3)
     missing = smooth(sung - (spoken - spoken.max()), 21)
-    if singer.take is Take.HUM:
+    if singer.performance is Performance.HUM:
         missing -= _HUM_FALL * np.maximum(np.log2(np.maximum(ENVELOPE_HZ, 50) / 500), 0)
-    return np.clip(missing, _LEAST_DB if singer.take is not Take.HUM else -60.0, _MOST_DB) * _DB
+    return np.clip(missing, _LEAST_DB if singer.performance is not Performance.HUM else -60.0, _MOST_DB) * _DB
 
 
 def _synthesise(

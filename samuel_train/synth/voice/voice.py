@@ -9,7 +9,7 @@ import numpy as np
 from samuel_train.synth.compose.phrasing import Performed, control_times_s, fundamental_hz, loudness_curve
 from samuel_train.synth.dsp import SAMPLE_RATE_HZ, band_noise, from_db, rms
 from samuel_train.synth.voice.phone_bank import load_bank
-from samuel_train.synth.voice.singer import Singer, Take
+from samuel_train.synth.voice.singer import Performance, Singer
 from samuel_train.synth.voice.vocoder import sing_words
 from samuel_train.synth.voice.whistle import octaves_up, whistle
 
@@ -26,7 +26,7 @@ def sing(rng: np.random.Generator, notes: Sequence[Performed], singer: Singer, s
     times_s = control_times_s(notes, samples / SAMPLE_RATE_HZ)
     f0_hz = fundamental_hz(rng, notes, singer, times_s)
     loudness = loudness_curve(notes, times_s)
-    if singer.take is Take.WHISTLE:
+    if singer.performance is Performance.WHISTLE:
         sung = whistle(rng, f0_hz * 2 ** octaves_up(f0_hz), loudness, singer.breath)
     else:
         sung = sing_words(rng, notes, singer, load_bank(singer.speaker), times_s, f0_hz, loudness)

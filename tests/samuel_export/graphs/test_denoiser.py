@@ -67,7 +67,7 @@ def test_songs_of_a_batch_do_not_touch(variant: Alignment) -> None:
 @pytest.mark.parametrize("scales", [[1.0], [3.0, -2.0]])
 @pytest.mark.parametrize(("frames", "t"), [(8, [799]), (72, [250, 3]), (1024, [401])])
 def test_a_listener_is_added_for_the_voice_alone(scales: list[float], frames: int, t: list[int]) -> None:
-    model = miniature_model(listener_width=16)
+    model = miniature_model(vocal_context_width=16)
     graphs = Sessions(DenoiserGraphs.of(model))
     x, vocals = normal(1, len(t), 64, frames), normal(2, len(t), 64, frames)
     silent = np.zeros_like(x)
@@ -81,7 +81,7 @@ def test_a_listener_is_added_for_the_voice_alone(scales: list[float], frames: in
 @pytest.mark.parametrize("scales", [[1.0], [3.0, -2.0]])
 @pytest.mark.parametrize(("frames", "t"), [(8, [799]), (72, [250, 3]), (1024, [401])])
 def test_a_voice_is_standardised_in_the_graph(scales: list[float], frames: int, t: list[int]) -> None:
-    model = miniature_model(listener_width=16, standardised_voice=True)
+    model = miniature_model(vocal_context_width=16, standardised_voice=True)
     graphs = Sessions(DenoiserGraphs.of(model))
     x, vocals = normal(1, len(t), 64, frames), normal(2, len(t), 64, frames)
     expected = sum(

@@ -20,6 +20,7 @@ from samuel_train.codec.fit.excerpts import Excerpt, excerpt_of, excerpts_of
 from samuel_train.codec.model.base import Codec, SignalFacts
 from samuel_train.codec.model.files import save_small_codec
 from samuel_train.codec.model.small import SmallCodec
+from samuel_train.data.stem_reader import open_songs
 from tests.samuel_train.codec.fit.test_loop import write_song
 from tests.support.train.tiny_codec import TINY
 
@@ -112,11 +113,9 @@ def test_a_recording_of_another_rate_in_mono_is_heard_as_stereo(tmp_path: Path) 
 
 
 def test_voice_band_and_mix_of_every_song_are_heard(tmp_path: Path) -> None:
-    from samuel_train.codec.fit.crops import find_songs
-
     for index in range(2):
         write_song(tmp_path / f"song_{index}", index)
-    excerpts = excerpts_of(find_songs(tmp_path, RATE_HZ, 2048), 2048)
+    excerpts = excerpts_of(open_songs(tmp_path, RATE_HZ, 2048)[0], 2048)
     assert [excerpt.kind for excerpt in excerpts] == ["voice", "band", "mix"] * 2
     voice, band, mix = (excerpt.audio for excerpt in excerpts[:3])
     assert torch.allclose(mix, (voice + band) / 2)

@@ -10,7 +10,7 @@ import pytest
 
 from samuel_runtime.errors import UserError
 from samuel_train.data.annotations import CHANNELS, music_frames, written_music
-from samuel_train.data.stems import Song
+from samuel_train.data.stems import SongFolder
 from samuel_train.synth.facts import SongFacts
 
 FACTS = {
@@ -56,7 +56,7 @@ def test_faster_is_higher_and_shorter() -> None:
 
 
 def test_facts_are_read_where_they_are(tmp_path: Path) -> None:
-    song = Song("s", tmp_path / "vocals.wav", (tmp_path / "accompaniment.wav",))
+    song = SongFolder("s", tmp_path / "vocals.wav", (tmp_path / "accompaniment.wav",))
     assert written_music(song) is None
     (tmp_path / "song.json").write_text(json.dumps({"facts": FACTS}))
     read = written_music(song)
@@ -66,6 +66,6 @@ def test_facts_are_read_where_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["{", "[]", '{"facts": {}}', json.dumps({"facts": FACTS | {"chords": [[0.0, "H"]]}})])
 def test_what_holds_no_facts_is_refused_by_name(tmp_path: Path, text: str) -> None:
     (tmp_path / "song.json").write_text(text)
-    song = Song("s", tmp_path / "vocals.wav", (tmp_path / "accompaniment.wav",))
+    song = SongFolder("s", tmp_path / "vocals.wav", (tmp_path / "accompaniment.wav",))
     with pytest.raises(UserError, match=r"song\.json: not the facts of a song"):
         written_music(song)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -226,3 +227,42 @@ def test_a_kill_while_assembling_leaves_nothing_that_reads_as_whole(
             read_latents(out)
     prepare(stems, out, ToyCodec(), "toy")
     assert read_latents(out).songs == ("a", "b")
+
+
+@pytest.mark.parametrize("damage", ["emptied", "cut short", "altered", "another archive"])
+def test_a_damaged_part_was_a_traceback_or_an_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    stems, out = tmp_path / "stems", tmp_path / "latents"
+    for name in ("a", "b"):
+        write_song(stems / name, {"vocals": 0.3, "accompaniment": 0.3})
+    prepare(stems, out, ToyCodec(), "toy")
+    whole = (out / "latent_vocal.npy").read_bytes()
+    part = min((out / ".parts").iterdir())
+    content = part.read_bytes()
+    if damage == "another archive":
+        np.savez(part, other=np.zeros(3))
+    else:
+        middle = len(content) // 2
+        altered = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+        part.write_bytes({"emptied": b"", "cut short": content[:middle], "altered": altered}[damage])
+    encoded = _encoded_songs(monkeypatch)
+    prepare(stems, out, ToyCodec(), "toy")
+    assert len(encoded) == 1
+    assert (out / "latent_vocal.npy").read_bytes() == whole
+
+
+def test_a_folder_whose_name_is_not_utf8_was_a_traceback(tmp_path: Path) -> None:
+    stems, odd = tmp_path / "stems", os.fsdecode(b"caf\xe9")
+    for name in ("a", "b"):
+        write_song(stems / name, {"vocals": 0.3, "accompaniment": 0.3})
+    (stems / "b").rename(stems / odd)
+    prepared = prepare(stems, tmp_path / "latents", ToyCodec(), "toy")
+    assert prepared.songs == 1
+    assert [(skip.song, skip.reason) for skip in prepared.skipped] == [
+        ("caf\\xe9", "the folder's name is not UTF-8; rename the folder")
+    ]
+    with pytest.raises(UserError, match="not readable text"):
+        prepare(stems, tmp_path / odd, ToyCodec(), "toy")
+    with pytest.raises(UserError, match="not readable text"):
+        prepare(stems / odd, tmp_path / "latents", ToyCodec(), "toy")

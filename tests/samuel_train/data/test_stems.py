@@ -9,11 +9,11 @@ import pytest
 import soundfile
 
 from samuel_runtime.errors import UserError
-from samuel_train.data.stems import Song, find_songs, read_song
+from samuel_train.data.stems import SongFolder, find_songs, read_song
 from tests.support.train.toy import write_song
 
 
-def _read(song: Song, sample_rate_hz: int = 8000, channels: int = 2) -> np.ndarray:
+def _read(song: SongFolder, sample_rate_hz: int = 8000, channels: int = 2) -> np.ndarray:
     samples, blocks = read_song(song, sample_rate_hz, channels)
     joined = np.concatenate(list(blocks), axis=2)
     assert joined.shape[2] == samples

@@ -15,14 +15,14 @@ from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import Sampler
 from samuel_train.data.stems import find_songs
 from samuel_train.evaluate.cases import Case, grid
-from samuel_train.evaluate.evaluation import Heard, evaluate, recordings
+from samuel_train.evaluate.evaluation import EvaluatedAudio, evaluate, recordings
 from samuel_train.evaluate.report.rows import Kind, Row
 from tests.support.train import signals
 from tests.support.train import toy_songs as toy
 
 
 def _evaluate(root: Path, echo: toy.Echo, cases: list[Case]) -> list[Row]:
-    heard: list[Heard] = []
+    heard: list[EvaluatedAudio] = []
     songs, _ = find_songs(root)
     rows = list(evaluate(cast(Samuel, echo), songs, cases, heard.append))
     assert len(heard) == recordings(songs, cases)

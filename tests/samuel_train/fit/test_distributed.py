@@ -39,11 +39,11 @@ def _run(folder: Path, out: str, *launcher: str) -> subprocess.CompletedProcess[
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("listening", [False, True])
-def test_two_processes_train_to_the_losses_of_one(tmp_path: Path, listening: bool) -> None:
-    if listening:
+@pytest.mark.parametrize("annotated", [False, True])
+def test_two_processes_train_to_the_losses_of_one(tmp_path: Path, annotated: bool) -> None:
+    if annotated:
         taught(tmp_path / "latents")
-        config = _CONFIG.replace("heads = 2", "heads = 2\nlistener_width = 8") + "listening_steps = 3\n"
+        config = _CONFIG.replace("heads = 2", "heads = 2\nvocal_context_width = 8") + "auxiliary_steps = 3\n"
     else:
         write_latents(tmp_path / "latents", entries=10)
         config = _CONFIG
@@ -59,11 +59,21 @@ def test_two_processes_train_to_the_losses_of_one(tmp_path: Path, listening: boo
         assert single.keys() == double.keys()
         if "loss" in single:
             assert double["loss"] == pytest.approx(single["loss"], rel=1e-5)
-            assert double["guess"] == pytest.approx(single["guess"], rel=1e-5)
+            assert double["auxiliary_loss"] == pytest.approx(single["auxiliary_loss"], rel=1e-5)
             assert double["gradient_norm"] == pytest.approx(single["gradient_norm"], rel=1e-4)
         else:
             for name, expected in single["validation"].items():
                 assert double["validation"][name] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_stopped_at_step_2_where_nothing_is_written_about_the_songs(tmp_path: Path) -> None:
+    """They wait for the gradient of every parameter, and what predicts beats and chords has none."""
+    write_latents(tmp_path / "latents", entries=10)
+    (tmp_path / "fit.toml").write_text(_CONFIG.replace("heads = 2", "heads = 2\nvocal_context_width = 8"))
+    done = _run(tmp_path, "two", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("after 6 steps")
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -27,7 +28,7 @@ from samuel_train.fit.batches import Batch, Batches
 from samuel_train.fit.loop import fit, learning_rate
 from samuel_train.fit.metrics_log import Line, read_metrics
 from samuel_train.fit.run_folder import STATE_FILE, load_run_settings
-from samuel_train.fit.settings import FitConfig
+from samuel_train.fit.settings import FitConfig, MixedPrecision
 from samuel_train.fit.state import load_state
 from samuel_train.model.checkpoint import load_checkpoint
 from tests.support.train.toy import settings, write_latents
@@ -252,6 +253,25 @@ def test_bfloat16_trains_close_to_float32(latents: Path, finished: Path, tmp_pat
     assert (losses != exact) is has_bfloat16(torch.device("cpu"))  # where it is emulated it is not used
 
 
+@pytest.mark.parametrize("native", [True, False])
+def test_bfloat16_was_chosen_by_hand_and_emulated_without_a_word(monkeypatch: pytest.MonkeyPatch, native: bool) -> None:
+    monkeypatch.setattr(fit_module, "has_bfloat16", lambda device: native)
+    expected = {"auto": "bf16" if native else "no", "bf16": "bf16" if native else "no", "no": "no", "fp16": "fp16"}
+    chosen = {each.value: fit_module.native_precision(each, torch.device("cpu")).value for each in MixedPrecision}
+    assert chosen == expected
+    assert FitConfig().mixed_precision is MixedPrecision.AUTO
+
+
+@pytest.mark.usefixtures("_other_precision")
+def test_what_auto_chose_is_said(
+    latents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(fit_module, "has_bfloat16", lambda device: False)
+    fit(latents, tmp_path, settings(max_steps=1, mixed_precision="auto"), "cpu")
+    assert "mixed_precision auto on cpu: float32, as it does not compute in bfloat16" in capsys.readouterr().err
+    assert load_run_settings(tmp_path).mixed_precision is MixedPrecision.AUTO
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(
     latents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,6 +330,14 @@ def test_runs_are_not_overwritten_or_mixed_up(latents: Path, finished: Path, tmp
     other = write_latents(tmp_path / "other", entries=10, seed=5)
     _refused("other latents", other, finished, settings(), "cpu", resume=True)
     _refused("no run to continue", latents, tmp_path / "nothing", settings(), "cpu", resume=True)
+
+
+def test_a_run_whose_state_was_deleted_lost_its_checkpoint(latents: Path, finished: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    shutil.rmtree(run / "last")
+    before = (run / "checkpoint.safetensors").read_bytes()
+    _refused(r"checkpoint\.safetensors: a new run would replace", latents, run, settings(), "cpu")
+    assert (run / "checkpoint.safetensors").read_bytes() == before
 
 
 def test_a_damaged_state_is_refused(latents: Path, tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import torch
 
 from samuel_train.model.config import Alignment, ModelConfig
 from samuel_train.model.denoiser import Denoiser
-from samuel_train.model.fast_forward import lean
+from samuel_train.model.fast_forward import with_fast_forward
 
-SMALL = {"base_channels": 8, "time_width": 16, "heads": 2, "listener_width": 4}
+SMALL = {"base_channels": 8, "time_width": 16, "heads": 2, "vocal_context_width": 4}
 
 
 def model_of(alignment: Alignment) -> Denoiser:
@@ -27,7 +27,7 @@ def model_of(alignment: Alignment) -> Denoiser:
 @pytest.mark.parametrize("frames", [8, 64, 152])
 def test_outputs_and_gradients_equal_those_of_the_plain_network(alignment: Alignment, frames: int) -> None:
     plain = model_of(alignment)
-    fast = lean(copy.deepcopy(plain))
+    fast = with_fast_forward(copy.deepcopy(plain))
     generator = torch.Generator().manual_seed(frames)
     x, vocals, weight = (torch.randn(2, 64, frames, dtype=torch.double, generator=generator) for _ in range(3))
     t = torch.tensor([3, 700])
@@ -43,6 +43,6 @@ def test_weights_keep_their_names_and_are_shared() -> None:
     plain = model_of(Alignment.DOCUMENTED)
     names = list(plain.state_dict())
     weight = plain.unet.cond_ups[0].weight
-    fast = lean(plain)
+    fast = with_fast_forward(plain)
     assert list(fast.state_dict()) == names
     assert fast.unet.cond_ups[0].weight is weight

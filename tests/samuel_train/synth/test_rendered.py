@@ -16,9 +16,9 @@ from samuel_train.synth.compose.theory import Chord
 from samuel_train.synth.dsp import SAMPLE_RATE_HZ, from_db, midi_to_hz, rms
 from samuel_train.synth.example import example_voice
 from samuel_train.synth.library import synthesize
-from samuel_train.synth.song import Song, compose, render_song
+from samuel_train.synth.song import RenderedSong, compose, render_song
 from samuel_train.synth.voice.phone_bank import load_bank
-from samuel_train.synth.voice.singer import Take
+from samuel_train.synth.voice.singer import Performance
 from samuel_train.synth.voice.speakers import SPEAKERS
 from samuel_train.synth.voice.speech import speak
 from tests.support.train.needs import needs_tools
@@ -34,7 +34,7 @@ def _seeds() -> tuple[int, ...]:
     for seed in range(3000):
         composition = compose(seed, DURATION_S)
         style, singer = composition.plan.style.name, composition.singer
-        if singer.speaker in speakers and singer.take is Take.WORDS and style not in styles:
+        if singer.speaker in speakers and singer.performance is Performance.WORDS and style not in styles:
             styles.add(style)
             seeds.append(seed)
         if len(seeds) == 3:
@@ -46,7 +46,7 @@ SEEDS = (0, 1, 2)  # of _seeds(), which is only asked where songs can be rendere
 
 
 @lru_cache
-def song_of(index: int) -> Song:
+def song_of(index: int) -> RenderedSong:
     """In a studio, so that its pitch can be held to the notes."""
     return render_song(_cached_seeds()[index], DURATION_S, freest=0.0)
 

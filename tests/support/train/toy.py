@@ -27,6 +27,7 @@ def settings(**fit: Any) -> FitConfig:
         "validation_examples": 4,
         "validate_every_steps": 4,
         "log_every_steps": 1,
+        "mixed_precision": "no",
     }
     return FitConfig.from_dict({"model": MODEL, "fit": values | fit})
 

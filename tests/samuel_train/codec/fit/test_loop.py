@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,14 +18,18 @@ from click.testing import CliRunner
 from samuel_runtime.errors import UserError
 from samuel_train.cli import codec as cli
 from samuel_train.codec import load_codec
-from samuel_train.codec.fit.crops import Crops, _played, find_songs, held_out
+from samuel_train.codec.fit import loop
+from samuel_train.codec.fit.crops import Crops, _played, held_out
 from samuel_train.codec.fit.loop import fit_codec
 from samuel_train.codec.fit.pca import start_from_pca
 from samuel_train.codec.fit.settings import FitSettings
+from samuel_train.codec.fit.stages import Reconstruction
 from samuel_train.codec.losses.spectral import SpectralLoss, effective_rank
 from samuel_train.codec.model.files import load_small_codec
 from samuel_train.codec.model.small import SmallCodec
+from samuel_train.data.stem_reader import StemReader, open_songs
 from tests.support.train.tiny_codec import TINY
+from tests.support.train.toy import write_song as write_stems
 
 RATE_HZ = 44100
 SETTINGS = FitSettings(steps=4, batch=2, crop_frames=8, log_every_steps=1)
@@ -45,6 +52,20 @@ def stems(tmp_path: Path) -> Path:
     for index in range(4):
         write_song(tmp_path / "stems" / f"song_{index}", index)
     return tmp_path / "stems"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Stems, and the folder of a codec that was trained on them for one step; read them only."""
+    folder = tmp_path_factory.mktemp("finished")
+    for index in range(2):
+        write_song(folder / "stems" / f"song_{index}", index)
+    fit_codec(folder / "stems", folder / "codec", replace(SETTINGS, steps=1), TINY)
+    return folder / "stems", folder / "codec"
+
+
+def songs_of(stems: Path) -> list[StemReader]:
+    return open_songs(stems, RATE_HZ, 4096)[0]
 
 
 def metrics(folder: Path) -> list[dict[str, float]]:
@@ -74,7 +95,7 @@ def test_refining_teaches_the_decoder_and_spares_the_latents(stems: Path, tmp_pa
     pairs = zip(before.encoder.parameters(), after.encoder.parameters(), strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)
     assert not torch.equal(before.decoder.enter.weight, after.decoder.enter.weight)
-    batch = Crops(held_out(find_songs(stems, RATE_HZ, 65536))[0], RATE_HZ, 65536, 8, seed=1)[0]
+    batch = Crops(held_out(songs_of(stems))[0], RATE_HZ, 65536, 8, seed=1)[0]
     distances = [SpectralLoss(RATE_HZ)(codec.decode(codec.encoder(batch)), batch) for codec in (before, after)]
     assert distances[1]["log_mel"] < 0.95 * distances[0]["log_mel"]
     assert after.provenance == f"{before.provenance}; decoder refined: 60 steps of 2 crops from 3 songs, seed 0"
@@ -99,7 +120,7 @@ def test_training_goes_on_from_a_codec(stems: Path, tmp_path: Path, monkeypatch:
 
 
 def stem_like(stems: Path) -> torch.Tensor:
-    return Crops(find_songs(stems, RATE_HZ, 65536), RATE_HZ, 65536, 2, seed=1)[0]
+    return Crops(songs_of(stems), RATE_HZ, 65536, 2, seed=1)[0]
 
 
 @pytest.mark.parametrize("echoes", [1, 2])
@@ -174,6 +195,97 @@ def test_a_state_that_does_not_fit_is_refused(stems: Path, tmp_path: Path) -> No
         fit_codec(stems, tmp_path / "codec", SETTINGS, TINY, resume=True)
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"batch": 3}, "batch = 2, not 3"),
+        ({"seed": 1}, "seed = 0, not 1"),
+        ({"learning_rate": 0.5}, "learning_rate = 0.0015, not 0.5"),
+        ({"noise": 0.0}, "noise = 0.3, not 0.0"),
+        ({"adversarial_share": 0.5}, "adversarial_share = 0.0, not 0.5"),
+    ],
+)
+def test_a_resumed_codec_took_changed_settings_in_silence(
+    finished: tuple[Path, Path], changed: dict[str, float], said: str
+) -> None:
+    stems, out = finished
+    with pytest.raises(UserError, match=rf"codec: was started with {re.escape(said)}; keep it"):
+        fit_codec(stems, out, replace(SETTINGS, steps=1, **changed), TINY, resume=True)
+
+
+def test_a_resumed_codec_took_other_songs_and_another_stage_in_silence(
+    finished: tuple[Path, Path], tmp_path: Path
+) -> None:
+    stems, out = finished
+    settings = replace(SETTINGS, steps=1)
+    with pytest.raises(UserError, match="refine = False, not True"):
+        fit_codec(stems, out, settings, TINY, resume=True, decoder_alone=True)
+    write_song(tmp_path / "stems" / "another", 7)
+    with pytest.raises(UserError, match="other songs"):
+        fit_codec(tmp_path / "stems", out, settings, TINY, resume=True)
+
+
+def test_a_new_codec_replaced_a_trained_one(finished: tuple[Path, Path], tmp_path: Path) -> None:
+    stems, out = finished
+    before = (out / "model.safetensors").read_bytes()
+    with pytest.raises(UserError, match=r"holds a codec already.*--resume"):
+        fit_codec(stems, out, SETTINGS, TINY)
+    copy = Path(shutil.copytree(out, tmp_path / "copy"))
+    (copy / "training.pt").unlink()
+    with pytest.raises(UserError, match="holds a codec already"):
+        fit_codec(stems, copy, SETTINGS, TINY)
+    assert (copy / "model.safetensors").read_bytes() == before
+
+
+def test_one_song_with_nan_made_every_weight_nan(stems: Path, tmp_path: Path) -> None:
+    broken = np.zeros((RATE_HZ, 2), np.float32)
+    broken[1000] = np.nan
+    for stem in ("vocals", "accompaniment"):
+        soundfile.write(stems / "song_1" / f"{stem}.wav", broken, RATE_HZ, subtype="FLOAT")
+    ran = CliRunner().invoke(cli.command, [str(stems), "-o", str(tmp_path / "codec"), "--steps", "1"])
+    assert isinstance(ran.exception, UserError)
+    assert str(ran.exception).startswith(f"{stems / 'song_1' / 'vocals.wav'}: holds samples that are NaN")
+    assert not (tmp_path / "codec").exists()
+
+
+def test_a_loss_that_is_not_finite_was_trained_on(stems: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Reconstruction.step
+
+    def overflowed(self: Reconstruction, audio: torch.Tensor, number: int, share: float) -> dict[str, torch.Tensor]:
+        measured = step(self, audio, number, share)
+        return measured | {"loss": measured["loss"] * (np.nan if number == 1 else 1)}
+
+    monkeypatch.setattr(Reconstruction, "step", overflowed)
+    with pytest.raises(UserError, match="loss nan at step 2; begin anew"):
+        fit_codec(stems, tmp_path / "codec", SETTINGS, TINY)
+
+
+def test_sixteen_workers_were_started_on_any_number_of_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    for processors, expected in ((3, 3), (64, 16)):
+        monkeypatch.setattr(loop, "usable_processors", lambda processors=processors: processors)
+        assert loop.crop_workers(torch.device("cuda")) == expected
+        assert loop.crop_workers(torch.device("cpu")) == 0  # whose processors the steps themselves need
+
+
+def test_songs_in_the_layout_of_musdb_were_not_found(tmp_path: Path) -> None:
+    """Stems of the band in folders of train and test, at another rate than the codec's, of which one is too short."""
+    for name, seconds in (("train/A", 2.0), ("test/B", 2.0), ("train/short", 0.1)):
+        write_stems(tmp_path / "stems" / name, dict.fromkeys(("vocals", "drums", "bass"), 0.1), seconds, 48_000)
+    said: list[str] = []
+    fit_codec(tmp_path / "stems", tmp_path / "codec", replace(SETTINGS, steps=1), TINY, say=said.append)
+    assert load_codec(tmp_path / "codec").provenance.endswith("from 1 songs, seed 0")
+    assert "skipped train/short: shorter than 0.4 s" in said
+
+
+def test_a_folder_whose_name_is_not_utf8_was_a_traceback(stems: Path, tmp_path: Path) -> None:
+    (stems / "song_3").rename(stems / os.fsdecode(b"caf\xe9"))
+    said: list[str] = []
+    fit_codec(stems, tmp_path / "codec", replace(SETTINGS, steps=1), TINY, say=said.append)
+    assert said[0] == "skipped caf\\xe9: the folder's name is not UTF-8; rename the folder"
+    with pytest.raises(UserError, match="not readable text"):
+        fit_codec(stems, tmp_path / os.fsdecode(b"caf\xe9"), replace(SETTINGS, steps=1), TINY)
+
+
 def test_an_adversarial_share_leaves_something_to_the_first_stage() -> None:
     with pytest.raises(UserError, match="--adversarial-share"):
         FitSettings(steps=1, adversarial_share=1.0)
@@ -188,7 +300,7 @@ def test_a_budget_is_minutes_or_steps(budget: dict[str, float]) -> None:
 def test_pca_starts_with_uncorrelated_latents(stems: Path) -> None:
     torch.manual_seed(0)
     encoder = SmallCodec(TINY).encoder
-    crops = Crops(find_songs(stems, RATE_HZ, 16384), RATE_HZ, 16384, batch=8, seed=0)
+    crops = Crops(songs_of(stems), RATE_HZ, 16384, batch=8, seed=0)
     batches = [crops[number] for number in range(4)]
     start_from_pca(encoder, batches)
     with torch.no_grad():
@@ -200,7 +312,7 @@ def test_pca_starts_with_uncorrelated_latents(stems: Path) -> None:
 
 
 def test_crops_depend_on_seed_and_number_alone(stems: Path) -> None:
-    songs = find_songs(stems, RATE_HZ, 4096)
+    songs = songs_of(stems)
     first, again, other = (Crops(songs, RATE_HZ, 4096, 4, seed) for seed in (0, 0, 1))
     assert first[3].shape == (4, 2, 4096)
     assert torch.equal(first[3], again[3])
@@ -219,33 +331,10 @@ def test_a_crop_that_is_played_faster_has_its_length_and_a_higher_pitch() -> Non
     assert np.abs(silent).max() == 0
 
 
-def test_a_song_is_read_where_it_is_asked_for(stems: Path) -> None:
-    song = find_songs(stems, RATE_HZ, 4096)[0]
-    whole, _ = soundfile.read(stems / "song_0" / "vocals.wav", dtype="float32")
-    np.testing.assert_array_equal(song.read("vocals", 1000, 500), whole[1000:1500].T)
-
-
-def test_a_mono_stem_serves_both_channels(tmp_path: Path) -> None:
-    write_song(tmp_path / "mono", 0, channels=1)
-    audio = find_songs(tmp_path, RATE_HZ, 4096)[0].read("vocals", 0, 4096)
-    np.testing.assert_array_equal(audio[0], audio[1])
-
-
-def test_stems_of_another_rate_are_refused(stems: Path) -> None:
-    write_song(stems / "song_9", 9, rate_hz=48000)
-    with pytest.raises(UserError, match=r"song_9/vocals\.wav: has 48000 Hz"):
-        find_songs(stems, RATE_HZ, 4096)
-
-
-def test_a_folder_without_songs_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="samuel-train synthesize"):
-        find_songs(tmp_path, RATE_HZ, 4096)
-
-
 def test_the_last_songs_by_name_are_held_out(stems: Path) -> None:
-    training, judged = held_out(find_songs(stems, RATE_HZ, 4096), share=0.5)
-    assert [song.folder.name for song in training] == ["song_0", "song_1"]
-    assert [song.folder.name for song in judged] == ["song_2", "song_3"]
+    training, judged = held_out(songs_of(stems), share=0.5)
+    assert [reader.song.name for reader in training] == ["song_0", "song_1"]
+    assert [reader.song.name for reader in judged] == ["song_2", "song_3"]
 
 
 def test_the_command_hands_its_options_on(stems: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

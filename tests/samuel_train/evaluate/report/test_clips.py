@@ -10,7 +10,7 @@ import soundfile
 
 from samuel_runtime.settings import Sampler
 from samuel_train.evaluate.cases import Case
-from samuel_train.evaluate.evaluation import Heard
+from samuel_train.evaluate.evaluation import EvaluatedAudio
 from samuel_train.evaluate.excerpt import loudest_start
 from samuel_train.evaluate.report.clips import KBIT_PER_S, LONGEST_S, MOST_SONGS, Clips, Part, mp3
 from samuel_train.evaluate.report.rows import Kind
@@ -42,7 +42,7 @@ def test_all_parts_of_a_song_are_kept_and_one_case_alone() -> None:
         (Kind.CASE, _CASE, _tone(66, 3, amplitude=0.2)),
         (Kind.CASE, _OTHER, signals.silence(3)),
     ):
-        clips(Heard(kind, case, 0, samples))
+        clips(EvaluatedAudio(kind, case, 0, samples))
     (parts,) = clips.songs
     assert set(parts) == set(Part)
     sounds = {part: _decoded(clip) for part, clip in parts.items()}
@@ -59,7 +59,7 @@ def test_long_songs_are_cut_to_where_the_voice_is_loudest_in_every_part() -> Non
     marked[20 * _RATE : round((20 + LONGEST_S) * _RATE)] *= 50
     clips = Clips(_CASE, _RATE)
     for kind, samples in ((Kind.VOICE, voice), (Kind.TRUTH, marked)):
-        clips(Heard(kind, None, 0, samples))
+        clips(EvaluatedAudio(kind, None, 0, samples))
     for part in (Part.VOICE, Part.TRUTH):
         sound = _decoded(clips.songs[0][part])
         assert len(sound) == LONGEST_S * _RATE
@@ -69,7 +69,7 @@ def test_long_songs_are_cut_to_where_the_voice_is_loudest_in_every_part() -> Non
 def test_only_the_first_songs_are_kept() -> None:
     clips = Clips(_CASE, _RATE)
     for song in range(MOST_SONGS + 2):
-        clips(Heard(Kind.VOICE, None, song, signals.silence(0.2)))
+        clips(EvaluatedAudio(Kind.VOICE, None, song, signals.silence(0.2)))
     assert len(clips.songs) == MOST_SONGS
 
 

@@ -12,7 +12,7 @@ import soundfile
 
 from samuel_runtime.settings import Sampler
 from samuel_train.evaluate.cases import Case
-from samuel_train.evaluate.evaluation import Heard
+from samuel_train.evaluate.evaluation import EvaluatedAudio
 from samuel_train.evaluate.report.clips import Clips
 from samuel_train.evaluate.report.page import write_page
 from samuel_train.evaluate.report.report import Results, Subject
@@ -53,7 +53,7 @@ def _page(path: Path, case: Case, names: tuple[str, ...] = (_EVIL, "b")) -> _Rea
     for song, level in enumerate((0.1, 0.2)):
         for kind in (Kind.VOICE, Kind.TRUTH, Kind.CODEC, Kind.CASE):
             heard = signals.noise(2, amplitude=level)
-            clips(Heard(kind, case if kind is Kind.CASE else None, song, heard))
+            clips(EvaluatedAudio(kind, case if kind is Kind.CASE else None, song, heard))
     rows = [results.CEILING, results.FLOOR, results.case(4, 0.3), results.case(8, 0.6)]
     made = Results(rows, [results.transposition(0, 0, voice=_EVIL)], [results.drift(2, True)])
     size = write_page(path, Subject("0" * 64, "cpu fp32", names), made, clips, _PICTURE)

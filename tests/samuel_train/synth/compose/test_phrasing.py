@@ -10,7 +10,7 @@ import pytest
 from samuel_train.synth.compose.phrasing import Performed, control_times_s, fundamental_hz, loudness_curve
 from samuel_train.synth.dsp import midi_to_hz
 from samuel_train.synth.song import Composition, compose
-from samuel_train.synth.voice.singer import FREEST, Singer, Take, draw_singer
+from samuel_train.synth.voice.singer import FREEST, Performance, Singer, draw_singer
 from samuel_train.synth.voice.syllables import Syllable, split
 from samuel_train.synth.voice.vocoder import lay_out
 
@@ -75,7 +75,7 @@ def test_voice_falls_silent_between_phrases(composition: Composition) -> None:
 
 def test_singers_differ() -> None:
     singers = [draw_singer(np.random.default_rng(seed)) for seed in range(200)]
-    assert {singer.take for singer in singers} == set(Take)
+    assert {singer.performance for singer in singers} == set(Performance)
     assert len({singer.speaker for singer in singers}) >= 10
     assert 60 < sum(singer.speaker.female for singer in singers) < 140
     assert min(singer.lowest for singer in singers) <= 40  # a bass
@@ -88,7 +88,8 @@ def test_in_a_studio_nobody_sings_freely() -> None:
     assert max(singer.intonation_cents for singer in singers) < 10
     assert max(singer.timing_s for singer in singers) < 0.015
     anybody = [draw_singer(np.random.default_rng(seed)) for seed in range(200)]
-    assert [(s.speaker, s.lowest, s.take) for s in singers] == [(s.speaker, s.lowest, s.take) for s in anybody]
+    drawn, free = ([(s.speaker, s.lowest, s.performance) for s in each] for each in (singers, anybody))
+    assert drawn == free
 
 
 def test_syllables_of_a_word() -> None:
