@@ -350,7 +350,7 @@ class _Run:
 def _accelerator(config: FitConfig, device: str) -> Accelerator:
     device = choose_device(device)
     if device == "cpu" and config.mixed_precision is MixedPrecision.FP16:
-        raise UserError("mixed_precision fp16 needs a GPU; choose bf16 or no")
+        raise UserError("mixed_precision fp16 needs a GPU; choose auto or no")
     precision = native_precision(config.mixed_precision, torch.device(device))
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision.value)
     if precision is not config.mixed_precision and accelerator.is_main_process:
