@@ -350,7 +350,7 @@ class _Run:
 def _accelerator(config: FitConfig, device: str) -> Accelerator:
     device = choose_device(device)
     if device == "cpu" and config.mixed_precision is MixedPrecision.FP16:
-        raise UserError("mixed_precision fp16 needs a GPU; choose bf16 or no")
+        raise UserError("mixed_precision fp16 needs a GPU; choose auto or no")
     precision = native_precision(config.mixed_precision, torch.device(device))
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision.value)
     if precision is not config.mixed_precision and accelerator.is_main_process:
@@ -365,6 +365,8 @@ def _accelerator(config: FitConfig, device: str) -> Accelerator:
 
 def native_precision(asked: MixedPrecision, device: torch.device) -> MixedPrecision:
     """What to compute in: bf16 for ``auto``, and no for ``auto`` and ``bf16`` where bfloat16 is only emulated."""
+    if asked is MixedPrecision.AUTO and device.type == "mps":
+        return MixedPrecision.NO  # not every Apple GPU has bfloat16, and PyTorch does not tell which
     if asked in (MixedPrecision.AUTO, MixedPrecision.BF16):
         # Emulated, a step of 12 examples took 26 s instead of 1.9 s.
         return MixedPrecision.BF16 if has_bfloat16(device) else MixedPrecision.NO

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from samuel_runtime.errors import UserError
-from samuel_runtime.files import replacing
+from samuel_runtime.files import check_name, replacing
 from samuel_train.fit.settings import FitConfig
 
 RUNS = Path("runs")
@@ -94,8 +94,9 @@ def open_run(out: Path, config: FitConfig, resume: bool) -> None:
     """Make the folder, write down the settings, and clear away what a killed run left unfinished.
 
     Raises:
-        UserError: if the folder cannot be written to.
+        UserError: if the folder cannot be written to, or its name is not text.
     """
+    check_name(out)
     try:
         (out / STATE_FILE).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from samuel_runtime.errors import UserError
-from samuel_runtime.files import replacing
+from samuel_runtime.files import check_name, replacing
 from samuel_train.codec.model.small import SmallCodec
 from samuel_train.codec.model.small_config import SmallCodecConfig
 
@@ -25,8 +25,9 @@ def read_config(folder: Path) -> dict[str, Any] | None:
     """The object in a codec folder's ``config.json``; None where there is no such file.
 
     Raises:
-        UserError: if it is too long, no JSON, or no object.
+        UserError: if it is too long, no JSON, or no object, or the folder's name is not text.
     """
+    check_name(folder)
     path = folder / CONFIG_NAME
     if not path.is_file():
         return None

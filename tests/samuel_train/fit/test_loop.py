@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -259,6 +260,7 @@ def test_bfloat16_was_chosen_by_hand_and_emulated_without_a_word(monkeypatch: py
     expected = {"auto": "bf16" if native else "no", "bf16": "bf16" if native else "no", "no": "no", "fp16": "fp16"}
     chosen = {each.value: fit_module.native_precision(each, torch.device("cpu")).value for each in MixedPrecision}
     assert chosen == expected
+    assert fit_module.native_precision(MixedPrecision.AUTO, torch.device("mps")) is MixedPrecision.NO
     assert FitConfig().mixed_precision is MixedPrecision.AUTO
 
 
@@ -330,6 +332,10 @@ def test_runs_are_not_overwritten_or_mixed_up(latents: Path, finished: Path, tmp
     other = write_latents(tmp_path / "other", entries=10, seed=5)
     _refused("other latents", other, finished, settings(), "cpu", resume=True)
     _refused("no run to continue", latents, tmp_path / "nothing", settings(), "cpu", resume=True)
+
+
+def test_a_run_folder_whose_name_is_not_utf8_was_a_traceback_after_training(latents: Path, tmp_path: Path) -> None:
+    _refused("not readable text", latents, tmp_path / os.fsdecode(b"caf\xe9"), settings(), "cpu")
 
 
 def test_a_run_whose_state_was_deleted_lost_its_checkpoint(latents: Path, finished: Path, tmp_path: Path) -> None:

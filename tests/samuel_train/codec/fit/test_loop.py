@@ -283,6 +283,8 @@ def test_a_folder_whose_name_is_not_utf8_was_a_traceback(stems: Path, tmp_path: 
     fit_codec(stems, tmp_path / "codec", replace(SETTINGS, steps=1), TINY, say=said.append)
     assert said[0] == "skipped caf\\xe9: the folder's name is not UTF-8; rename the folder"
     with pytest.raises(UserError, match="not readable text"):
+        load_codec(tmp_path / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(UserError, match="not readable text"):
         fit_codec(stems, tmp_path / os.fsdecode(b"caf\xe9"), replace(SETTINGS, steps=1), TINY)
 
 
