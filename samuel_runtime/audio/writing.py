@@ -12,7 +12,8 @@ import numpy as np
 import soundfile
 
 from samuel_runtime.audio.level import Level, Meter, gain_from_db
-from samuel_runtime.audio.reading import BLOCK_SAMPLES, Recording, resampled, without_decoder_chatter
+from samuel_runtime.audio.quiet import without_decoder_chatter
+from samuel_runtime.audio.reading import BLOCK_SAMPLES, Recording, resampled
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import check_name, is_folder
 

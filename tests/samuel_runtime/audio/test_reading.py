@@ -46,6 +46,13 @@ def test_a_file_that_breaks_after_it_was_opened_is_reported(tmp_path: Path) -> N
         list(file.blocks())
 
 
+@pytest.mark.parametrize("name", ["v.raw", "v.RAW", ".take.raw"])
+def test_a_file_without_header_was_a_traceback(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(singing(0.1).tobytes())
+    with pytest.raises(UserError, match=rf"{name}: a \.raw file .*ffmpeg -f"):
+        AudioFile.open(tmp_path / name)
+
+
 @pytest.mark.parametrize("axes", [(), (2, 3, 4)])
 def test_audio_of_other_axes_is_refused(axes: tuple[int, ...]) -> None:
     with pytest.raises(UserError, match="expected"):
