@@ -17,7 +17,7 @@ import soxr
 
 from samuel_runtime.audio.containers import recordings_in
 from samuel_runtime.audio.containers.wav import PLACEHOLDERS
-from samuel_runtime.audio.level import Level, Meter
+from samuel_runtime.audio.level import Level, Meter, gain_from_db
 from samuel_runtime.audio.quiet import without_decoder_chatter
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import check_name
@@ -25,6 +25,7 @@ from samuel_runtime.files import check_name
 BLOCK_SAMPLES = 1 << 16
 _RATES_HZ = range(4_000, 384_001)
 _MOST_CHANNELS = 32
+_LEAST_OFFSET = 0.03  # of the RMS: 30 dB below it; with less, as any short noise has, recordings stay bit for bit
 _MP3_SLACK_S = 0.1  # of MP3: encoders differ in what they count as their own padding
 
 # What libsndfile notes in its log when a header and the file's end disagree; it reads on in silence.
@@ -154,15 +155,26 @@ def resampled(recording: Recording, sample_rate_hz: int, channels: int) -> Itera
     """The recording at another rate and channel count, float32 (samples, channels), in blocks.
 
     Mono is laid on every channel; more channels than asked for become their mean. The blocks add up to
-    exactly :func:`resampled_count` samples.
+    exactly :func:`resampled_count` samples. A constant offset of the recording is taken out.
     """
     missing = resampled_count(recording, sample_rate_hz)
-    for block in _converted((_laid_out(b, channels) for b in recording.blocks()), recording, sample_rate_hz, channels):
+    blocks = (_laid_out(block, channels) for block in _centred(recording))
+    for block in _converted(blocks, recording, sample_rate_hz, channels):
         block = block[:missing]
         missing -= len(block)
         yield block
     if missing:
         yield np.zeros((missing, channels), np.float32)
+
+
+def _centred(recording: Recording) -> Iterator[np.ndarray]:
+    level = recording.level
+    offsets = np.array(level.offsets, np.float32)
+    if np.abs(offsets).max() <= _LEAST_OFFSET * gain_from_db(level.rms_db):
+        yield from recording.blocks()
+        return
+    for block in recording.blocks():
+        yield block - offsets
 
 
 def _converted(

@@ -82,7 +82,7 @@ class Band:
 
     def mixed_with(self, voice: Recording) -> Iterator[np.ndarray]:
         """Voice and band, the band's loudness 3 dB under the voice's; peaks may exceed full scale."""
-        gain = gain_under(voice.level, self.level)
+        gain = gain_under(voice.level.laid_out(self.channels), self.level)
         with self._scratch.open("rb") as file:
             for sung in resampled(voice, self.sample_rate_hz, self.channels):
                 yield sung + gain * self._next(file, len(sung))

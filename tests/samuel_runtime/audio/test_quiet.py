@@ -53,6 +53,7 @@ def test_the_decoders_chatter_reached_stderr(tmp_path: Path) -> None:
 _CLOSED = """
 import os, sys
 from samuel_runtime.audio.reading import AudioFile
+os.close(0)
 os.close(2)
 print(AudioFile.open(sys.argv[1]).samples_count)
 """

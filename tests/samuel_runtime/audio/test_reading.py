@@ -83,6 +83,17 @@ def test_a_tone_survives_resampling(rate: int) -> None:
     assert np.linalg.norm(heard[middle] - expected[middle]) / np.linalg.norm(expected[middle]) < 1e-3
 
 
+@pytest.mark.parametrize("rate", [RATE_HZ, 48_000])
+def test_a_constant_offset_went_to_the_encoder(rate: int) -> None:
+    voice = singing(0.5, rate, channels=3)
+    heard, expected = (
+        np.concatenate(list(resampled(Audio(samples, rate), RATE_HZ, 2)))
+        for samples in (voice + np.float32([0.3, -0.2, 0.1]), voice)
+    )
+    middle = slice(200, -200)
+    np.testing.assert_allclose(heard[middle], expected[middle], atol=1e-3)
+
+
 def test_mono_is_laid_on_both_channels_and_many_become_their_mean() -> None:
     mono = Audio(singing(0.1), 44100)
     both = np.concatenate(list(resampled(mono, 44100, 2)))
