@@ -94,7 +94,7 @@ class Samuel:
     def encode(self, recording: Recording, observer: Observer | None = None) -> np.ndarray:
         """Normalised latents of a voice, (channels, frames), padded with silence to a length the model takes."""
         facts, observer = self.manifest.codec, observer or Observer()
-        gain = _encoder_gain(recording.level)
+        gain = _encoder_gain(recording.level.laid_out(facts.channels))
         blocks = (gain * block for block in resampled(recording, facts.sample_rate_hz, facts.channels))
         frames = frames_of(self.manifest, recording)
         return self.codec.encode(blocks, frames, lambda done, total: observer.progress("encode", done, total))

@@ -1,8 +1,12 @@
-"""How loud a recording is, in constant memory: peak and gated RMS, as ITU-R BS.1770 gates, without its weighting."""
+"""How loud a recording is, in constant memory: peak and gated RMS, as ITU-R BS.1770 gates, without its weighting.
+
+A constant offset is no sound: each block is measured about its own mean. So that a voice is measured as an encoder
+hears it, the mean of its channels is measured beside the channels themselves.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,12 +23,22 @@ class Level:
     peak: float
     """Largest absolute sample, linear."""
     rms_db: float
-    """RMS of the parts that sound; ``-inf`` for silence."""
+    """RMS of the parts that sound, over all channels; ``-inf`` for silence."""
+    mixed_rms_db: float
+    """The same of the channels' mean, to which several are mixed down."""
+    offsets: tuple[float, ...]
+    """Mean of each channel, linear: the constant part, which nobody hears."""
+    cancellation_db: float
+    """How much quieter the channels' mean is than that of unrelated channels; 0 if it is not."""
 
     @property
     def silent(self) -> bool:
         """Whether nothing in the recording rises above the absolute gate."""
         return self.rms_db == -np.inf
+
+    def laid_out(self, channels: int) -> Level:
+        """The level on so many channels: that of the recording's own, or of their mean where they are mixed down."""
+        return self if len(self.offsets) in (1, channels) else replace(self, rms_db=self.mixed_rms_db)
 
 
 class Meter:
@@ -32,35 +46,46 @@ class Meter:
 
     def __init__(self, sample_rate_hz: int) -> None:
         self._block_samples = max(1, round(_BLOCK_S * sample_rate_hz))
-        self._pending: list[tuple[float, int]] = []
-        self._powers: list[float] = []
-        self._peak = 0.0
+        self._peak, self._count = 0.0, 0
+        self._totals = np.zeros(0)  # of each channel
+        self._pending, self._pending_count = (
+            np.zeros((2, 1)),
+            0,
+        )  # sums and sums of squares, of each channel and the mean
+        self._powers: list[tuple[float, float]] = []  # over the channels, and of their mean
 
     def add(self, samples: np.ndarray) -> None:
         """Take in the next (samples, channels)."""
         if not len(samples):
             return
         self._peak = max(self._peak, float(np.abs(samples).max()))
-        power = np.mean(np.square(samples, dtype=np.float64), axis=1)
-        while len(power):
-            missing = self._block_samples - sum(count for _, count in self._pending)
-            head, power = power[:missing], power[missing:]
-            self._pending.append((float(head.sum()), len(head)))
+        signals = np.concatenate([samples, samples.mean(axis=1, dtype=np.float64, keepdims=True)], axis=1)
+        if not self._count:
+            self._totals, self._pending = np.zeros(samples.shape[1]), np.zeros((2, signals.shape[1]))
+        self._count += len(signals)
+        while len(signals):
+            missing = self._block_samples - self._pending_count
+            head, signals = signals[:missing], signals[missing:]
+            sums = head.sum(axis=0)
+            self._totals += sums[:-1]
+            self._pending += [sums, np.square(head).sum(axis=0)]
+            self._pending_count += len(head)
             if len(head) == missing:
-                self._settle()
+                self._powers.append(self._pending_powers())
+                self._pending, self._pending_count = np.zeros_like(self._pending), 0
 
     def level(self) -> Level:
         """The level of everything added so far."""
-        powers = self._powers + ([_mean(self._pending)] if self._pending else [])
-        loud = _above(np.array(powers), SILENCE_DB)
-        if not len(loud):
-            return Level(self._peak, -np.inf)
-        gated = _above(loud, _decibels(loud.mean()) + _RELATIVE_GATE_DB)
-        return Level(self._peak, _decibels(gated.mean()))
+        rest = [self._pending_powers()] if self._pending_count else []
+        powers = np.array(self._powers + rest).reshape(-1, 2)  # (blocks, over the channels and of their mean)
+        offsets = tuple(float(total) / max(self._count, 1) for total in self._totals)
+        cancellation_db = _cancellation_db(powers, len(offsets))
+        return Level(self._peak, _gated_db(powers[:, 0]), _gated_db(powers[:, 1]), offsets, cancellation_db)
 
-    def _settle(self) -> None:
-        self._powers.append(_mean(self._pending))
-        self._pending = []
+    def _pending_powers(self) -> tuple[float, float]:
+        means, squares = self._pending / self._pending_count
+        variances = np.maximum(squares - np.square(means), 0)
+        return float(variances[:-1].mean()), float(variances[-1])
 
 
 def gain_from_db(decibels: float) -> float:
@@ -68,8 +93,19 @@ def gain_from_db(decibels: float) -> float:
     return float(10 ** (decibels / 20))
 
 
-def _mean(parts: list[tuple[float, int]]) -> float:
-    return sum(total for total, _ in parts) / sum(count for _, count in parts)
+def _gated_db(powers: np.ndarray) -> float:
+    loud = _above(powers, SILENCE_DB)
+    if not len(loud):
+        return -np.inf
+    return _decibels(_above(loud, _decibels(loud.mean()) + _RELATIVE_GATE_DB).mean())
+
+
+def _cancellation_db(powers: np.ndarray, channels: int) -> float:
+    """From (blocks, over the channels and of their mean)."""
+    over_channels, of_mean = powers.sum(axis=0)
+    if over_channels <= channels * of_mean:
+        return 0.0
+    return _decibels(over_channels / channels / of_mean) if of_mean > 0 else np.inf
 
 
 def _above(powers: np.ndarray, gate_db: float) -> np.ndarray:

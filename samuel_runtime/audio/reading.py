@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import os
 import re
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import soundfile
 import soxr
 
-from samuel_runtime.audio.level import Level, Meter
+from samuel_runtime.audio.containers import recordings_in
+from samuel_runtime.audio.containers.wav import PLACEHOLDERS
+from samuel_runtime.audio.level import Level, Meter, gain_from_db
+from samuel_runtime.audio.quiet import without_decoder_chatter
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import check_name
 
 BLOCK_SAMPLES = 1 << 16
 _RATES_HZ = range(4_000, 384_001)
 _MOST_CHANNELS = 32
-_MP3_SLACK_S = 0.1  # an MP3 without a Xing header only estimates its length
+_LEAST_OFFSET = 0.03  # of the RMS: 30 dB below it; with less, as any short noise has, recordings stay bit for bit
+_MP3_SLACK_S = 0.1  # of MP3: encoders differ in what they count as their own padding
 
 # What libsndfile notes in its log when a header and the file's end disagree; it reads on in silence.
-_CHUNK_SIZES = re.compile(r":\s*(\d+) \(should be (\d+)\)")
+_CHUNK_SIZES = re.compile(r"(\w+)\s*:\s*(\d+) \(should be (\d+)\)")
 _OTHER_SIGNS = ("does not match value from 'ds64'", "lacks an end-of-stream bit")
 
 
@@ -124,18 +126,20 @@ class AudioFile:
         """
         path = Path(path)
         _check_exists(path)
-        with _decoding(path), without_decoder_chatter():
-            info = soundfile.info(path, verbose=True)
-        _check_format(str(path), info.samplerate, info.channels, info.frames)
-        _check_promises(path, info.extra_info)
-        meter, count = Meter(info.samplerate), 0
-        for block in _file_blocks(path):
-            meter.add(block)
-            count += len(block)
-        slack = _MP3_SLACK_S * info.samplerate if info.format == "MP3" else 0
-        if count == 0 or count + slack < info.frames:
-            raise _ends_early(path, info.frames / info.samplerate, count / info.samplerate)
-        return cls(path, info.samplerate, info.channels, count, meter.level())
+        with _decoding(path), recordings_in(path) as recordings:
+            promises = [_promised(path, recording) for recording in recordings]
+            _check_joined(path, promises)
+            first = promises[0]
+            meter, count, promised = Meter(first.samplerate), 0, 0
+            for recording, promise in zip(recordings, promises, strict=True):
+                promised += promise.frames
+                for block in _recording_blocks(path, recording):
+                    meter.add(block)
+                    count += len(block)
+                slack = _MP3_SLACK_S * first.samplerate if promise.format == "MP3" else 0
+                if count == 0 or count + slack < promised:
+                    raise _ends_early(path, promised / first.samplerate, count / first.samplerate)
+        return cls(path, first.samplerate, first.channels, count, meter.level())
 
     def blocks(self) -> Iterator[np.ndarray]:
         """The file from its start, float32 (samples, channels)."""
@@ -151,15 +155,26 @@ def resampled(recording: Recording, sample_rate_hz: int, channels: int) -> Itera
     """The recording at another rate and channel count, float32 (samples, channels), in blocks.
 
     Mono is laid on every channel; more channels than asked for become their mean. The blocks add up to
-    exactly :func:`resampled_count` samples.
+    exactly :func:`resampled_count` samples. A constant offset of the recording is taken out.
     """
     missing = resampled_count(recording, sample_rate_hz)
-    for block in _converted((_laid_out(b, channels) for b in recording.blocks()), recording, sample_rate_hz, channels):
+    blocks = (_laid_out(block, channels) for block in _centred(recording))
+    for block in _converted(blocks, recording, sample_rate_hz, channels):
         block = block[:missing]
         missing -= len(block)
         yield block
     if missing:
         yield np.zeros((missing, channels), np.float32)
+
+
+def _centred(recording: Recording) -> Iterator[np.ndarray]:
+    level = recording.level
+    offsets = np.array(level.offsets, np.float32)
+    if np.abs(offsets).max() <= _LEAST_OFFSET * gain_from_db(level.rms_db):
+        yield from recording.blocks()
+        return
+    for block in recording.blocks():
+        yield block - offsets
 
 
 def _converted(
@@ -183,14 +198,41 @@ def _laid_out(block: np.ndarray, channels: int) -> np.ndarray:
 
 
 def _file_blocks(path: Path) -> Iterator[np.ndarray]:
-    with _decoding(path):
-        with without_decoder_chatter():
-            file = soundfile.SoundFile(path)
-        with file:
-            # Not SoundFile.blocks(): it trusts the header's length and fills the rest with old samples.
-            while len(block := file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)):
-                _check_finite(str(path), block)
-                yield block
+    with _decoding(path), recordings_in(path) as recordings:
+        for recording in recordings:
+            yield from _recording_blocks(path, recording)
+
+
+def _recording_blocks(path: Path, recording: Path) -> Iterator[np.ndarray]:
+    with without_decoder_chatter():
+        file = soundfile.SoundFile(recording)
+    with file:
+        while True:
+            with without_decoder_chatter():
+                # Not SoundFile.blocks(): it trusts the header's length and fills the rest with old samples.
+                block = file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)
+            if not len(block):
+                return
+            _check_finite(str(path), block)
+            yield block
+
+
+def _promised(path: Path, recording: Path) -> Any:
+    """What soundfile tells of a recording before its samples are read."""
+    with without_decoder_chatter():
+        info = soundfile.info(recording, verbose=True)
+    _check_format(str(path), info.samplerate, info.channels, info.frames)
+    _check_promises(path, info.extra_info)
+    return info
+
+
+def _check_joined(path: Path, infos: list[Any]) -> None:
+    if len({(info.samplerate, info.channels) for info in infos}) > 1:
+        found = ", then ".join(f"{info.samplerate} Hz in {info.channels} channels" for info in infos[:3])
+        raise UserError(
+            f"{path}: holds {len(infos)} recordings one after another, of different formats ({found}); "
+            "export them as one, or as a file each"
+        )
 
 
 def _check_exists(path: Path) -> None:
@@ -205,6 +247,11 @@ def _check_exists(path: Path) -> None:
         raise UserError(f"{path}: is not a regular file; save the recording to disk first")
     if status.st_size == 0:
         raise UserError(f"{path}: the file is empty; record or export it again")
+    if path.suffix.lower() == ".raw":
+        raise UserError(
+            f"{path}: a .raw file says nothing of its rate and channels; convert it with what you know of it, as in "
+            f"`ffmpeg -f s16le -ar 44100 -ac 1 -i {path} vocals.wav`, or rename it if it has a header"
+        )
 
 
 def _check_format(name: str, sample_rate_hz: int, channels: int, samples: int) -> None:
@@ -225,8 +272,10 @@ def _check_finite(name: str, block: np.ndarray) -> None:
 
 
 def _check_promises(path: Path, log: str) -> None:
-    sizes = [(int(promised), int(there)) for promised, there in _CHUNK_SIZES.findall(log)]
-    if any(promised > there + 1 for promised, there in sizes) or any(sign in log for sign in _OTHER_SIGNS):
+    sizes = [(name, int(promised), int(there)) for name, promised, there in _CHUNK_SIZES.findall(log)]
+    streamed = any(name == "data" and promised in PLACEHOLDERS for name, promised, _ in sizes)  # nobody knew the size
+    short = not streamed and any(promised > there + 1 for _, promised, there in sizes)
+    if short or any(sign in log for sign in _OTHER_SIGNS):
         raise UserError(
             f"{path}: the file ends before its header says; copy or export it again, "
             f"or keep what is there with `ffmpeg -i {path} repaired.wav`"
@@ -250,16 +299,3 @@ def _decoding(path: Path) -> Iterator[None]:
             f"{path}: cannot be read as audio ({str(reason).rstrip('.')}); WAV, FLAC, OGG, MP3 and AIFF are, "
             f"so convert it with `ffmpeg -i {path} vocals.wav`, or export it again if it was cut short"
         ) from error
-
-
-@contextmanager
-def without_decoder_chatter() -> Iterator[None]:
-    """Silence what libmpg123 prints to the C library's stderr when it opens a damaged MP3; we say it better."""
-    with tempfile.TemporaryFile() as sink:
-        kept = os.dup(2)
-        try:
-            os.dup2(sink.fileno(), 2)
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)

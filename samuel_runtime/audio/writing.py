@@ -12,7 +12,8 @@ import numpy as np
 import soundfile
 
 from samuel_runtime.audio.level import Level, Meter, gain_from_db
-from samuel_runtime.audio.reading import BLOCK_SAMPLES, Recording, resampled, without_decoder_chatter
+from samuel_runtime.audio.quiet import without_decoder_chatter
+from samuel_runtime.audio.reading import BLOCK_SAMPLES, Recording, resampled
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import check_name, is_folder
 
@@ -81,7 +82,7 @@ class Band:
 
     def mixed_with(self, voice: Recording) -> Iterator[np.ndarray]:
         """Voice and band, the band's loudness 3 dB under the voice's; peaks may exceed full scale."""
-        gain = gain_under(voice.level, self.level)
+        gain = gain_under(voice.level.laid_out(self.channels), self.level)
         with self._scratch.open("rb") as file:
             for sung in resampled(voice, self.sample_rate_hz, self.channels):
                 yield sung + gain * self._next(file, len(sung))

@@ -21,6 +21,7 @@ from samuel_runtime.pipeline import Samuel
 from samuel_runtime.progress import Observer
 from samuel_runtime.settings import Settings
 
+_CANCELLATION_DB = 6.0  # no voice with its room in stereo comes near
 _LOUD_PEAK = 4.0  # 12 dB above full scale: no mix of the training data comes near
 
 
@@ -132,7 +133,7 @@ def render(samuel: Samuel, takes: list[RenderRequest], observer: Observer | None
                 band.fill(samuel.decode(song, take.voice, observer))
             with _timed(seconds, "write"):
                 gain = _write(take, band)
-        yield RenderResult(take, band.level, tuple(_warnings(take, band.level, gain)), seconds)
+        yield RenderResult(take, band.level, tuple(_warnings(take, band, gain)), seconds)
 
 
 def _write(take: RenderRequest, band: Band) -> float:
@@ -174,15 +175,21 @@ def _check_targets(takes: list[RenderRequest]) -> None:
         named.add(resolved)
 
 
-def _warnings(take: RenderRequest, level: Level, gain: float) -> Iterator[str]:
-    if level.silent and not take.voice.level.silent:
+def _warnings(take: RenderRequest, band: Band, gain: float) -> Iterator[str]:
+    voice, level = take.voice.level.laid_out(band.channels), band.level
+    if level.silent and not voice.silent:
         yield "the band is silent; try another --seed or a higher --guidance"
     if level.peak > _LOUD_PEAK:
         yield (
             f"the model's output peaked at {level.peak:.1f} x full scale and was turned down by "
             f"{-20 * np.log10(gain):.0f} dB; try a lower --guidance or more --steps"
         )
-    if take.voice.level.silent:
+    if voice.cancellation_db > _CANCELLATION_DB:
+        yield (
+            "the voice's channels are of opposite polarity and cancel each other when they are mixed; keep one of them "
+            f'with `ffmpeg -i {take.voice.path} -af "pan=mono|c0=c0" vocals.wav`'
+        )
+    elif voice.silent:
         yield "the voice is silent, so there was nothing to follow; check the recording's level"
 
 

@@ -64,6 +64,7 @@ def find_songs(root: Path) -> tuple[list[SongFolder], list[Skipped]]:
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; give the folder that holds the song folders")
     suffixes = {f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".oga", ".opus"}
+    suffixes -= {".raw"}  # samples without a word on their rate and channels
     songs, skipped = [], []
     for folder in _folders(root):
         stems = _stems(folder, suffixes)

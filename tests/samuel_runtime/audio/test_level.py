@@ -44,7 +44,39 @@ def test_what_stays_under_the_gate_is_silent(samples: np.ndarray) -> None:
 
 
 def test_less_than_a_block_is_measured_too() -> None:
-    assert _level(np.full((10, 1), 0.5)).rms_db == pytest.approx(-6.02, abs=0.01)
+    assert _level(np.resize([0.5, -0.5], (10, 1))).rms_db == pytest.approx(-6.02, abs=0.01)
+
+
+def test_a_constant_offset_counted_as_loudness() -> None:
+    voice = singing(2.0, channels=2, amplitude=0.01)
+    level = _level(voice + np.array([0.3, -0.1]))
+    assert level.rms_db == pytest.approx(_level(voice).rms_db, abs=0.01)
+    assert level.offsets == pytest.approx((0.3, -0.1), abs=1e-4)
+    assert level.peak > 0.3
+    assert _level(np.full((RATE_HZ, 1), 0.3)).silent
+
+
+def test_a_voice_in_one_of_eight_channels_was_measured_louder_than_its_mix() -> None:
+    voice = np.zeros((RATE_HZ, 8), np.float32)
+    voice[:, 5:6] = singing(1.0)
+    mixed = _level(voice.mean(axis=1, keepdims=True))
+    assert _level(voice).laid_out(2).rms_db == pytest.approx(mixed.rms_db, abs=0.01)
+    assert _level(voice).rms_db == pytest.approx(mixed.rms_db + 9.03, abs=0.01)
+    assert _level(voice).cancellation_db == pytest.approx(0, abs=0.01)
+
+
+def test_the_level_of_channels_that_are_kept_is_their_own() -> None:
+    stereo = _level(singing(1.0, channels=2) * [1.0, 0.1])
+    assert stereo.laid_out(2) == stereo != stereo.laid_out(1)
+    mono = _level(singing(1.0))
+    assert mono.laid_out(1) == mono.laid_out(2) == mono
+
+
+@pytest.mark.parametrize("gains, cancelled_db", [([1, 1], 0), ([1, 0], 0), ([1, -1], np.inf), ([1, -0.8], 16.1)])
+def test_channels_that_cancel_are_told_from_those_that_are_unrelated(gains: list[float], cancelled_db: float) -> None:
+    voice = singing(1.0) * np.array(gains)
+    assert _level(voice).cancellation_db == pytest.approx(cancelled_db, abs=0.1)
+    assert _level(np.random.default_rng(0).normal(size=(RATE_HZ, 4))).cancellation_db < 0.1
 
 
 def test_gain_from_db() -> None:

@@ -46,6 +46,13 @@ def test_a_file_that_breaks_after_it_was_opened_is_reported(tmp_path: Path) -> N
         list(file.blocks())
 
 
+@pytest.mark.parametrize("name", ["v.raw", "v.RAW", ".take.raw"])
+def test_a_file_without_header_was_a_traceback(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(singing(0.1).tobytes())
+    with pytest.raises(UserError, match=rf"{name}: a \.raw file .*ffmpeg -f"):
+        AudioFile.open(tmp_path / name)
+
+
 @pytest.mark.parametrize("axes", [(), (2, 3, 4)])
 def test_audio_of_other_axes_is_refused(axes: tuple[int, ...]) -> None:
     with pytest.raises(UserError, match="expected"):
@@ -74,6 +81,17 @@ def test_a_tone_survives_resampling(rate: int) -> None:
     expected = np.sin(2 * np.pi * 440 * expected_time)
     middle = slice(2000, -2000)  # the ends ring
     assert np.linalg.norm(heard[middle] - expected[middle]) / np.linalg.norm(expected[middle]) < 1e-3
+
+
+@pytest.mark.parametrize("rate", [RATE_HZ, 48_000])
+def test_a_constant_offset_went_to_the_encoder(rate: int) -> None:
+    voice = singing(0.5, rate, channels=3)
+    heard, expected = (
+        np.concatenate(list(resampled(Audio(samples, rate), RATE_HZ, 2)))
+        for samples in (voice + np.float32([0.3, -0.2, 0.1]), voice)
+    )
+    middle = slice(200, -200)
+    np.testing.assert_allclose(heard[middle], expected[middle], atol=1e-3)
 
 
 def test_mono_is_laid_on_both_channels_and_many_become_their_mean() -> None:

@@ -79,6 +79,26 @@ def test_silence_is_mixed_as_it_is(tmp_path: Path, silent: str) -> None:
     np.testing.assert_array_equal(mixed, sung + played)
 
 
+def _mixed(folder: Path, voice: np.ndarray) -> np.ndarray:
+    band = Band(folder / "band.f32", RATE_HZ, 2)
+    band.fill(iter([0.1 * NOISE[: len(voice)]]))
+    return np.concatenate(list(band.mixed_with(Audio(voice, RATE_HZ))))
+
+
+def test_the_mix_kept_a_constant_offset_and_a_band_far_too_loud(tmp_path: Path) -> None:
+    voice = singing(1.0, amplitude=0.01)
+    mixed = _mixed(tmp_path, voice + 0.3)
+    assert np.abs(mixed.mean(axis=0)).max() < 1e-3
+    np.testing.assert_allclose(mixed, _mixed(tmp_path, voice), atol=1e-4)
+
+
+def test_the_band_for_a_voice_in_one_of_eight_channels_was_too_loud(tmp_path: Path) -> None:
+    voice = np.zeros((RATE_HZ, 8), np.float32)
+    voice[:, 3:4] = singing(1.0)
+    mean = voice.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(_mixed(tmp_path, voice), _mixed(tmp_path, mean), atol=1e-5)
+
+
 def test_the_gain_only_ever_turns_down() -> None:
     assert safe_gain(0.0, Path("a.wav")) == safe_gain(0.5, Path("a.wav")) == 1
     assert 2 * safe_gain(2.0, Path("a.wav")) < 1

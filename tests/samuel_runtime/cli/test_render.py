@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from samuel_runtime.audio.reading import Recording
 from samuel_runtime.cli.render import RenderRequest, plan_requests, render
@@ -13,7 +14,7 @@ from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.progress import Observer
 from samuel_runtime.settings import Settings
-from tests.support.runtime.commands import tree, write_voice
+from tests.support.runtime.commands import RATE_HZ, singing, tree, write_voice
 
 QUICK = Settings(steps=1, seed=5)
 
@@ -98,11 +99,22 @@ class _Fixed(Samuel):
     "level, warning", [(0.0, "the band is silent"), (8.0, "peaked at 8.0 x full scale.*--guidance")]
 )
 def test_a_band_that_went_wrong_is_warned_about(level: float, warning: str, voices: list[Path], bundle: Path) -> None:
-    samuel = _Fixed(Samuel.load(bundle, threads=1), np.full((13230, 2), level, np.float32))
+    samuel = _Fixed(
+        Samuel.load(bundle, threads=1), np.resize([level, level, -level, -level], (13230, 2)).astype(np.float32)
+    )
     (result,) = render(samuel, plan_requests(voices[:1], None, None, QUICK, 1))
     assert len(result.warnings) == 1
     assert re.search(warning, result.warnings[0])
     assert result.to_dict()["rms_db"] is (None if level == 0 else result.level.rms_db)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_channels_of_opposite_polarity_cancelled_without_a_word(tmp_path: Path, channels: int, bundle: Path) -> None:
+    voice = tmp_path / "voice.wav"
+    soundfile.write(voice, singing(0.5) * np.resize([1, -1], channels), RATE_HZ)
+    (result,) = render(Samuel.load(bundle, threads=1), plan_requests([voice], None, None, QUICK, 1))
+    assert any(re.search(r"cancel each other.*ffmpeg -i .*voice\.wav", warning) for warning in result.warnings)
+    assert not any("voice is silent" in warning for warning in result.warnings)
 
 
 def test_the_folder_for_several_voices_is_made(tmp_path: Path) -> None:

@@ -101,6 +101,16 @@ def test_rates_and_channels_of_each_stem_are_converted(tmp_path: Path) -> None:
     assert not band.any()
 
 
+def test_a_stem_without_header_was_a_traceback(tmp_path: Path) -> None:
+    write_song(tmp_path / "only raw", {"vocals": 0.1, "accompaniment": 0.1})
+    (tmp_path / "only raw" / "vocals.wav").rename(tmp_path / "only raw" / "vocals.raw")
+    write_song(tmp_path / "raw beside wav", {"vocals": 0.1, "accompaniment": 0.1})
+    (tmp_path / "raw beside wav" / "vocals.raw").write_bytes(bytes(2000))
+    (song,), (skipped,) = find_songs(tmp_path)
+    assert skipped.song == "only raw" and "no vocals file" in skipped.reason
+    assert song.vocals.name == "vocals.wav"
+
+
 def test_damaged_stem_is_refused_by_name(tmp_path: Path) -> None:
     write_song(tmp_path / "s", {"vocals": 0.1, "accompaniment": 0.1})
     (tmp_path / "s" / "accompaniment.wav").write_bytes(b"no audio at all")

@@ -40,6 +40,11 @@ def _text(folder: Path) -> Path:
     return folder / "text.wav"
 
 
+def _headerless(folder: Path) -> Path:
+    (folder / "v.raw").write_bytes(bytes(2000))
+    return folder / "v.raw"
+
+
 def _cut(suffix: str, share: float) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
         path = write_voice(folder / f"cut{suffix}", duration_s=4.0)
@@ -102,6 +107,7 @@ BAD_AUDIO: dict[str, Callable[[Path], Path]] = {
     "folder": _directory,
     "empty file": _empty,
     "text called wav": _text,
+    "samples without a header": _headerless,
     **{f"{suffix} cut at {share:.0%}": _cut(suffix, share)
        for suffix in (".wav", ".flac", ".mp3", ".ogg", ".aiff") for share in (0.001, 0.5, 0.9)},
     "header promises a little more": _promising(2400),
