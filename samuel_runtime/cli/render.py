@@ -15,10 +15,10 @@ import numpy as np
 from samuel_runtime.audio.level import Level
 from samuel_runtime.audio.reading import AudioFile
 from samuel_runtime.audio.writing import FORMATS, Band, check_target, peak_of, write_audio
-from samuel_runtime.errors import UserError
+from samuel_runtime.errors import UserError, with_options
 from samuel_runtime.files import explained, is_folder, replacing
-from samuel_runtime.pipeline import Samuel
-from samuel_runtime.progress import Observer
+from samuel_runtime.pipeline import Samuel, concerns
+from samuel_runtime.progress import OnProgress
 from samuel_runtime.settings import Settings
 
 _LOUD_PEAK = 4.0  # 12 dB above full scale: no mix of the training data comes near
@@ -110,7 +110,7 @@ def plan_requests(
     return takes
 
 
-def render(samuel: Samuel, takes: list[RenderRequest], observer: Observer | None = None) -> Iterator[RenderResult]:
+def render(samuel: Samuel, takes: list[RenderRequest], progress: OnProgress | None = None) -> Iterator[RenderResult]:
     """Make the takes in order; each voice is encoded once.
 
     Raises:
@@ -122,14 +122,14 @@ def render(samuel: Samuel, takes: list[RenderRequest], observer: Observer | None
         seconds: dict[str, float] = {}
         if latents is None or encoded is not take.voice:
             with _timed(seconds, "encode"):
-                latents, encoded = samuel.encode(take.voice, observer), take.voice
+                latents, encoded = samuel.encode(take.voice, progress), take.voice
         with _timed(seconds, "sample"):
-            song = samuel.generate(latents, take.settings, observer)
+            song = samuel.generate(latents, take.settings, progress)
         codec = samuel.manifest.codec
         with explained(take.accompaniment), _scratch_folder(take.accompaniment.parent) as scratch:
             band = Band(scratch / "band.f32", codec.sample_rate_hz, codec.channels)
             with _timed(seconds, "decode"):
-                band.fill(samuel.decode(song, take.voice, observer))
+                band.fill(samuel.decode(song, take.voice, progress))
             with _timed(seconds, "write"):
                 gain = _write(take, band)
         yield RenderResult(take, band.level, tuple(_warnings(take, band.level, gain)), seconds)
@@ -175,15 +175,12 @@ def _check_targets(takes: list[RenderRequest]) -> None:
 
 
 def _warnings(take: RenderRequest, level: Level, gain: float) -> Iterator[str]:
-    if level.silent and not take.voice.level.silent:
-        yield "the band is silent; try another --seed or a higher --guidance"
     if level.peak > _LOUD_PEAK:
         yield (
             f"the model's output peaked at {level.peak:.1f} x full scale and was turned down by "
             f"{-20 * np.log10(gain):.0f} dB; try a lower --guidance or more --steps"
         )
-    if take.voice.level.silent:
-        yield "the voice is silent, so there was nothing to follow; check the recording's level"
+    yield from map(with_options, concerns(take.voice.level, level))
 
 
 @contextmanager

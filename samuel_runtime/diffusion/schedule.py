@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from samuel_runtime.errors import unhandled
+
 TIMESTEPS = 800
 """Length of the paper's schedule."""
 
@@ -109,7 +111,9 @@ def x0_from_output(prediction: Prediction, x: Any, output: Any, alpha: float, si
     """Clean latents from the network's output, whichever of the two targets it was trained on."""
     if prediction is Prediction.V:
         return x0_from_velocity(x, output, alpha, sigma)
-    return x0_from_epsilon(x, output, alpha, sigma)
+    if prediction is Prediction.EPSILON:
+        return x0_from_epsilon(x, output, alpha, sigma)
+    raise unhandled(prediction)
 
 
 def x0_weights(prediction: Prediction, alpha: float, sigma: float) -> tuple[float, float]:
