@@ -149,9 +149,10 @@ class Samuel:
 
         The first piece comes once the voice is encoded and the first window sampled. Together the pieces are what
         :meth:`accompany` returns, bit for bit, if the song is one window long or its latents spread no more than the
-        training data's (:func:`unit_std_scale` is 1; without guidance it mostly is). Otherwise they are decoded from
-        latents of another scale: the whole song's standard deviation is not known yet, so the first window's stands
-        for it.
+        training data's (:func:`unit_std_scale` of both the song and its first window is 1). Otherwise they are decoded
+        from latents of another scale, constant over the song: its standard deviation is not known yet, so the first
+        window's stands for it. With the packaged bundle and 144 s of voice the scales differed by 0 and 1.2 % (two
+        seeds), the sound by a log-mel distance of 0 and 0.05, where the codec itself costs 0.39.
 
         Args:
             audio: as for :meth:`accompany`.

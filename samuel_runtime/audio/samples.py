@@ -21,7 +21,7 @@ from samuel_runtime.audio.reading import (
     resampled,
     resampled_count,
 )
-from samuel_runtime.audio.writing import check_target, gain_under, write_audio
+from samuel_runtime.audio.writing import check_encodable, check_target, gain_under, write_audio
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing
 
@@ -108,6 +108,7 @@ class Audio:
         """
         path = Path(path)
         check_target(path)
+        check_encodable(path, self.sample_rate_hz, self.channels)
         with replacing(path) as temporary:
             return write_audio(temporary, self.blocks, self.level.peak, self.sample_rate_hz)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from samuel_runtime.audio.level import Level
 from samuel_runtime.audio.reading import AudioFile
-from samuel_runtime.audio.writing import FORMATS, Band, check_target, peak_of, write_audio
+from samuel_runtime.audio.writing import FORMATS, Band, check_encodable, check_target, peak_of, write_audio
 from samuel_runtime.errors import UserError, with_options
 from samuel_runtime.files import explained, is_folder, replacing
 from samuel_runtime.pipeline import Samuel, concerns
@@ -116,6 +116,9 @@ def render(samuel: Samuel, takes: list[RenderRequest], progress: OnProgress | No
     Raises:
         UserError: an output cannot be written, or the model fails.
     """
+    codec = samuel.manifest.codec
+    for path in (path for take in takes for path in (take.accompaniment, take.mix) if path is not None):
+        check_encodable(path, codec.sample_rate_hz, codec.channels)
     latents: np.ndarray | None = None
     encoded: AudioFile | None = None
     for take in takes:
@@ -125,7 +128,6 @@ def render(samuel: Samuel, takes: list[RenderRequest], progress: OnProgress | No
                 latents, encoded = samuel.encode(take.voice, progress), take.voice
         with _timed(seconds, "sample"):
             song = samuel.generate(latents, take.settings, progress)
-        codec = samuel.manifest.codec
         with explained(take.accompaniment), _scratch_folder(take.accompaniment.parent) as scratch:
             band = Band(scratch / "band.f32", codec.sample_rate_hz, codec.channels)
             with _timed(seconds, "decode"):

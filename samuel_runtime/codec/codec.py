@@ -87,10 +87,11 @@ class Codec:
         synthesis = SpectralSynthesis() if self._spectral else None
         for chunk, outputs in self.decoder_outputs(latents, wait_for):
             if synthesis is None:
-                yield outputs["waveform"].T.copy()  # the next chunk is written over it
+                block = outputs["waveform"].T.copy()  # the next chunk is written over it
             else:
-                yield synthesis(Spectrum(**outputs), last=chunk.stop == latents.shape[1])
+                block = synthesis(Spectrum(**outputs), last=chunk.stop == latents.shape[1])
             _report(on_chunk, chunk, latents.shape[1])
+            yield block
 
     def decoder_outputs(
         self, latents: np.ndarray, wait_for: Await | None = None

@@ -200,7 +200,7 @@ def test_a_bundle_without_engines_says_so_whatever_the_precision(manifest: Manif
 
 def test_engines_of_another_precision_are_not_lowered(manifest: Manifest) -> None:
     missing = unavailable_reason(Backend(Provider.TENSORRT, Precision.FP32), _with_engines(manifest))
-    assert missing.startswith("the bundle's engines compute in fp16") and missing.endswith("use --precision fp16")
+    assert missing.startswith("the bundle's engines compute in fp16") and missing.endswith("use `precision='fp16'`")
 
 
 def test_engines_of_a_bundle_in_bfloat16_can_run(manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:

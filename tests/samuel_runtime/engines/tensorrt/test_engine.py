@@ -160,7 +160,7 @@ def test_shapes_that_do_not_fit_each_other_are_reported(machine: Machine) -> Non
     given = {name: np.zeros(shapes[1], np.float32) for name, shapes in {**STEP_INPUTS, "scales": [(), (2,)]}.items()}
     engine(**given)
     with pytest.raises(
-        UserError, match=r"^step\.engine: its inputs' shapes do not fit each other \([^\n]*\); try --prov"
+        UserError, match=r"^step\.engine: its inputs' shapes do not fit each other \([^\n]*\); try `prov"
     ):
         engine(**{**given, "keys": np.zeros((3, CHANNELS, 9), np.float32)})
 
