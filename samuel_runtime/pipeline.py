@@ -7,7 +7,7 @@ with Samuel.load() as samuel:
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -144,7 +144,7 @@ class Samuel:
 
     def stream(
         self, audio: AudioLike, settings: Settings | None = None, progress: OnProgress | None = None
-    ) -> Iterator[np.ndarray]:
+    ) -> Generator[np.ndarray, None, None]:
         """Generate the accompaniment piece by piece: what is yielded is final while later windows are still sampled.
 
         The first piece comes once the voice is encoded and the first window sampled. Together the pieces are what
@@ -227,7 +227,9 @@ class Samuel:
         """
         return self._decoded(rescale_to_unit_std(latents), recording, progress)
 
-    def _stream(self, voice: Recording, settings: Settings, progress: OnProgress | None) -> Iterator[np.ndarray]:
+    def _stream(
+        self, voice: Recording, settings: Settings, progress: OnProgress | None
+    ) -> Generator[np.ndarray, None, None]:
         vocals = self.encode(voice, progress)
         song, scaled = np.empty_like(vocals), np.empty_like(vocals)
         sampled = self._sampled(vocals, song, settings, progress)

@@ -107,6 +107,15 @@ def x0_from_epsilon(x: Any, eps: Any, alpha: float, sigma: float) -> Any:
     return (x - sigma * eps) / max(alpha, _ALPHA_MIN)
 
 
+def target_of(prediction: Prediction, x0: Any, eps: Any, alpha: Any, sigma: Any) -> Any:
+    """What the network is trained to output."""
+    if prediction is Prediction.V:
+        return velocity(x0, eps, alpha, sigma)
+    if prediction is Prediction.EPSILON:
+        return eps
+    raise unhandled(prediction)
+
+
 def x0_from_output(prediction: Prediction, x: Any, output: Any, alpha: float, sigma: float) -> Any:
     """Clean latents from the network's output, whichever of the two targets it was trained on."""
     if prediction is Prediction.V:

@@ -123,7 +123,7 @@ def test_a_stream_that_is_left_goes_no_further(samuel: Samuel) -> None:
     stream = samuel.stream(Audio(singing(8.0), 44100), QUICK, events.append)
     next(stream)
     told = len(events)
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
     gc.collect()
     assert len(events) == told and events[-1].done < events[-1].total
 
