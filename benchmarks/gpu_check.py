@@ -25,7 +25,7 @@ from benchmarks.network import FRAMES, GUIDANCE, Paper, latents, make_paper
 from benchmarks.published import guided, published
 from samuel_export import flops
 from samuel_export.tensorrt.add_engines import add_engines
-from samuel_runtime.audio.reading import Audio
+from samuel_runtime.audio.samples import Audio
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.cli import console

@@ -24,7 +24,7 @@ from benchmarks.pairs import relative_l2
 from benchmarks.spacings import SPACINGS
 from benchmarks.steps_picture import draw
 from samuel_runtime.audio.mel import log_mel_distance
-from samuel_runtime.audio.reading import Audio
+from samuel_runtime.audio.samples import Audio
 from samuel_runtime.diffusion.denoiser import Sampling
 from samuel_runtime.diffusion.noise import noise
 from samuel_runtime.diffusion.samplers import power_spaced_timesteps

@@ -10,7 +10,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.pairs import note
 from benchmarks.steps import EXAMPLE, SAMPLERS, RenderRequest, Study, study
-from samuel_runtime.audio.reading import Audio
+from samuel_runtime.audio.samples import Audio
 from samuel_runtime.diffusion.samplers import timesteps_for
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import DEFAULT_SAMPLER, DEFAULT_STEPS, Provider, Sampler

@@ -1,9 +1,13 @@
-"""The runtime: a bundle and a voice in, a band out; numpy and ONNX Runtime, never torch.
+"""The runtime: a bundle and a vocal recording in, an accompaniment out; numpy and ONNX Runtime, never torch.
 
-from samuel_runtime import Audio, Samuel, Settings
+from samuel_runtime import Samuel, Settings
 
-samuel = Samuel.load()
-band = samuel.accompany(Audio.read("vocals.wav"), Settings(seed=7))
+with Samuel.load() as samuel:
+    band = samuel.accompany("vocals.wav", Settings(seed=7))
+band.write("accompaniment.wav")
+band.mixed_with("vocals.wav").write("mix.wav")
+
+Notes and warnings go to the logger "samuel".
 """
 
 from __future__ import annotations
@@ -11,20 +15,50 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from samuel_runtime.audio.reading import Audio
+    from samuel_runtime.audio.samples import Audio
     from samuel_runtime.errors import UserError
     from samuel_runtime.pipeline import Samuel
-    from samuel_runtime.settings import Settings
+    from samuel_runtime.progress import Progress
+    from samuel_runtime.settings import Precision, Provider, Sampler, Settings
 
-__all__ = ["Audio", "Samuel", "Settings", "UserError"]
+    __version__: str
 
-_HOMES = {"Audio": "audio.reading", "Samuel": "pipeline", "Settings": "settings", "UserError": "errors"}
+__all__ = [
+    "Audio",
+    "Precision",
+    "Progress",
+    "Provider",
+    "Sampler",
+    "Samuel",
+    "Settings",
+    "UserError",
+    "__version__",
+]
+
+_HOMES = {
+    "Audio": "audio.samples",
+    "Precision": "settings",
+    "Progress": "progress",
+    "Provider": "settings",
+    "Sampler": "settings",
+    "Samuel": "pipeline",
+    "Settings": "settings",
+    "UserError": "errors",
+}
 
 
 def __getattr__(name: str) -> Any:
     # Loaded on first use: `samuel-run --help` answers before numpy and ONNX Runtime are imported.
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("samuel-deploy")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

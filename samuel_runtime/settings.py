@@ -1,42 +1,51 @@
-"""What a user chooses: the settings of a take, and the names of samplers, providers and precisions.
+"""What a user chooses: sampler, steps, guidance and seed, provider and precision.
 
-Light, so that `--help` need not load numpy.
+Imports neither numpy nor an engine: `--help` needs it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from numbers import Real
+from operator import index
+from typing import TYPE_CHECKING, TypeVar
 
 from samuel_runtime.errors import UserError
 
+Choice = TypeVar("Choice", bound=Enum)
+
 
 class Sampler(str, Enum):
-    """How latents are drawn, see diffusion/samplers.py."""
+    """Sampling algorithm of the reverse diffusion, see diffusion/samplers.py."""
 
     ANCESTRAL = "ancestral"
-    """The paper's, meant for all 800 steps."""
+    """DDPM ancestral sampling, the paper's: stochastic, meant for all 800 steps."""
     DDIM = "ddim"
-    """First order, deterministic."""
+    """DDIM with eta = 0: first order, deterministic."""
     DPM_SOLVER_2M = "dpm++2m"
-    """Second order, deterministic."""
+    """DPM-Solver++(2M): second order, deterministic."""
     UNIPC = "unipc"
-    """dpm++2m with a corrector, deterministic: the fewest steps."""
+    """DPM-Solver++(2M), each step corrected by UniC-1: second order, deterministic, the most accurate at few steps.
+
+    UniC-1 is UniPC's corrector of order 1 (Zhao et al., 2023) with its one coefficient solved exactly, in which B(h)
+    cancels. It is not the paper's UniPC-2: that corrects with UniC-2, through one estimate of x_0 more.
+    """
 
 
 class Provider(str, Enum):
-    """Where graphs run, see engines/."""
+    """Inference engine and device, see engines/."""
 
     AUTO = "auto"
-    """What was measured as the fastest on this machine, see tuning/preference.py."""
+    """The fastest measured on this machine, see tuning/preference.py; CPU before anything was measured."""
     CPU = "cpu"
-    """ONNX Runtime on the processor: runs everywhere, and is what every other way is compared with."""
+    """ONNX Runtime on the processor: runs everywhere, and is the reference for all others."""
     OPENVINO = "openvino"
     """OpenVINO on the processor."""
     CUDA = "cuda"
     """ONNX Runtime on an NVIDIA GPU."""
     TENSORRT = "tensorrt"
-    """The bundle's own TensorRT engines on an NVIDIA GPU, the whole loop in one CUDA graph."""
+    """The bundle's own TensorRT engines on an NVIDIA GPU, the sampling loop as one CUDA graph."""
     ORT_TENSORRT = "ort-tensorrt"
     """ONNX Runtime's TensorRT provider."""
     ORT_RTX = "ort-rtx"
@@ -48,7 +57,7 @@ class Provider(str, Enum):
 
 
 class Precision(str, Enum):
-    """The arithmetic of a graph; the one a bundle's graphs are typed in, or the one an engine lowers them to."""
+    """Floating-point type of a graph: as the bundle stores it, or what an engine lowers it to."""
 
     FP32 = "fp32"
     FP16 = "fp16"
@@ -72,19 +81,62 @@ MOST_STEPS = 800
 
 @dataclass(frozen=True)
 class Settings:
-    """What may differ from one take to the next."""
+    """Parameters of one run.
+
+    Raises:
+        UserError: one of them is of another type or out of range.
+    """
 
     sampler: Sampler = DEFAULT_SAMPLER
-    """How latents are drawn."""
+    """Also taken by its value, such as "ddim"."""
     steps: int = DEFAULT_STEPS
-    """Denoising steps per window."""
+    """Denoising steps per window, at least 1 and at most the bundle's timesteps."""
     guidance: float | None = None
-    """How strongly the voice leads; None takes the bundle's default, 1.0 means no guidance."""
+    """Classifier-free guidance scale, 0 .. 100; 1.0 turns guidance off, None takes the bundle's default."""
     seed: int = DEFAULT_SEED
-    """Of the noise; the same seed gives the same take."""
+    """Seed of the noise; its lowest 64 bits count. Equal settings and equal input give equal samples."""
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            sampler: Sampler | str = DEFAULT_SAMPLER,
+            steps: int = DEFAULT_STEPS,
+            guidance: float | None = None,
+            seed: int = DEFAULT_SEED,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "sampler", chosen(Sampler, self.sampler, "sampler"))
+        for name in ("steps", "seed"):
+            object.__setattr__(self, name, whole_number(getattr(self, name), name))
         if self.steps < 1:
-            raise UserError(f"--steps {self.steps}: at least one step is needed")
-        if self.guidance is not None and not 0 <= self.guidance <= 100:
-            raise UserError(f"--guidance {self.guidance}: must lie between 0 and 100")
+            raise UserError(f"steps must be at least 1, not {self.steps}")
+        scale = self.guidance
+        if scale is not None and not (isinstance(scale, Real) and 0 <= scale <= 100):
+            raise UserError(f"guidance must lie between 0 and 100, not {scale!r}")
+
+
+def chosen(choices: type[Choice], value: Choice | str, parameter: str) -> Choice:
+    """The member of an enum that a user named, by itself or by its value.
+
+    Raises:
+        UserError: there is none; the message names the parameter and lists the choices.
+    """
+    try:
+        return choices(value)
+    except ValueError:
+        known = ", ".join(str(choice.value) for choice in choices)
+        raise UserError(f"{parameter} must be one of {known}, not {value!r}") from None
+
+
+def whole_number(value: object, parameter: str) -> int:
+    """An integer of any type, numpy's included.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        return index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise UserError(f"{parameter} must be a whole number, not {value!r}") from None

@@ -14,7 +14,7 @@ import numpy as np
 
 from samuel_export.parity.cases import Measure, ParityCase
 from samuel_export.parity.runners import ParityRunner
-from samuel_runtime.errors import UserError
+from samuel_runtime.errors import UserError, unhandled
 
 _PROJECTIONS = 32
 # A projection onto 32 directions estimates a relative error within a factor of 3. It sees root mean squares: in log
@@ -54,7 +54,11 @@ class Comparison:
     @property
     def error(self) -> float:
         """The error that is limited."""
-        return self.relative_l2 if self.measure is Measure.RELATIVE_L2 else self.mean_abs
+        if self.measure is Measure.RELATIVE_L2:
+            return self.relative_l2
+        if self.measure is Measure.MEAN_ABS:
+            return self.mean_abs
+        raise unhandled(self.measure)
 
     def line(self) -> str:
         """For a terminal."""

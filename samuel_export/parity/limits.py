@@ -20,6 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from samuel_export.precision.weights import WeightFormat
+from samuel_runtime.errors import unhandled
 from samuel_runtime.settings import Precision
 
 
@@ -52,5 +53,13 @@ and in sound a tenth of what the codec itself changes: no more than one step mor
 def limits_of(precision: Precision, weight_format: WeightFormat) -> Limits:
     """The limits for a bundle's arithmetic and, where that is float32, its weights."""
     if precision is Precision.FP32:
-        return _FP32 if weight_format is WeightFormat.FP32 else _FP16
-    return _FP16 if precision is Precision.FP16 else _BF16
+        if weight_format is WeightFormat.FP32:
+            return _FP32
+        if weight_format is WeightFormat.FP16:
+            return _FP16
+        raise unhandled(weight_format)
+    if precision is Precision.FP16:
+        return _FP16
+    if precision is Precision.BF16:
+        return _BF16
+    raise unhandled(precision)

@@ -74,16 +74,16 @@ def fused(step: onnx.ModelProto) -> onnx.ModelProto:
     g = GraphBuilder.extending(step, "update_")
     shape: list[Axis] = [d.dim_param or d.dim_value for d in step.graph.input[0].type.tensor_type.shape.dim]
     x, output = step.graph.input[0].name, step.graph.output[0].name
-    anchor, before, noise, known = (g.input(name, shape) for name in fused_step.LATENTS)
+    corrected_x, before, noise, known = (g.input(name, shape) for name in fused_step.LATENTS)
     held = g.input("held", [1, 1, shape[2]], TensorProto.BOOL)
     weights = g.input("update", [fused_step.COEFFICIENTS])
     parts = g.split_op("Split", fused_step.COEFFICIENTS, weights, axis=0, num_outputs=fused_step.COEFFICIENTS)
 
     x0 = _clamped(g, _weighted(g, parts[0:2], x, output), *parts[2:4])
     x0 = g.op("Where", held, known, x0)
-    next_anchor = _weighted(g, parts[4:8], x, anchor, x0, before)
-    following = _clamped(g, _weighted(g, parts[8:12], next_anchor, x0, before, noise), *parts[12:14])
-    for name, value in zip(fused_step.OUTPUTS, (following, next_anchor, x0), strict=True):
+    corrected_x = _weighted(g, parts[4:8], x, corrected_x, x0, before)
+    following = _clamped(g, _weighted(g, parts[8:12], corrected_x, x0, before, noise), *parts[12:14])
+    for name, value in zip(fused_step.OUTPUTS, (following, corrected_x, x0), strict=True):
         g.output(name, value, shape)
     return g.build()
 

@@ -41,7 +41,7 @@ class HostLoop:
 
     def run(self, inputs: Inputs) -> np.ndarray:
         """See :class:`samuel_runtime.diffusion.fused_step.SamplingLoop`."""
-        x, anchor, before = inputs.start, np.zeros_like(inputs.start), np.zeros_like(inputs.start)
+        x, corrected_x, before = inputs.start, np.zeros_like(inputs.start), np.zeros_like(inputs.start)
         held = inputs.prefix_latents.shape[-1]
         known = np.zeros_like(x)
         known[..., :held] = inputs.prefix_latents
@@ -53,10 +53,10 @@ class HostLoop:
         steps = []
         for index, (scale, terms) in enumerate(zip(inputs.guidance, inputs.terms, strict=True)):
             noise = np.zeros_like(x) if inputs.noise is None else inputs.noise[index]
-            latents = {"x": x, "anchor": anchor, "before": before, "noise": noise}
+            latents = {"x": x, "anchor": corrected_x, "before": before, "noise": noise}
             scales = np.array([scale, 1 - scale], np.float32)
             made = self._step(**latents, **once, **terms, scales=scales, update=inputs.updates[index])
-            x, anchor, before = made["next"], made["next_anchor"], made["x0"]
+            x, corrected_x, before = made["next"], made["next_anchor"], made["x0"]
             steps.append(x)
         return np.stack(steps)
 

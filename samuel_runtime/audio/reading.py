@@ -7,7 +7,6 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,7 +23,7 @@ from samuel_runtime.files import check_name
 
 BLOCK_SAMPLES = 1 << 16
 _RATES_HZ = range(4_000, 384_001)
-_MOST_CHANNELS = 32
+MOST_CHANNELS = 32
 _LEAST_OFFSET = 0.03  # of the RMS: 30 dB below it; with less, as any short noise has, recordings stay bit for bit
 _MP3_SLACK_S = 0.1  # of MP3: encoders differ in what they count as their own padding
 
@@ -50,56 +49,6 @@ class Recording(Protocol):
 
     def blocks(self) -> Iterator[np.ndarray]:
         """The recording from its start, as float32 (samples, channels)."""
-
-
-@dataclass(frozen=True, eq=False)
-class Audio:
-    """A recording in memory."""
-
-    samples: np.ndarray
-    """(samples, channels) float32, full scale at 1.0."""
-    sample_rate_hz: int
-    """Samples per second and channel."""
-
-    def __post_init__(self) -> None:
-        samples = np.asarray(self.samples, dtype=np.float32)
-        object.__setattr__(self, "samples", samples[:, None] if samples.ndim == 1 else samples)
-        if self.samples.ndim != 2:
-            raise UserError(f"audio: expected (samples, channels), not {self.samples.ndim} axes")
-        _check_format("audio", self.sample_rate_hz, self.samples.shape[1], self.samples.shape[0])
-        _check_finite("audio", self.samples)
-
-    @property
-    def samples_count(self) -> int:
-        """Samples per channel."""
-        return len(self.samples)
-
-    @property
-    def duration_s(self) -> float:
-        """Length in seconds."""
-        return len(self.samples) / self.sample_rate_hz
-
-    @cached_property
-    def level(self) -> Level:
-        """Peak and loudness of the whole."""
-        meter = Meter(self.sample_rate_hz)
-        meter.add(self.samples)
-        return meter.level()
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        """The recording in blocks, (samples, channels)."""
-        for start in range(0, len(self.samples), BLOCK_SAMPLES):
-            yield self.samples[start : start + BLOCK_SAMPLES]
-
-    @classmethod
-    def read(cls, path: Path | str) -> Audio:
-        """Read a whole file into memory.
-
-        Raises:
-            UserError: as :meth:`AudioFile.open`.
-        """
-        source = AudioFile.open(path)
-        return cls(np.concatenate(list(source.blocks())), source.sample_rate_hz)
 
 
 @dataclass(frozen=True)
@@ -213,7 +162,7 @@ def _recording_blocks(path: Path, recording: Path) -> Iterator[np.ndarray]:
                 block = file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)
             if not len(block):
                 return
-            _check_finite(str(path), block)
+            check_finite(str(path), block)
             yield block
 
 
@@ -221,7 +170,7 @@ def _promised(path: Path, recording: Path) -> Any:
     """What soundfile tells of a recording before its samples are read."""
     with without_decoder_chatter():
         info = soundfile.info(recording, verbose=True)
-    _check_format(str(path), info.samplerate, info.channels, info.frames)
+    check_format(str(path), info.samplerate, info.channels, info.frames)
     _check_promises(path, info.extra_info)
     return info
 
@@ -254,19 +203,29 @@ def _check_exists(path: Path) -> None:
         )
 
 
-def _check_format(name: str, sample_rate_hz: int, channels: int, samples: int) -> None:
+def check_format(name: str, sample_rate_hz: int, channels: int, samples: int) -> None:
+    """Refuse a rate, channel count or length out of bounds.
+
+    Raises:
+        UserError: with ``name`` as what is at fault.
+    """
     if sample_rate_hz not in _RATES_HZ:
         raise UserError(
             f"{name}: a sample rate of {sample_rate_hz} Hz is outside {_RATES_HZ[0]} .. {_RATES_HZ[-1]} Hz; "
             "export it at 44100 Hz"
         )
-    if not 1 <= channels <= _MOST_CHANNELS:
-        raise UserError(f"{name}: {channels} channels, at most {_MOST_CHANNELS} are read; export it as mono or stereo")
+    if not 1 <= channels <= MOST_CHANNELS:
+        raise UserError(f"{name}: {channels} channels, at most {MOST_CHANNELS} are read; export it as mono or stereo")
     if samples < 1:
         raise UserError(f"{name}: holds no samples; record or export it again")
 
 
-def _check_finite(name: str, block: np.ndarray) -> None:
+def check_finite(name: str, block: np.ndarray) -> None:
+    """Refuse NaN and infinite samples.
+
+    Raises:
+        UserError: with ``name`` as what is at fault.
+    """
     if not np.isfinite(block).all():
         raise UserError(f"{name}: holds samples that are NaN or infinite; export it again as 16- or 24-bit PCM")
 

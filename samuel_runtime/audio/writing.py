@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -51,6 +52,21 @@ def check_target(path: Path) -> None:
     except OSError as error:
         raise UserError(
             f"{path}: cannot be written ({error.strerror}); choose another name or folder with -o"
+        ) from error
+
+
+def check_encodable(path: Path, sample_rate_hz: int, channels: int) -> None:
+    """Refuse audio that the format of ``path`` cannot hold.
+
+    Raises:
+        UserError: it takes no such rate or number of channels.
+    """
+    container, subtype = FORMATS[path.suffix.lower()]
+    try:
+        soundfile.SoundFile(BytesIO(), "w", sample_rate_hz, channels, subtype, format=container).close()
+    except soundfile.LibsndfileError as error:
+        raise UserError(
+            f"{path}: {container} takes no audio of {sample_rate_hz} Hz in {channels} channels; use .wav"
         ) from error
 
 

@@ -240,7 +240,7 @@ class Manifest(_Strict):
         """
         path = folder / MANIFEST_NAME
         if not is_folder(folder):
-            raise UserError(f"{folder}: no such bundle folder; make one with `samuel-export`, or leave --bundle out")
+            raise UserError(f"{folder}: no such bundle folder; make one with `samuel-export`, or leave `bundle` out")
         if not path.is_file():
             raise UserError(f"{folder}: is not a bundle ({MANIFEST_NAME} is missing); copy it again, whole")
         if path.stat().st_size > _LARGEST_MANIFEST_BYTES:

@@ -30,7 +30,7 @@ from samuel_runtime.settings import (
               help="How latents are drawn; ancestral is the paper's, for 800 steps.  "
                    f"[default: {DEFAULT_SAMPLER.value}]")  # fmt: skip
 @click.option("--guidance", type=click.FloatRange(0, 100),
-              help="How strongly the voice leads.  [default: the bundle's]")  # fmt: skip
+              help="Classifier-free guidance scale; 1 is none.  [default: the bundle's]")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=DEFAULT_SEED, help="The same seed, the same take.")
 @click.option("--variations", type=click.IntRange(1, 1000), default=1, help="Takes per voice, from consecutive seeds.")
 @click.option("--provider", type=click.Choice([p.value for p in Provider]), default=Provider.AUTO.value,

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 
 import click
 
-from samuel_runtime.errors import UserError
+from samuel_runtime.errors import UserError, with_options
 
 
 def run(command: click.Command) -> None:
     """Run a click command line by the exit code contract; never returns.
 
-    Everything that a ``UserError`` or click's own usage errors say goes to stderr as one line.
+    Everything that a ``UserError`` or click's own usage errors say goes to stderr as one line, and so does every note
+    that the library logs. Where a message names a parameter of the library, it is given as the option.
     """
+    notes = _Notes()
+    logging.getLogger("samuel").addHandler(notes)
+    try:
+        _run(command)
+    finally:
+        logging.getLogger("samuel").removeHandler(notes)
+
+
+class _Notes(logging.Handler):
+    """Logged messages as lines on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"note: {' '.join(with_options(record.getMessage()).split())}", err=True)
+
+
+def _run(command: click.Command) -> None:
     # A polite kill ends as an exception too, so that half-written files are removed on the way out.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
@@ -36,4 +54,4 @@ def run(command: click.Command) -> None:
 
 
 def _say(message: str) -> None:
-    click.echo(f"error: {' '.join(message.split())}", err=True)
+    click.echo(f"error: {' '.join(with_options(message).split())}", err=True)

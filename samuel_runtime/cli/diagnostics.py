@@ -13,7 +13,7 @@ from samuel_runtime.bundle.manifest import Manifest
 from samuel_runtime.cli.render import RenderResult
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing
-from samuel_runtime.progress import Observer, Step, StepStatistics
+from samuel_runtime.progress import OnProgress, Progress, Step, StepStatistics
 
 SPECTROGRAMS = "spectrograms.png"
 """Voice, band and mix, in the folder of a take."""
@@ -31,27 +31,28 @@ def check_plots() -> None:
         raise UserError("--diagnostics needs matplotlib; add it with `pip install 'samuel-deploy[plots]'`")
 
 
-class Diagnostics(Observer):
-    """Collects a take's steps and writes them out; passes everything on to another observer."""
+class Diagnostics:
+    """A progress callable that collects a take's steps and writes them out, and passes every event on to another."""
 
-    def __init__(self, folder: Path, manifest: Manifest, inner: Observer) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, inner: OnProgress) -> None:
         """Write below ``folder``, one folder per take."""
         self._folder, self._manifest, self._inner = folder, manifest, inner
         self._statistics: list[StepStatistics] = []
         self._way: list[np.ndarray] = []
 
-    def progress(self, stage: str, done: int, total: int) -> None:
-        """Pass on."""
-        self._inner.progress(stage, done, total)
+    def __call__(self, progress: Progress) -> None:
+        """Note the step, if it is one, and pass on."""
+        if progress.step is not None:
+            self._note(progress.step)
+        self._inner(progress)
 
-    def step(self, window: int, step: Step) -> None:
-        """Note the step's statistics, and the first window's latents for the animation."""
+    def _note(self, step: Step) -> None:
+        """Keep the step's statistics, and the first window's latents for the animation."""
         x = step.latents
         values = (float(x.mean()), float(x.std()), float(x.min()), float(x.max()))
-        self._statistics.append(StepStatistics(window, step.index, step.timestep, *values))
-        if window == 0:
+        self._statistics.append(StepStatistics(step.window, step.index, step.timestep, *values))
+        if step.window == 0:
             self._way.append(x.astype(np.float16))
-        self._inner.step(window, step)
 
     def write(self, result: RenderResult) -> Path:
         """Draw what was collected for this take and begin anew; returns the take's folder.

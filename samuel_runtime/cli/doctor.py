@@ -16,7 +16,7 @@ from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import Engines, Manifest
 from samuel_runtime.engines.availability import ProbedBackend, probe_backends
 from samuel_runtime.engines.backend import Backend
-from samuel_runtime.errors import UserError
+from samuel_runtime.errors import UserError, with_options
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import DEFAULT_SAMPLER, DEFAULT_STEPS
 from samuel_runtime.tuning.agreement import Agreement, Excerpt, compare, excerpt
@@ -66,9 +66,10 @@ def examine(folder: Path | None, threads: int | None, as_json: bool) -> None:
     if remembered:
         remember(manifest, measurements)
     if as_json:
-        click.echo(json.dumps(_report(bundle, trials, best.backend, remembered), indent=1))
+        text = json.dumps(_report(bundle, trials, best.backend, remembered), indent=1)
     else:
-        click.echo(_table(bundle, trials, best.backend, remembered))
+        text = _table(bundle, trials, best.backend, remembered)
+    click.echo(with_options(text))
 
 
 def try_backends(bundle: Bundle, found: list[ProbedBackend], threads: int | None) -> list[Trial]:

@@ -15,8 +15,9 @@ from tqdm import tqdm
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.cli.diagnostics import SPECTROGRAMS, Diagnostics, check_plots
 from samuel_runtime.cli.render import RenderResult, plan_requests, render
+from samuel_runtime.errors import with_options
 from samuel_runtime.pipeline import Samuel
-from samuel_runtime.progress import Observer, Step
+from samuel_runtime.progress import Progress
 from samuel_runtime.settings import Precision, Provider, Settings
 from samuel_runtime.tuning.preference import remark
 from samuel_runtime.tuning.target import Plan, Target, Work, measured_backends, measured_now, plan
@@ -58,17 +59,15 @@ def run_requests(
         samuel, chosen = _load_within(target, work, bundle, provider, precision, threads, started)
         takes = [replace(t, settings=replace(t.settings, sampler=chosen.sampler, steps=chosen.steps)) for t in takes]
     seconds["load"] = perf_counter() - started - sum(seconds.values())
-    for note in samuel.notes:
-        click.echo(f"note: {note}", err=True)
     report: dict[str, Any] = {"provider": samuel.backend.provider.value, "precision": samuel.backend.precision.value}
     report["takes"] = []
-    observer = _Console() if diagnostics is None else Diagnostics(diagnostics, samuel.manifest, _Console())
-    for result in render(samuel, takes, observer):
+    progress = _Console() if diagnostics is None else Diagnostics(diagnostics, samuel.manifest, _Console())
+    for result in render(samuel, takes, progress):
         for warning in result.warnings:
             click.echo(f"warning: {result.take.accompaniment}: {warning}", err=True)
         entry = result.to_dict()
-        if isinstance(observer, Diagnostics):
-            entry["diagnostics"] = str(observer.write(result))
+        if isinstance(progress, Diagnostics):
+            entry["diagnostics"] = str(progress.write(result))
         report["takes"].append(entry)
         if not as_json:
             _print(result, entry.get("diagnostics"))
@@ -77,7 +76,7 @@ def run_requests(
     if target is not None and chosen is not None:
         report["target"] = chosen.to_dict() | target.outcome(seconds["total"])
     if provider is Provider.AUTO and (said := remark(samuel.manifest, samuel.backend)):
-        click.echo(f"note: {said}", err=True)
+        click.echo(f"note: {with_options(said)}", err=True)
     if as_json:
         click.echo(json.dumps(report, indent=1))
     else:
@@ -115,16 +114,17 @@ def _print(result: RenderResult, diagnostics: str | None) -> None:
         click.echo(str(Path(diagnostics) / SPECTROGRAMS))
 
 
-class _Console(Observer):
+class _Console:
     """A progress bar on stderr where someone is watching."""
 
     def __init__(self) -> None:
         self._bar: tqdm[Any] | None = None
         self._stage = ""
 
-    def progress(self, stage: str, done: int, total: int) -> None:
+    def __call__(self, progress: Progress) -> None:
         if not sys.stderr.isatty():
             return
+        stage, done, total = progress.stage, progress.done, progress.total
         if stage != self._stage or self._bar is None:
             self._bar = tqdm(
                 total=total,
@@ -138,6 +138,3 @@ class _Console(Observer):
         if done >= total:
             self._bar.close()
             self._bar, self._stage = None, ""
-
-    def step(self, window: int, step: Step) -> None:
-        """Nothing to show."""

@@ -14,14 +14,13 @@ import numpy as np
 
 from samuel_runtime.audio.level import Level
 from samuel_runtime.audio.reading import AudioFile
-from samuel_runtime.audio.writing import FORMATS, Band, check_target, peak_of, write_audio
-from samuel_runtime.errors import UserError
+from samuel_runtime.audio.writing import FORMATS, Band, check_encodable, check_target, peak_of, write_audio
+from samuel_runtime.errors import UserError, with_options
 from samuel_runtime.files import explained, is_folder, replacing
-from samuel_runtime.pipeline import Samuel
-from samuel_runtime.progress import Observer
+from samuel_runtime.pipeline import Samuel, concerns
+from samuel_runtime.progress import OnProgress
 from samuel_runtime.settings import Settings
 
-_CANCELLATION_DB = 6.0  # no voice with its room in stereo comes near
 _LOUD_PEAK = 4.0  # 12 dB above full scale: no mix of the training data comes near
 
 
@@ -111,26 +110,28 @@ def plan_requests(
     return takes
 
 
-def render(samuel: Samuel, takes: list[RenderRequest], observer: Observer | None = None) -> Iterator[RenderResult]:
+def render(samuel: Samuel, takes: list[RenderRequest], progress: OnProgress | None = None) -> Iterator[RenderResult]:
     """Make the takes in order; each voice is encoded once.
 
     Raises:
         UserError: an output cannot be written, or the model fails.
     """
+    codec = samuel.manifest.codec
+    for path in (path for take in takes for path in (take.accompaniment, take.mix) if path is not None):
+        check_encodable(path, codec.sample_rate_hz, codec.channels)
     latents: np.ndarray | None = None
     encoded: AudioFile | None = None
     for take in takes:
         seconds: dict[str, float] = {}
         if latents is None or encoded is not take.voice:
             with _timed(seconds, "encode"):
-                latents, encoded = samuel.encode(take.voice, observer), take.voice
+                latents, encoded = samuel.encode(take.voice, progress), take.voice
         with _timed(seconds, "sample"):
-            song = samuel.generate(latents, take.settings, observer)
-        codec = samuel.manifest.codec
+            song = samuel.generate(latents, take.settings, progress)
         with explained(take.accompaniment), _scratch_folder(take.accompaniment.parent) as scratch:
             band = Band(scratch / "band.f32", codec.sample_rate_hz, codec.channels)
             with _timed(seconds, "decode"):
-                band.fill(samuel.decode(song, take.voice, observer))
+                band.fill(samuel.decode(song, take.voice, progress))
             with _timed(seconds, "write"):
                 gain = _write(take, band)
         yield RenderResult(take, band.level, tuple(_warnings(take, band, gain)), seconds)
@@ -177,20 +178,12 @@ def _check_targets(takes: list[RenderRequest]) -> None:
 
 def _warnings(take: RenderRequest, band: Band, gain: float) -> Iterator[str]:
     voice, level = take.voice.level.laid_out(band.channels), band.level
-    if level.silent and not voice.silent:
-        yield "the band is silent; try another --seed or a higher --guidance"
     if level.peak > _LOUD_PEAK:
         yield (
             f"the model's output peaked at {level.peak:.1f} x full scale and was turned down by "
             f"{-20 * np.log10(gain):.0f} dB; try a lower --guidance or more --steps"
         )
-    if voice.cancellation_db > _CANCELLATION_DB:
-        yield (
-            "the voice's channels are of opposite polarity and cancel each other when they are mixed; keep one of them "
-            f'with `ffmpeg -i {take.voice.path} -af "pan=mono|c0=c0" vocals.wav`'
-        )
-    elif voice.silent:
-        yield "the voice is silent, so there was nothing to follow; check the recording's level"
+    yield from map(with_options, concerns(voice, level))
 
 
 @contextmanager

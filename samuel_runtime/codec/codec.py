@@ -17,10 +17,12 @@ from samuel_runtime.codec.chunks import Chunk, SlidingReader, chunks
 from samuel_runtime.codec.spectrum import HOP_SAMPLES, Spectrum
 from samuel_runtime.codec.synthesis import SpectralSynthesis
 from samuel_runtime.engines.backend import Bound, Engine
-from samuel_runtime.errors import UserError
+from samuel_runtime.errors import UserError, unhandled
 
 OnChunk = Callable[[int, int], None]
-"""Told after each chunk: frames done, frames in all."""
+"""Called after each chunk: frames done, frames in all."""
+Await = Callable[[int], None]
+"""Called before latents are read: returns once so many frames, from the first, hold their final values."""
 
 
 class CodecEngines:
@@ -72,26 +74,47 @@ class Codec:
             _report(on_chunk, chunk, frames)
         return np.concatenate(parts, axis=1)
 
-    def decode(self, latents: np.ndarray, on_chunk: OnChunk | None = None) -> Iterator[np.ndarray]:
-        """Decode normalised latents (latent channels, frames) to float32 blocks (samples, channels)."""
-        synthesis = SpectralSynthesis() if self.facts.decoder is DecoderKind.SPECTRUM else None
-        for chunk, outputs in self.decoder_outputs(latents):
-            if synthesis is None:
-                yield outputs["waveform"].T.copy()  # the next chunk is written over it
-            else:
-                yield synthesis(Spectrum(**outputs), last=chunk.stop == latents.shape[1])
-            _report(on_chunk, chunk, latents.shape[1])
+    def decode(
+        self, latents: np.ndarray, on_chunk: OnChunk | None = None, wait_for: Await | None = None
+    ) -> Iterator[np.ndarray]:
+        """Decode normalised latents (latent channels, frames) to float32 blocks (samples, channels), one per chunk.
 
-    def decoder_outputs(self, latents: np.ndarray) -> Iterator[tuple[Chunk, dict[str, np.ndarray]]]:
+        Args:
+            latents: of the whole song; may still be filled in by ``wait_for``.
+            on_chunk: progress.
+            wait_for: makes the frames up to a number final, before they are read; None if all are.
+        """
+        synthesis = SpectralSynthesis() if self._spectral else None
+        for chunk, outputs in self.decoder_outputs(latents, wait_for):
+            if synthesis is None:
+                block = outputs["waveform"].T.copy()  # the next chunk is written over it
+            else:
+                block = synthesis(Spectrum(**outputs), last=chunk.stop == latents.shape[1])
+            _report(on_chunk, chunk, latents.shape[1])
+            yield block
+
+    def decoder_outputs(
+        self, latents: np.ndarray, wait_for: Await | None = None
+    ) -> Iterator[tuple[Chunk, dict[str, np.ndarray]]]:
         """What the decoder graph gives for each chunk, without its context; the next chunk is written over it.
 
         A waveform is (channels, samples); every output of a spectral decoder is (steps, width), some steps a frame.
         """
         decoder = _Repeated(self.engines[GraphName.DECODER], "latents")
-        axis = -1 if self.facts.decoder is DecoderKind.WAVEFORM else 0  # of time
+        axis = 0 if self._spectral else -1  # of time
         for chunk in chunks(latents.shape[1], self.facts.chunk_frames, self.facts.decoder_context_frames):
+            if wait_for is not None:
+                wait_for(chunk.read_stop)
             read = self.statistics.denormalise_accompaniment(latents[:, chunk.read_start : chunk.read_stop])
             yield chunk, {name: self._kept(output[0], chunk, axis) for name, output in decoder(read[None]).items()}
+
+    @property
+    def _spectral(self) -> bool:
+        if self.facts.decoder is DecoderKind.SPECTRUM:
+            return True
+        if self.facts.decoder is DecoderKind.WAVEFORM:
+            return False
+        raise unhandled(self.facts.decoder)
 
     def _kept(self, output: np.ndarray, chunk: Chunk, axis: int) -> np.ndarray:
         """What belongs to the frames that a chunk keeps."""

@@ -1,4 +1,4 @@
-"""The denoiser as the bundle has it: three graphs, for what is computed once per song, per schedule and per step."""
+"""The denoiser of a bundle: three graphs, run once per window, once per schedule and once per step."""
 
 from __future__ import annotations
 
@@ -25,17 +25,15 @@ class Sampling:
     """How a window is sampled."""
 
     sampler: Sampler
-    """Which."""
     timesteps: tuple[int, ...]
     """One per step, falling."""
     guidance: Guidance
-    """How strongly the voice leads."""
     clamp: tuple[float, float]
-    """Range of the training data, which every estimate of x_0 is kept to."""
+    """Range of the training data, to which every estimate of x_0 is clamped."""
 
 
 class Network(Protocol):
-    """The network with its vocals fixed."""
+    """The network for given vocals."""
 
     def __call__(self, x: np.ndarray, t: Sequence[int], guidance: float = 1.0) -> np.ndarray:
         """The network's output for noisy latents.
@@ -57,14 +55,13 @@ class DenoiserBackend(Protocol):
     """A bundle's denoiser, wherever it runs."""
 
     schedule: Schedule
-    """Its diffusion."""
 
     @property
     def backend(self) -> Backend:
-        """How its step runs."""
+        """Provider and precision of its step graph."""
 
     def conditioned(self, vocals: np.ndarray) -> Network:
-        """Fix the vocals, normalised latents, float32 (batch, channels, frames)."""
+        """The network for given vocals: normalised latents, float32 (batch, channels, frames)."""
 
     def trajectory(
         self, vocals: np.ndarray, prefix_latents: np.ndarray, sampling: Sampling, draw: Draw
@@ -73,8 +70,8 @@ class DenoiserBackend(Protocol):
 
         Args:
             vocals: normalised latents, float32 (batch, channels, frames).
-            known: the band's first frames, (batch, channels, held frames), which its latents are held to.
-            sampling: how.
+            prefix_latents: the window's first frames, (batch, channels, held frames), which stay as they are.
+            sampling: sampler, timesteps and guidance.
             draw: noise of a timestep, in the latents' shape; that of the schedule's length is where it starts.
 
         Yields:
@@ -92,19 +89,18 @@ def check_step(facts: ModelFacts, vocals: tuple[int, ...], x: np.ndarray, t: Seq
 
 
 TimestepFeatures = Callable[[tuple[int, ...]], dict[str, np.ndarray]]
-"""Timesteps, one per batch element -> what the step takes of them."""
+"""Timesteps, one per batch element -> the step graph's inputs that depend on them alone."""
 
 
 def timestep_features_of(timesteps: Engine) -> TimestepFeatures:
-    """The timesteps graph, run once per schedule, not per step: every window and take asks for the same."""
+    """The timesteps graph with its results cached: every window of every run asks for the same."""
     return lru_cache(_TIMESTEPS_KEPT)(lambda t: timesteps(t=np.array(t, np.int64)))
 
 
 class Denoiser:
-    """The three denoiser graphs of a bundle, the loop on the host."""
+    """The three denoiser graphs of a bundle, with the sampling loop on the host."""
 
     def __init__(self, conditioning: Engine, timesteps: Engine, step: Engine, facts: ModelFacts) -> None:
-        """Take the engines of the three graphs and what the manifest says of them."""
         self.facts = facts
         self.schedule = Schedule.cosine(facts.timesteps)
         self.step_engine = step
@@ -113,7 +109,7 @@ class Denoiser:
 
     @property
     def backend(self) -> Backend:
-        """How its step runs."""
+        """Provider and precision of its step graph."""
         return self.step_engine.backend
 
     def trajectory(
@@ -131,10 +127,10 @@ class Denoiser:
 
 
 class ConditionedDenoiser:
-    """The denoiser with its vocals fixed: ``step(x, t, guidance)``."""
+    """The denoiser for given vocals: ``step(x, t, guidance)``."""
 
     def __init__(self, denoiser: Denoiser, memory: dict[str, np.ndarray], batch: int, frames: int) -> None:
-        """Take what the conditioning graph made of the vocals, (batch, ...) each; the step graph attends to it."""
+        """``memory`` is the conditioning graph's output for the vocals, (batch, ...) each."""
         self.denoiser, self.batch, self.frames = denoiser, batch, frames
         self.memory = memory
         self._bound: dict[int, tuple[Bound, dict[str, np.ndarray]]] = {}
@@ -159,7 +155,7 @@ class ConditionedDenoiser:
         return bound.run()["output"]
 
     def _bind(self, branches: int, terms: dict[str, np.ndarray]) -> tuple[Bound, dict[str, np.ndarray]]:
-        """The step graph bound to memory of its own, but for the vocals', and those inputs by name."""
+        """The step graph bound to its inputs, and by name those that change from step to step."""
         inputs = {
             "x": np.empty((self.batch, self.denoiser.facts.latent_channels, self.frames), np.float32),
             "scales": np.empty(branches, np.float32),
@@ -168,7 +164,7 @@ class ConditionedDenoiser:
         return self.denoiser.step_engine.bind(**inputs, **self.memory), inputs
 
     def clean(self, guidance: Guidance, clamp: tuple[float, float]) -> Denoise:
-        """What samplers see: x_0 from the guided output, kept to the range of the training data."""
+        """``denoise(x, t)`` for samplers: x_0 from the guided output, clamped to the range of the training data."""
 
         def network(x: np.ndarray, t: int) -> np.ndarray:
             return self._output(x, [t] * len(x), guidance.at(t))

@@ -1,14 +1,14 @@
 """The step as a device runs it: the network, the estimate of x_0, held frames and the sampler's update in one graph.
 
-What a device's step takes beside what the bundle's step graph does (x, scales, the timestep's terms, the memory of the
-vocals), with (batch, channels, frames) as the latents' shape:
+Inputs beside those of the bundle's step graph (x, scales, the timestep's terms, the memory of the vocals), with
+(batch, channels, frames) as the latents' shape; their names are those that built engines have:
 
-    anchor, before   latents: what the step before called "next_anchor" and "x0"
+    anchor, before   latents: corrected x and x_0 of the step before, its outputs "next_anchor" and "x0"
     noise            latents, for the samplers that draw it
     known, held      latents, and (1, 1, frames) bool: frames whose x_0 is known, see diffusion/windows.py
     update           (COEFFICIENTS,) of the step
 
-It gives "next", "next_anchor" and "x0", latents each, so that one step's outputs are the next one's inputs.
+Outputs are "next", "next_anchor" (the corrected x) and "x0", latents each: the next step's inputs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Protocol
 
 import numpy as np
 
-from samuel_runtime.diffusion.samplers import Update
+from samuel_runtime.diffusion.samplers import NextX, Update
 from samuel_runtime.diffusion.schedule import Prediction, x0_weights
 
 LATENTS = ("anchor", "before", "noise", "known")
@@ -28,14 +28,14 @@ OUTPUTS = ("next", "next_anchor", "x0")
 BRANCHES = 2
 """Conditional and null, always: guidance 1 weighs the second with 0."""
 COEFFICIENTS = 14
-"""Weights of x and the output in x_0, its range, four weights of the anchor, four of the next x, and its range."""
+"""Weights of x and the output in x_0, its range, four weights of the corrected x, four of the next x, its range."""
 
 _ANY = (-3e38, 3e38)  # a range that keeps everything: float32 ends a little beyond
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """What one run of a loop of such steps starts from; (batch, channels, frames) is the latents' shape."""
+    """Inputs of one run of a :class:`SamplingLoop`; (batch, channels, frames) is the latents' shape."""
 
     vocals: np.ndarray
     """Latents of the voice."""
@@ -44,7 +44,7 @@ class Inputs:
     prefix_latents: np.ndarray
     """(batch, channels, held frames): the first frames, whose x_0 is known."""
     guidance: Sequence[float]
-    """Of each step, g in v_null + g (v_cond - v_null)."""
+    """Classifier-free guidance scale of each step."""
     updates: np.ndarray
     """(steps, COEFFICIENTS)"""
     terms: Sequence[Mapping[str, np.ndarray]]
@@ -54,7 +54,7 @@ class Inputs:
 
 
 class SamplingLoop(Protocol):
-    """So many steps over latents of one shape, ready to run again and again."""
+    """A fixed number of steps over latents of one shape."""
 
     def run(self, inputs: Inputs) -> np.ndarray:
         """Sample: float32 (steps, batch, channels, frames), the latents after every step."""
@@ -63,7 +63,7 @@ class SamplingLoop(Protocol):
 def coefficients(
     update: Update, prediction: Prediction, alpha: float, sigma: float, clamp: tuple[float, float]
 ) -> np.ndarray:
-    """What makes a step of a sampler: float32 (COEFFICIENTS,).
+    """The input "update" of a step: float32 (COEFFICIENTS,).
 
     Args:
         update: the sampler's, at this step.
@@ -73,9 +73,9 @@ def coefficients(
         clamp: range of the training data.
     """
     x0 = (*x0_weights(prediction, alpha, sigma), *clamp)
-    return np.array([*x0, *update.correct, *update.advance, *(clamp if update.clamped else _ANY)], np.float32)
+    return np.array([*x0, *update.weights, *(clamp if update.clamped else _ANY)], np.float32)
 
 
 def output_alone() -> np.ndarray:
-    """What makes "next" the network's own output: float32 (COEFFICIENTS,)."""
-    return np.array([0, 1, *_ANY, *Update.correct, 0, 1, 0, 0, *_ANY], np.float32)
+    """The input "update" with which "next" is the network's own output: float32 (COEFFICIENTS,)."""
+    return np.array([0, 1, *_ANY, *Update(NextX(corrected_x=0, x0=1)).weights, *_ANY], np.float32)

@@ -1,4 +1,4 @@
-"""Classifier-free guidance (Ho and Salimans, 2022): how strongly the voice leads, and how far down."""
+"""Classifier-free guidance (Ho and Salimans, 2022): its scale, and the timesteps that it is applied at."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Guidance:
-    """A scale, and the part of the schedule that it is for.
+    """A scale, and the part of the schedule that it is applied in.
 
-    In the noise it decides what is played: key, chords, beat. Near the end all that is settled, and guidance only
-    drives the latents out of the range that the codec knows, at twice the work: Kynkäänniemi et al. (2024), "Applying
-    guidance in a limited interval".
+    At high noise levels guidance decides what is played: key, chords, beat. At low ones that is settled, and guidance
+    only drives the latents out of the codec's range, at twice the cost: Kynkäänniemi et al. (2024), "Applying guidance
+    in a limited interval".
     """
 
     scale: float

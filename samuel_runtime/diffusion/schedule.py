@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from samuel_runtime.errors import unhandled
+
 TIMESTEPS = 800
 """Length of the paper's schedule."""
 
@@ -95,11 +97,22 @@ def x0_from_epsilon(x: Any, eps: Any, alpha: float, sigma: float) -> Any:
     return (x - sigma * eps) / max(alpha, _ALPHA_MIN)
 
 
+def target_of(prediction: Prediction, x0: Any, eps: Any, alpha: Any, sigma: Any) -> Any:
+    """What the network is trained to output."""
+    if prediction is Prediction.V:
+        return velocity(x0, eps, alpha, sigma)
+    if prediction is Prediction.EPSILON:
+        return eps
+    raise unhandled(prediction)
+
+
 def x0_from_output(prediction: Prediction, x: Any, output: Any, alpha: float, sigma: float) -> Any:
     """Clean latents from the network's output, whichever of the two targets it was trained on."""
     if prediction is Prediction.V:
         return x0_from_velocity(x, output, alpha, sigma)
-    return x0_from_epsilon(x, output, alpha, sigma)
+    if prediction is Prediction.EPSILON:
+        return x0_from_epsilon(x, output, alpha, sigma)
+    raise unhandled(prediction)
 
 
 def x0_weights(prediction: Prediction, alpha: float, sigma: float) -> tuple[float, float]:

@@ -1,11 +1,11 @@
-"""Songs longer than one window: each next window is held to the latents that it shares with the one before.
+"""Songs longer than one window: each window continues the latents of the one before by inpainting (RePaint-like).
 
-The denoiser sees the shared frames at their proper noise level (replacing their x_0 estimate by what is
-known holds the whole trajectory to it, since noise is keyed by frame), so it continues the song it hears.
+Neighbouring windows share frames. The x_0 estimate of the first half of them is replaced by the latents that the
+window before has drawn; since noise is keyed by frame, the denoiser sees them at their proper noise level.
 
-Only the first half of the shared frames is held. The end of a window was drawn without hearing what follows, and a
-window that is held to all of it must jump there: on a Gaussian process, whose ideal denoiser is known, jumps at the
-seams then have three times the power of others. Drawn again, from the same noise, the second half joins smoothly.
+The second half is drawn again. The end of a window was drawn without the vocals that follow, and a window that is held
+to all of it must jump there: on a Gaussian process, whose ideal denoiser is known, jumps at the seams then have three
+times the power of others. Drawn again, from the same noise, the second half joins smoothly.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import numpy as np
 from samuel_runtime.diffusion.samplers import Denoise
 
 OVERLAP_FRAMES = 256
-"""Frames that neighbouring windows share: 11.9 s, time enough for a key and a beat to carry over."""
+"""Frames that neighbouring windows share: 11.9 s, enough for a key and a beat to carry over."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """A span of the song that is sampled in one go."""
+    """A span of the song that is sampled at once."""
 
     start: int
     """First frame, in the song."""
@@ -50,7 +50,7 @@ def windows(frames: int, window_frames: int, overlap_frames: int = OVERLAP_FRAME
 
 
 def inpaint_prefix(denoise: Denoise, prefix_latents: np.ndarray) -> Denoise:
-    """Wrap ``denoise`` so that its estimate of the first frames is ``known``, (batch, channels, held frames)."""
+    """Wrap ``denoise`` so that x_0 of the first frames is ``prefix_latents``, (batch, channels, held frames)."""
     prefix_frames = prefix_latents.shape[-1]
     if prefix_frames == 0:
         return denoise

@@ -49,7 +49,7 @@ def unavailable_reason(backend: Backend, manifest: Manifest) -> str:
     if backend not in backends_of(manifest):
         own = _own(backend.provider, manifest).value
         of = "engines compute" if backend.provider is Provider.TENSORRT else "graphs compute"
-        return f"the bundle's {of} in {own}, and only openvino lowers fp32 graphs; use --precision {own}"
+        return f"the bundle's {of} in {own}, and only openvino lowers fp32 graphs; use `precision='{own}'`"
     if backend.provider is Provider.TENSORRT:
         from samuel_runtime.engines.tensorrt import device
 
@@ -105,8 +105,8 @@ def chosen_backends(
     if provider is not Provider.AUTO:
         backend = Backend(provider, precision or _own(provider, manifest))
         if missing := unavailable_reason(backend, manifest):
-            options = f"--provider {provider.value}" + (f" --precision {precision.value}" if precision else "")
-            raise UserError(f"{options}: {missing}")
+            asked_for = f"`provider='{provider.value}'`" + (f" `precision='{precision.value}'`" if precision else "")
+            raise UserError(f"{asked_for}: {missing}")
         return [backend]
     asked = [backend for backend in backends_of(manifest) if precision in (None, backend.precision)]
     if remembered in asked:
@@ -118,16 +118,14 @@ def chosen_backends(
             reasons.append(f"{backend}: {missing}")
             continue
         found.append(backend)
-        if (
-            backend.provider is Provider.CPU
-        ):  # nothing is tried after it, and to look at the others takes importing them
-            break
+        if backend.provider is Provider.CPU:
+            break  # nothing is tried after it, and to look at the others takes importing them
     if found:
         return found
-    wanted = "" if precision is None else f"--precision {precision.value}: "
+    wanted = "" if precision is None else f"`precision='{precision.value}'`: "
     if not asked:
         own = manifest.precision.value
-        raise UserError(f"{wanted}the bundle computes in {own}; use --precision {own}, or export another")
+        raise UserError(f"{wanted}the bundle computes in {own}; use `precision='{own}'`, or export another")
     raise UserError(f"{wanted}nothing here can run the bundle; {'; '.join(reasons[:2])}")
 
 

@@ -66,7 +66,7 @@ def open_engine(
         return OpenVinoEngine(model, name, backend, threads, typed=typed)
     from samuel_runtime.engines.onnxruntime import OnnxEngine
 
-    return OnnxEngine(model, name, backend, threads)
+    return OnnxEngine(model, name, backend, threads)  # refuses every provider that is not ONNX Runtime's
 
 
 def _on_device(bundle: Bundle, backend: Backend, threads: int | None) -> tuple[Codec, DenoiserBackend]:

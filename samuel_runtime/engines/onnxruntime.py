@@ -48,7 +48,7 @@ class OnnxEngine:
         """
         self.backend = backend
         if missing := unavailable_reason(backend):
-            raise UserError(f"--provider {backend.provider.value}: {missing}")
+            raise UserError(f"`provider='{backend.provider.value}'`: {missing}")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         # A pattern is one more block as large as all activations, for every shape: half as much again for Stable Audio
@@ -72,8 +72,8 @@ class OnnxEngine:
         self.outputs = tuple(entry.name for entry in self._session.get_outputs())
         if self._session.get_providers()[0] != providers[0]:
             raise UserError(
-                f"--provider {backend.provider.value}: it is in this ONNX Runtime but did not start; check the GPU's "
-                "driver and libraries, or use --provider cpu"
+                f"`provider='{backend.provider.value}'`: it is in this ONNX Runtime but did not start; check the GPU's "
+                "driver and libraries, or use `provider='cpu'`"
             )
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
@@ -121,7 +121,7 @@ class OnnxEngine:
 
     def _failed(self, error: Exception) -> UserError:
         return UserError(
-            f"{self._name}: ONNX Runtime failed to run it ({error}); try --provider cpu, or export the bundle again"
+            f"{self._name}: ONNX Runtime failed to run it ({error}); try `provider='cpu'`, or export the bundle again"
         )
 
 
@@ -162,11 +162,13 @@ def available_providers() -> list[Provider]:
 
 def unavailable_reason(backend: Backend) -> str:
     """Why this build cannot run a graph in that way, and what to do; empty if it can be tried."""
+    if backend.provider not in _NAMES:
+        raise ValueError(f"{backend.provider.value} is no provider of ONNX Runtime")
     if backend.provider not in available_providers():
         return f"not in this ONNX Runtime; add it with `{_INSTALL[backend.provider]}`"
     if backend.precision is Precision.BF16 and backend.provider not in _WITH_BF16:
         return (
-            f"ONNX Runtime has no bf16 arithmetic on {backend.provider.value}; use --provider openvino, "
-            "or export with --precision fp32"
+            f"ONNX Runtime has no bf16 arithmetic on {backend.provider.value}; use `provider='openvino'`, "
+            "or export with `samuel-export --precision fp32`"
         )
     return ""

@@ -49,7 +49,7 @@ class OpenVinoEngine:
         """
         self.backend = backend
         if missing := unavailable_reason(backend.precision):
-            raise UserError(f"--precision {backend.precision.value}: {missing}")
+            raise UserError(f"`precision='{backend.precision.value}'`: {missing}")
         self._name = name
         self._options = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -65,7 +65,7 @@ class OpenVinoEngine:
         except Exception as error:  # OpenVINO's exceptions share no base class
             raise UserError(
                 f"{name}: OpenVINO {openvino.__version__.partition('-')[0]} cannot load it ({_short(error)}); "
-                "upgrade with `pip install -U 'samuel-deploy[openvino]'`, or use --provider cpu"
+                "upgrade with `pip install -U 'samuel-deploy[openvino]'`, or use `provider='cpu'`"
             ) from error
         self.inputs = frozenset(port.any_name for port in self._model.inputs)
         self.outputs = tuple(port.any_name for port in self._model.outputs)
@@ -131,7 +131,7 @@ class OpenVinoEngine:
         except Exception as error:  # as above
             raise UserError(
                 f"{self._name}: OpenVINO failed to run it ({_short(error)}); "
-                "try --provider cpu, or export the bundle again"
+                "try `provider='cpu'`, or export the bundle again"
             ) from error
 
 
@@ -158,7 +158,7 @@ def unavailable_reason(precision: Precision) -> str:
     """
     if _CAPABILITIES[precision] in _core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES"):
         return ""
-    return f"this processor does not compute in {precision.value}; use --precision fp32"
+    return f"this processor does not compute in {precision.value}; use `precision='fp32'`"
 
 
 @cache

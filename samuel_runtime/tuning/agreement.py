@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from samuel_runtime.audio.mel import log_mel_distance
-from samuel_runtime.audio.reading import Audio
+from samuel_runtime.audio.samples import Audio
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import Settings
 

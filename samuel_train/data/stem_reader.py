@@ -11,7 +11,8 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from samuel_runtime.audio.reading import Audio, AudioFile, resampled, resampled_count
+from samuel_runtime.audio.reading import AudioFile, resampled, resampled_count
+from samuel_runtime.audio.samples import Audio
 from samuel_runtime.errors import UserError
 from samuel_train.data.stems import VOCALS, Skipped, SongFolder, find_songs, open_stems
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from samuel_runtime.audio.reading import Audio
+from samuel_runtime.audio.samples import Audio
 from samuel_runtime.pipeline import Samuel
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from samuel_runtime.diffusion.schedule import Prediction, Schedule, diffuse, velocity
+from samuel_runtime.diffusion.schedule import Prediction, Schedule, diffuse, target_of
 
 _WEIGHT_SCALE, _WEIGHT_OFFSET = 2.0, 1e-5
 PUBLISHED_WEIGHTS = (0.0, 10.0)
@@ -48,7 +48,7 @@ class Objective(nn.Module):
         """
         alpha = self.alpha[t][:, None, None]  # (batch, 1, 1)
         sigma = self.sigma[t][:, None, None]  # (batch, 1, 1)
-        target = velocity(x0, eps, alpha, sigma) if self._prediction is Prediction.V else eps
+        target = target_of(self._prediction, x0, eps, alpha, sigma)
         output = denoise(diffuse(x0, eps, alpha, sigma), vocals, t)
         return (output.float() - target).square().mean(dim=(1, 2))
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from samuel_runtime.diffusion.schedule import Schedule
+from samuel_runtime.errors import unhandled
 from samuel_train.model.config import Alignment, ModelConfig
 from samuel_train.model.embedding import rotate
 
@@ -29,9 +30,11 @@ def mixing_weights(config: ModelConfig) -> Tensor:
     if config.alignment is Alignment.DOCUMENTED:
         alpha = Schedule.cosine(config.timesteps).alpha
         weights = np.stack([1 - alpha, alpha], axis=-1)
-    else:
+    elif config.alignment is Alignment.PUBLISHED_CODE:
         progress = np.arange(config.timesteps) / _PUBLISHED_LAST_TIMESTEP
         weights = np.sqrt(np.stack([progress, 1 - progress], axis=-1))
+    else:
+        raise unhandled(config.alignment)
     return torch.tensor(weights, dtype=torch.float32)
 
 

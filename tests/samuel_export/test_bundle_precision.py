@@ -67,7 +67,7 @@ def test_a_precision_that_nothing_here_computes_in(
         return "no kernels" if backend.provider is Provider.CPU else "OpenVINO is not installed; add it with `pip`"
 
     monkeypatch.setattr(backends, "unavailable_reason", missing)
-    with pytest.raises(UserError, match=r"--precision bf16: .* OpenVINO is not installed; add it with `pip`"):
+    with pytest.raises(UserError, match=r"`precision='bf16'`: .* OpenVINO is not installed; add it with `pip`"):
         write(source, tmp_path / "bundle", Precision.BF16)
     assert list(tmp_path.iterdir()) == []
 

@@ -60,6 +60,14 @@ def test_importing_prints_nothing_and_loads_no_engine() -> None:
     assert (run.out, run.err) == ("False False\n", "")
 
 
+def test_settings_and_enums_are_there_without_numpy() -> None:
+    names = "Settings(sampler='ddim'), Sampler, Provider, Precision, Progress, UserError, __version__"
+    imported = names.replace("(sampler='ddim')", "")
+    script = f"import sys; from samuel_runtime import {imported}; {names}; print('numpy' in sys.modules)"
+    run = run_apart(script=script)
+    assert (run.out, run.err) == ("False\n", "")
+
+
 def test_help_answers_at_once() -> None:
     command = Path(sys.executable).with_name("samuel-run")
     seconds = []

@@ -11,7 +11,7 @@ import pytest
 from samuel_runtime import pipeline
 from samuel_runtime.diffusion.windows import Window, windows
 from samuel_runtime.pipeline import Samuel
-from samuel_runtime.progress import Observer, Step
+from samuel_runtime.progress import Progress
 from samuel_runtime.settings import Sampler, Settings
 from tests.support.runtime.toy_samuel import CORRELATION, FRAMES, toy_samuel
 
@@ -19,14 +19,15 @@ VOCALS = np.zeros((64, 1000), np.float32)
 SETTINGS = Settings(steps=20, seed=3)
 
 
-class _Windows(Observer):
+class _Windows:
     """Keeps the last latents of every window."""
 
     def __init__(self) -> None:
         self.last: dict[int, np.ndarray] = {}
 
-    def step(self, window: int, step: Step) -> None:
-        self.last[window] = step.latents.copy()
+    def __call__(self, progress: Progress) -> None:
+        assert progress.step is not None
+        self.last[progress.step.window] = progress.step.latents.copy()
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samuel_runtime.audio.reading import Audio, AudioFile
+from samuel_runtime.audio.reading import AudioFile
+from samuel_runtime.audio.samples import Audio
 from samuel_runtime.bundle.bundle import PACKAGED_BUNDLE, Bundle
 from samuel_runtime.bundle.manifest import GraphName
 from tests.support.runtime.commands import run_here

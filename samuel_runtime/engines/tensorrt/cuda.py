@@ -55,9 +55,9 @@ class Cuda:
         self._runtime = runtime
         driver = self.call("cudaDriverGetVersion")
         if not driver:
-            raise UserError("CUDA: there is no NVIDIA driver; install one for your GPU, or use --provider cpu")
+            raise UserError("CUDA: there is no NVIDIA driver; install one for your GPU, or use `provider='cpu'`")
         if not self.call("cudaGetDeviceCount"):
-            raise UserError("CUDA: there is no NVIDIA GPU; use --provider cpu")
+            raise UserError("CUDA: there is no NVIDIA GPU; use `provider='cpu'`")
         facts = self.call("cudaGetDeviceProperties", 0)
         name = facts.name.decode() if isinstance(facts.name, bytes) else facts.name
         version = f"{driver // 1000}.{driver % 1000 // 10}"
@@ -92,11 +92,11 @@ class Cuda:
         try:
             status, *values = getattr(self._runtime, name)(*arguments)
         except RuntimeError as error:  # cuda-python finds no driver library to load
-            raise UserError(f"CUDA: {error}; install a driver for your GPU, or use --provider cpu") from error
+            raise UserError(f"CUDA: {error}; install a driver for your GPU, or use `provider='cpu'`") from error
         if int(status) != 0:
             said = getattr(status, "name", str(status))
             raise UserError(
-                f"CUDA: {name} failed ({said}); {_MENDS.get(said, 'check the driver')}, or use --provider cpu"
+                f"CUDA: {name} failed ({said}); {_MENDS.get(said, 'check the driver')}, or use `provider='cpu'`"
             )
         return values[0] if len(values) == 1 else values
 

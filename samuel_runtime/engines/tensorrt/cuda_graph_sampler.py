@@ -50,7 +50,7 @@ class CudaGraphSampler:
         self._conditioning.address(vocals=self._vocals[0], **{name: rows[0] for name, rows in memory.items()})
 
         self._latents = StridedBuffer(cuda, self.steps + 1, shape)
-        self._anchors, self._estimates = StridedBuffer(cuda, 2, shape), StridedBuffer(cuda, 2, shape)
+        self._corrected, self._estimates = StridedBuffer(cuda, 2, shape), StridedBuffer(cuda, 2, shape)
         self._noise = StridedBuffer(cuda, self.steps if noisy else 1, shape)
         self._tables = {name: StridedBuffer(cuda, self.steps, value.shape) for name, value in terms[0].items()}
         self._tables["update"] = StridedBuffer(cuda, self.steps, (COEFFICIENTS,))
@@ -70,7 +70,7 @@ class CudaGraphSampler:
         self._conditioning.check_capturable()
         self._step.check_capturable()
         with cuda.capturing() as graph:
-            for rows in (self._anchors, self._estimates):
+            for rows in (self._corrected, self._estimates):
                 rows.clear()  # the first step weighs them with 0, but 0 times what a run that overflowed left is NaN
             self._conditioning.enqueue()
             for index in range(self.steps):
@@ -102,13 +102,13 @@ class CudaGraphSampler:
         return self._latents.host[1:].copy()
 
     def _enqueue(self, index: int) -> None:
-        """One step, on its own rows; anchors and estimates change places from step to step."""
+        """One step, on its own rows; corrected x and x_0 change places from step to step."""
         now, then = index % 2, (index + 1) % 2
         self._step.address(
             x=self._latents[index],
             next=self._latents[index + 1],
-            anchor=self._anchors[now],
-            next_anchor=self._anchors[then],
+            anchor=self._corrected[now],
+            next_anchor=self._corrected[then],
             before=self._estimates[now],
             x0=self._estimates[then],
             noise=self._noise[index % self._noise.count],

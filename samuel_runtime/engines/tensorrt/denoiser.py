@@ -14,7 +14,6 @@ from samuel_runtime.diffusion.fused_step import Inputs, SamplingLoop
 from samuel_runtime.diffusion.samplers import Draw, updates_of
 from samuel_runtime.diffusion.schedule import Schedule
 from samuel_runtime.engines.backend import Backend, Engine
-from samuel_runtime.settings import Sampler
 
 _LOOPS_KEPT = 2
 """Captured loops hold the device's memory: a song's windows need one, and the network by itself another."""
@@ -45,8 +44,8 @@ class DeviceDenoiser:
     ) -> Iterator[np.ndarray]:
         """See diffusion/denoiser.py; all steps are done when the first is yielded."""
         timesteps = list(sampling.timesteps)
-        noisy = sampling.sampler is Sampler.ANCESTRAL
         updates = updates_of(sampling.sampler, self.schedule, timesteps)
+        noisy = any(update.advance.noise for update in updates)
         rows = [
             fused_step.coefficients(update, self.facts.prediction, *self._scales(t), sampling.clamp)
             for update, t in zip(updates, timesteps, strict=True)

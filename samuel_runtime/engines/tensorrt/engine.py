@@ -81,7 +81,7 @@ class TensorRtEngine:
 
     def failed(self, what: str) -> UserError:
         """Something that TensorRT refused, in its own words."""
-        return UserError(f"{self.name}: {what} ({last_error(self._logger)}); try --provider cpu")
+        return UserError(f"{self.name}: {what} ({last_error(self._logger)}); try `provider='cpu'`")
 
     def _context(self) -> Any:
         """An execution context whose scratch memory is ours, which a captured stream needs."""
@@ -108,7 +108,7 @@ class TensorRtEngine:
                 return profile
         wrong = [name for name, shape in shapes.items() if not _within(shape, ranges[name])]
         said = ", ".join(f"{name} {shapes[name]} (at most {tuple(ranges[name][2])})" for name in wrong)
-        raise UserError(f"{self.name}: was not built for {said}; use --provider cpu, or fewer takes at a time")
+        raise UserError(f"{self.name}: was not built for {said}; use `provider='cpu'`, or fewer takes at a time")
 
 
 class Execution:
@@ -128,7 +128,7 @@ class Execution:
         except RuntimeError as error:
             said = " ".join(str(error).split())
             raise UserError(
-                f"{engine.name}: its inputs' shapes do not fit each other ({said}); try --provider cpu"
+                f"{engine.name}: its inputs' shapes do not fit each other ({said}); try `provider='cpu'`"
             ) from error
         if missing:
             raise engine.failed(f"the shapes of {', '.join(missing)} do not follow from its inputs'")

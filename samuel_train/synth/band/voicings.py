@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from samuel_runtime.errors import unhandled
 from samuel_train.synth.compose.styles import Voicing
 from samuel_train.synth.compose.theory import Chord
 
@@ -21,9 +22,11 @@ def voice_chord(chord: Chord, voicing: Voicing, previous: tuple[int, ...]) -> tu
         return _strings(chord)
     if voicing is Voicing.HIGH:
         return _close(chord, previous, 3, _HIGH_MIDDLE)
-    upper = previous[1:] if voicing is Voicing.HANDS else previous
-    close = _close(chord, upper, 4, _MIDDLE)
-    return (_above(_LOWEST_STRING, chord.root), *close) if voicing is Voicing.HANDS else close
+    if voicing is Voicing.HANDS:
+        return _above(_LOWEST_STRING, chord.root), *_close(chord, previous[1:], 4, _MIDDLE)
+    if voicing is Voicing.CLOSE:
+        return _close(chord, previous, 4, _MIDDLE)
+    raise unhandled(voicing)
 
 
 def _above(lowest: int, pitch_class: int) -> int:

@@ -8,7 +8,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samuel_runtime.audio.reading import Audio, AudioFile, resampled, resampled_count
+from samuel_runtime.audio.reading import AudioFile, resampled, resampled_count
+from samuel_runtime.audio.samples import Audio
 from samuel_runtime.audio.writing import FORMATS
 from samuel_runtime.errors import UserError
 from tests.support.runtime.commands import RATE_HZ, singing, write_voice

@@ -8,7 +8,8 @@ import pytest
 import soundfile
 
 from samuel_runtime.audio.level import Meter
-from samuel_runtime.audio.reading import Audio, AudioFile
+from samuel_runtime.audio.reading import AudioFile
+from samuel_runtime.audio.samples import Audio
 from samuel_runtime.audio.writing import FORMATS, Band, check_target, peak_of, safe_gain, write_audio
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samuel_runtime.audio.reading import Audio
+from samuel_runtime.audio.samples import Audio
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.cli import doctor
 from samuel_runtime.engines.availability import ProbedBackend, probe_backends

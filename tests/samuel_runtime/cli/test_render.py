@@ -12,7 +12,7 @@ from samuel_runtime.audio.reading import Recording
 from samuel_runtime.cli.render import RenderRequest, plan_requests, render
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
-from samuel_runtime.progress import Observer
+from samuel_runtime.progress import OnProgress
 from samuel_runtime.settings import Settings
 from tests.support.runtime.commands import RATE_HZ, singing, tree, write_voice
 
@@ -76,7 +76,7 @@ def test_a_voice_is_encoded_once_for_all_its_takes(
 ) -> None:
     samuel, encoded = Samuel.load(bundle, threads=1), []
     original = samuel.encode
-    monkeypatch.setattr(samuel, "encode", lambda voice, observer: encoded.append(voice.path) or original(voice))
+    monkeypatch.setattr(samuel, "encode", lambda voice, progress: encoded.append(voice.path) or original(voice))
     results = list(render(samuel, plan_requests(voices, None, None, QUICK, 3)))
     assert encoded == voices
     assert [result.take.settings.seed for result in results] == [5, 6, 7] * 2
@@ -90,7 +90,7 @@ class _Fixed(Samuel):
         self.samples = samples
 
     def decode(
-        self, latents: np.ndarray, recording: Recording, observer: Observer | None = None
+        self, latents: np.ndarray, recording: Recording, progress: OnProgress | None = None
     ) -> Iterator[np.ndarray]:
         yield self.samples
 

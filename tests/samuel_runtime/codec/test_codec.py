@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samuel_runtime.audio.reading import Audio
+from samuel_runtime.audio.samples import Audio
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.codec import Codec, CodecEngines
 from samuel_runtime.engines import loading

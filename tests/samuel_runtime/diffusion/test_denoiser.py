@@ -10,7 +10,7 @@ import pytest
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.diffusion.schedule import Prediction
 from samuel_runtime.pipeline import Samuel
-from samuel_runtime.progress import Observer, Step
+from samuel_runtime.progress import Progress
 from samuel_runtime.settings import Provider, Sampler, Settings
 
 RNG = np.random.default_rng(8)
@@ -62,20 +62,18 @@ def test_an_output_is_the_callers_to_keep(samuel: Samuel) -> None:
 
 @pytest.mark.parametrize("sampler", Sampler)
 def test_samplers_hold_no_view_of_an_output_that_the_next_step_overwrites(samuel: Samuel, sampler: Sampler) -> None:
-    """The latents that an observer kept are the same after the run as when it heard of them."""
+    """Latents that a progress callable kept are the same after the run as when it was called."""
+    seen: list[np.ndarray] = []
+    copies: list[np.ndarray] = []
 
-    class Keeper(Observer):
-        def __init__(self) -> None:
-            self.kept: list[np.ndarray] = []
-            self.copies: list[np.ndarray] = []
+    def keep(progress: Progress) -> None:
+        assert progress.step is not None
+        seen.append(progress.step.latents)
+        copies.append(progress.step.latents.copy())
 
-        def step(self, window: int, step: Step) -> None:
-            self.kept.append(step.latents)
-            self.copies.append(step.latents.copy())
-
-    keeper = Keeper()
-    samuel.generate(VOCALS[0], Settings(sampler, steps=4), keeper)
-    for kept, copy in zip(keeper.kept, keeper.copies, strict=True):
+    samuel.generate(VOCALS[0], Settings(sampler, steps=4), keep)
+    assert len(seen) == 4
+    for kept, copy in zip(seen, copies, strict=True):
         np.testing.assert_array_equal(kept, copy)
 
 

@@ -9,8 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samuel_runtime.diffusion import schedule as diffusion
-from samuel_runtime.diffusion.samplers import power_spaced_timesteps, sample, timesteps_for, trailing_timesteps
-from samuel_runtime.diffusion.schedule import Prediction, Schedule
+from samuel_runtime.diffusion.fused_step import COEFFICIENTS, coefficients, output_alone
+from samuel_runtime.diffusion.samplers import (
+    CorrectedX,
+    NextX,
+    Update,
+    power_spaced_timesteps,
+    sample,
+    timesteps_for,
+    trailing_timesteps,
+    updates_of,
+)
+from samuel_runtime.diffusion.schedule import Prediction, Schedule, x0_weights
 from samuel_runtime.settings import Sampler
 
 SCHEDULE = Schedule.cosine()
@@ -142,6 +152,56 @@ def test_ancestral_latents_are_clamped_after_every_step() -> None:
         Sampler.ANCESTRAL, denoise, start, SCHEDULE, trailing_timesteps(SCHEDULE, 5), lambda t: start, (-1.0, 1.0)
     )
     assert all(np.abs(x).max() <= 1 for x in steps)
+
+
+def test_the_corrector_is_unic_1_with_its_coefficient_solved_exactly() -> None:
+    """Zhao et al. (2023), section 3, for predictions of x_0: x^c = (step of first order) + alpha a_1 B(h) (m_t - m_s).
+
+    With p = 1 their system R_p(h) a_p B(h) = phi_p(h) is one equation; the integral of the line stands for phi_1.
+    """
+    _, *corrected, _ = updates_of(Sampler.UNIPC, SCHEDULE, [700, 500, 300, 100])
+    for update, t, t_next in zip(corrected, (700, 500), (500, 300), strict=True):
+        log_snr = np.log(SCHEDULE.alpha / SCHEDULE.sigma)
+        h, alpha = log_snr[t_next] - log_snr[t], SCHEDULE.alpha[t_next]
+        first_order = SCHEDULE.sigma[t_next] / SCHEDULE.sigma[t], alpha * -np.expm1(-h)
+        share = np.linspace(0, h, 200_001)  # of the way in log-SNR; m = m_s + share / h (m_t - m_s)
+        integrand = np.exp(share - h) * share / h
+        a_b = (integrand.sum() - (integrand[0] + integrand[-1]) / 2) * share[1]  # alpha stands before it
+        assert update.correct.x == 0
+        assert update.correct.corrected_x == pytest.approx(first_order[0], rel=1e-9)
+        assert update.correct.x0 == pytest.approx(alpha * a_b, rel=1e-6)
+        assert update.correct.previous_x0 == pytest.approx(first_order[1] - alpha * a_b, rel=1e-6)
+
+
+def test_the_first_and_the_last_step_are_of_first_order_and_uncorrected_is_x_itself() -> None:
+    for sampler in (Sampler.DPM_SOLVER_2M, Sampler.UNIPC):
+        first, middle, last = updates_of(sampler, SCHEDULE, [700, 500, 300])
+        assert first.advance.previous_x0 == last.advance.previous_x0 == 0 != middle.advance.previous_x0
+        assert first.correct == CorrectedX()
+        assert last.advance == NextX(corrected_x=0, x0=1)
+    assert {update.correct for update in updates_of(Sampler.DPM_SOLVER_2M, SCHEDULE, [700, 500, 300])} == {CorrectedX()}
+
+
+def test_the_weights_of_a_step_are_laid_out_as_built_engines_read_them() -> None:
+    update = Update(
+        NextX(corrected_x=5, x0=6, previous_x0=7, noise=8), CorrectedX(x=1, corrected_x=2, x0=3, previous_x0=4)
+    )
+    assert update.weights == (1, 2, 3, 4, 5, 6, 7, 8)
+    expected = [*x0_weights(Prediction.V, 0.6, 0.8), -2, 2, 1, 2, 3, 4, 5, 6, 7, 8]
+    laid_out = coefficients(update, Prediction.V, 0.6, 0.8, (-2.0, 2.0))
+    assert laid_out.shape == (COEFFICIENTS,)
+    np.testing.assert_array_equal(laid_out[:12], np.array(expected, np.float32))
+    np.testing.assert_array_equal(output_alone()[4:12], np.array([1, 0, 0, 0, 0, 1, 0, 0], np.float32))
+
+
+def test_an_unknown_sampler_runs_no_other_ones_steps() -> None:
+    for wrong in ("foo", None, "unipc "):
+        with pytest.raises(ValueError, match="no such case"):
+            updates_of(wrong, SCHEDULE, [700, 300])  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="no such case"):
+            timesteps_for(wrong, SCHEDULE, 2)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no such case"):
+        diffusion.x0_from_output("x0", 0.0, 0.0, 1.0, 1.0)  # type: ignore[arg-type]
 
 
 @given(st.integers(1, 800).flatmap(lambda length: st.tuples(st.just(length), st.integers(1, length))))

@@ -107,17 +107,19 @@ def test_a_named_provider_is_kept(manifest: Manifest, monkeypatch: pytest.Monkey
         Provider.OPENVINO, Precision.FP32
     )
     assert chosen_backends(manifest, Provider.OPENVINO, Precision.BF16)[0] == LOWERED
-    with pytest.raises(UserError, match=r"^--provider cuda: not here$"):
+    with pytest.raises(UserError, match=r"^`provider='cuda'`: not here$"):
         chosen_backends(manifest, Provider.CUDA)
-    with pytest.raises(UserError, match=r"^--provider openvino --precision fp16: not here$"):
+    with pytest.raises(UserError, match=r"^`provider='openvino'` `precision='fp16'`: not here$"):
         chosen_backends(manifest, Provider.OPENVINO, Precision.FP16)
 
 
 def test_a_precision_that_nothing_here_computes_in_is_said(manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backends, "unavailable_reason", _only(CPU))
-    with pytest.raises(UserError, match=r"^--precision bf16: nothing here can run the bundle; openvino bf16: not here"):
+    with pytest.raises(
+        UserError, match=r"^`precision='bf16'`: nothing here can run the bundle; openvino bf16: not here"
+    ):
         chosen_backends(manifest, Provider.AUTO, Precision.BF16)
-    with pytest.raises(UserError, match=r"^--precision fp32: the bundle computes in bf16; use --precision bf16"):
+    with pytest.raises(UserError, match=r"^`precision='fp32'`: the bundle computes in bf16; use `precision='bf16'`"):
         chosen_backends(_typed(manifest, Precision.BF16), Provider.AUTO, Precision.FP32)
 
 
@@ -198,7 +200,7 @@ def test_a_bundle_without_engines_says_so_whatever_the_precision(manifest: Manif
 
 def test_engines_of_another_precision_are_not_lowered(manifest: Manifest) -> None:
     missing = unavailable_reason(Backend(Provider.TENSORRT, Precision.FP32), _with_engines(manifest))
-    assert missing.startswith("the bundle's engines compute in fp16") and missing.endswith("use --precision fp16")
+    assert missing.startswith("the bundle's engines compute in fp16") and missing.endswith("use `precision='fp16'`")
 
 
 def test_engines_of_a_bundle_in_bfloat16_can_run(manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,7 +227,7 @@ def test_engines_without_a_gpu_are_one_line_to_the_user(
     from samuel_runtime.engines.tensorrt import device
 
     def no_gpu() -> None:
-        raise UserError("CUDA: there is no NVIDIA GPU; use --provider cpu")
+        raise UserError("CUDA: there is no NVIDIA GPU; use `provider='cpu'`")
 
     engined = add_sham_engines(bundle_copy)
     assert engined.engines is not None

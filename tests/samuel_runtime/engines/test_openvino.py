@@ -198,5 +198,5 @@ def test_a_precision_that_the_processor_lacks_is_said_and_not_replaced(monkeypat
     monkeypatch.setattr(engines_openvino, "_core", Old)
     assert engines_openvino.unavailable_reason(Precision.FP32) == ""
     for precision in (Precision.FP16, Precision.BF16):
-        with pytest.raises(UserError, match=f"does not compute in {precision.value}; use --precision fp32"):
+        with pytest.raises(UserError, match=f"does not compute in {precision.value}; use `precision='fp32'`"):
             _opened(_product(), precision)

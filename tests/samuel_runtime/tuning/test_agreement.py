@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samuel_runtime.audio.reading import Audio
+from samuel_runtime.audio.samples import Audio
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import Provider, Settings

@@ -60,11 +60,14 @@ class Bound:
         return self.outputs
 
 
-def gaussian_step(x: np.ndarray, scales: np.ndarray, t: np.ndarray, memory: np.ndarray) -> dict[str, np.ndarray]:
-    """The ideal v for the process; guidance changes nothing, since the voice tells nothing."""
+def gaussian_step(
+    x: np.ndarray, scales: np.ndarray, t: np.ndarray, memory: np.ndarray, variance: float = 1.0
+) -> dict[str, np.ndarray]:
+    """The ideal v for the process, of this variance; guidance changes nothing, since the voice tells nothing."""
     schedule = Schedule.cosine()
     alpha, sigma = float(schedule.alpha[t[0]]), float(schedule.sigma[t[0]])
     values, vectors = _modes(x.shape[-1])
+    values = variance * values
     x0 = ((x @ vectors) * (alpha * values / (alpha**2 * values + sigma**2))) @ vectors.T
     return {"output": ((alpha * x - x0) / sigma).astype(np.float32)}
 

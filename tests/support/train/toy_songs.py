@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from samuel_runtime.audio.reading import Audio
+from samuel_runtime.audio.samples import Audio
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.bundle.statistics import Statistics
 from samuel_runtime.settings import Settings

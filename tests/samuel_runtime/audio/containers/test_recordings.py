@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from samuel_runtime.audio.containers import recordings_in
 from samuel_runtime.audio.containers.ogg import checksum
-from samuel_runtime.audio.reading import Audio, AudioFile
+from samuel_runtime.audio.reading import AudioFile
+from samuel_runtime.audio.samples import Audio
 from samuel_runtime.errors import UserError
 from tests.support.runtime.bad_audio import wav_header
 from tests.support.runtime.commands import RATE_HZ, singing, write_voice

@@ -50,7 +50,7 @@ def test_a_gpu_is_described() -> None:
 )
 def test_a_machine_without_a_usable_gpu_is_told_so(fake: FakeCuda, said: str) -> None:
     with pytest.raises(
-        UserError, match=f"^CUDA: .*{said}.*, or use --provider cpu$|^CUDA: .*{said}; use --provider cpu$"
+        UserError, match=f"^CUDA: .*{said}.*, or use `provider='cpu'`$|^CUDA: .*{said}; use `provider='cpu'`$"
     ):
         Cuda(fake)
     fake.assert_clean()
@@ -124,7 +124,7 @@ def test_full_memory_is_named_and_nothing_leaks(nth: int) -> None:
         memory = cuda.allocate(64)
         cuda.pinned((memory.size,), BYTES)
 
-    with pytest.raises(UserError, match=r"the GPU's memory is full: close what else uses it, or use --provider cpu"):
+    with pytest.raises(UserError, match=r"the GPU's memory is full: close what else uses it, or use `provider='cpu'`"):
         use()
     gc.collect()
     fake.assert_clean()

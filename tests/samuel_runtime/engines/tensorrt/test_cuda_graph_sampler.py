@@ -198,7 +198,7 @@ def test_full_memory_is_said_wherever_it_happens_and_nothing_leaks() -> None:
     assert most > 20
     for nth in range(1, most + 1):
         fake = FakeCuda(fail_at=nth)
-        with pytest.raises(UserError, match=r"^CUDA: .*memory is full.*--provider cpu$"):
+        with pytest.raises(UserError, match=r"^CUDA: .*memory is full.*`provider='cpu'`$"):
             use(fake)
         gc.collect()
         fake.assert_clean()

@@ -66,7 +66,7 @@ def test_engines_that_fit_are_not_talked_about(machine: Machine) -> None:
         (sham_engines(), {"installed": False}, r"^its library tensorrt_rtx is not installed; .*\[rtx\]'`$"),
         (classic(), {"installed": False}, r"^its library tensorrt is not installed; add it with `pip .*\[trt\]'`$"),
         (sham_engines(), {"version": "1.8.0.1"}, rf"by version 1\.7\.0\.23 .* 1\.8\.0\.1 is installed; .*{BUILD}$"),
-        (sham_engines(), {"gpu": "CUDA: there is no NVIDIA GPU; use --provider cpu"}, r"^CUDA: there is no NVIDIA GPU"),
+        (sham_engines(), {"gpu": "CUDA: there is no NVIDIA GPU; use another"}, r"^CUDA: there is no NVIDIA GPU"),
         (sham_engines(), {"gpu": TURING}, r"8\.0 and newer and this is RTX 2080 .*7\.5.*; .*--trt-target 7\.5`$"),
         (sham_engines(targets=("8.6",)), {}, rf"capability 8\.6 and this is RTX 4090 .* for any with {BUILD}$"),
         (sham_engines(targets=("8.9",)), {"gpu": HOPPER}, rf"capability 8\.9 and this is H100 .* any with {BUILD}$"),

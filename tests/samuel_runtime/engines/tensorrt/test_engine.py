@@ -144,7 +144,7 @@ def test_the_profile_that_has_the_shapes_is_taken(machine: Machine) -> None:
 
 
 def test_a_shape_that_no_profile_has_is_named_with_the_largest_that_one_has(machine: Machine) -> None:
-    said = r"^m\.engine: was not built for vocals \(4, 4, 7\) \(at most \(3, 4, 64\)\); use --provider cpu"
+    said = r"^m\.engine: was not built for vocals \(4, 4, 7\) \(at most \(3, 4, 64\)\); use `provider='cpu'`"
     with pytest.raises(UserError, match=said):
         machine.engine(conditioning_graph(), CONDITIONING)(vocals=vocals(4))
 
@@ -160,7 +160,7 @@ def test_shapes_that_do_not_fit_each_other_are_reported(machine: Machine) -> Non
     given = {name: np.zeros(shapes[1], np.float32) for name, shapes in {**STEP_INPUTS, "scales": [(), (2,)]}.items()}
     engine(**given)
     with pytest.raises(
-        UserError, match=r"^step\.engine: its inputs' shapes do not fit each other \([^\n]*\); try --prov"
+        UserError, match=r"^step\.engine: its inputs' shapes do not fit each other \([^\n]*\); try `prov"
     ):
         engine(**{**given, "keys": np.zeros((3, CHANNELS, 9), np.float32)})
 
@@ -206,7 +206,7 @@ def test_full_memory_is_said_wherever_it_happens_and_nothing_leaks() -> None:
     assert plenty.calls["allocation"] == 7  # three tensors here and there, and scratch
     for nth in range(1, 8):
         fake = FakeCuda(fail_at=nth)
-        with pytest.raises(UserError, match=r"^CUDA: .*memory is full.*--provider cpu$"):
+        with pytest.raises(UserError, match=r"^CUDA: .*memory is full.*`provider='cpu'`$"):
             use(fake)
         gc.collect()
         fake.assert_clean()
