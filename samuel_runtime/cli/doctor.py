@@ -10,10 +10,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import click
-
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import Engines, Manifest
+from samuel_runtime.cli import console
 from samuel_runtime.engines.availability import ProbedBackend, probe_backends
 from samuel_runtime.engines.backend import Backend
 from samuel_runtime.errors import UserError
@@ -66,9 +65,9 @@ def examine(folder: Path | None, threads: int | None, as_json: bool) -> None:
     if remembered:
         remember(manifest, measurements)
     if as_json:
-        click.echo(json.dumps(_report(bundle, trials, best.backend, remembered), indent=1))
+        console.tell(json.dumps(_report(bundle, trials, best.backend, remembered), indent=1))
     else:
-        click.echo(_table(bundle, trials, best.backend, remembered))
+        console.tell(_table(bundle, trials, best.backend, remembered))
 
 
 def try_backends(bundle: Bundle, found: list[ProbedBackend], threads: int | None) -> list[Trial]:

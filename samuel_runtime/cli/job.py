@@ -9,11 +9,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import click
 from tqdm import tqdm
 
 from samuel_runtime.bundle.bundle import Bundle
-from samuel_runtime.cli.diagnostics import SPECTROGRAMS, Diagnostics, check_plots
+from samuel_runtime.cli import console
+from samuel_runtime.cli.diagnostics import SPECTROGRAMS, Diagnostics, check_diagnostics
 from samuel_runtime.cli.render import RenderResult, plan_requests, render
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.progress import Observer, Step
@@ -25,8 +25,8 @@ from samuel_runtime.tuning.target import Plan, Target, Work, measured_backends, 
 def run_requests(
     voices: list[Path],
     *,
-    output: Path | None,
-    mix: Path | None,
+    output: Path | str | None,
+    mix: Path | str | None,
     bundle: Path | None,
     settings: Settings,
     variations: int,
@@ -46,7 +46,7 @@ def run_requests(
         UserError: anything about the input, the options or the bundle.
     """
     if diagnostics is not None:
-        check_plots()
+        check_diagnostics(diagnostics)
     seconds = {"start": perf_counter() - started}
     takes = plan_requests(voices, output, mix, settings, variations)
     seconds["read"] = perf_counter() - started - sum(seconds.values())
@@ -59,13 +59,13 @@ def run_requests(
         takes = [replace(t, settings=replace(t.settings, sampler=chosen.sampler, steps=chosen.steps)) for t in takes]
     seconds["load"] = perf_counter() - started - sum(seconds.values())
     for note in samuel.notes:
-        click.echo(f"note: {note}", err=True)
+        console.tell(f"note: {note}", err=True)
     report: dict[str, Any] = {"provider": samuel.backend.provider.value, "precision": samuel.backend.precision.value}
     report["takes"] = []
     observer = _Console() if diagnostics is None else Diagnostics(diagnostics, samuel.manifest, _Console())
     for result in render(samuel, takes, observer):
         for warning in result.warnings:
-            click.echo(f"warning: {result.take.accompaniment}: {warning}", err=True)
+            console.tell(f"warning: {result.take.accompaniment}: {warning}", err=True)
         entry = result.to_dict()
         if isinstance(observer, Diagnostics):
             entry["diagnostics"] = str(observer.write(result))
@@ -77,11 +77,11 @@ def run_requests(
     if target is not None and chosen is not None:
         report["target"] = chosen.to_dict() | target.outcome(seconds["total"])
     if provider is Provider.AUTO and (said := remark(samuel.manifest, samuel.backend)):
-        click.echo(f"note: {said}", err=True)
+        console.tell(f"note: {said}", err=True)
     if as_json:
-        click.echo(json.dumps(report, indent=1))
+        console.tell(json.dumps(report, indent=1))
     else:
-        click.echo(", ".join(f"{stage} {value:.2f} s" for stage, value in seconds.items()))
+        console.tell(", ".join(f"{stage} {value:.2f} s" for stage, value in seconds.items()))
 
 
 def _load_within(
@@ -101,18 +101,18 @@ def _load_within(
     samuel = Samuel.load(bundle, provider, threads, precision)
     measured = measured_now(samuel, known, work)
     chosen = plan(target, [measured], work, perf_counter() - started, loaded=True)
-    click.echo(chosen.explained(target), err=True)
+    console.tell(chosen.explained(target), err=True)
     return samuel, chosen
 
 
 def _print(result: RenderResult, diagnostics: str | None) -> None:
     take = result.take
     stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.seconds.items())
-    click.echo(f"{take.accompaniment}  (seed {take.settings.seed}; {stages})")
+    console.tell(f"{take.accompaniment}  (seed {take.settings.seed}; {stages})")
     if take.mix is not None:
-        click.echo(str(take.mix))
+        console.tell(str(take.mix))
     if diagnostics is not None:
-        click.echo(str(Path(diagnostics) / SPECTROGRAMS))
+        console.tell(str(Path(diagnostics) / SPECTROGRAMS))
 
 
 class _Console(Observer):
