@@ -119,6 +119,7 @@ BAD_BUNDLES: dict[str, Callable[[Path], str]] = {
     "unknown key": _set("model", "surprise", to=1),
     "unknown graph": _set("graphs", "backdoor", to={}),
     "huge hop": _set("codec", "hop_samples", to=1 << 40),
+    "chunks too large by their product": _set("codec", "chunk_frames", to=1 << 20),
     "latent channels and statistics differ": _set("model", "latent_channels", to=32),
     "prediction of a third kind": _set("model", "prediction", to="x0"),
     "statistics with NaN": _set(*_STATISTICS, "vocals_mean", 3, to=float("nan")),
