@@ -28,8 +28,9 @@ def is_installed(flavor: Flavor) -> bool:
 
 
 def unsupported_reason() -> str:
-    """Why nothing can add TensorRT to this system; empty if it can be added."""
-    if sys.platform == "win32" or (sys.platform == "linux" and platform.machine() == "x86_64"):
+    """Why nothing can add TensorRT to this system; empty if it can be added, or is there."""
+    made_for = sys.platform == "win32" or (sys.platform == "linux" and platform.machine() == "x86_64")
+    if made_for or any(is_installed(flavor) for flavor in Flavor):
         return ""
     return "there is no TensorRT for this system, only for Windows and for Linux on x86-64; use another"
 

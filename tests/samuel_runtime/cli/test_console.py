@@ -9,11 +9,12 @@ import pytest
 
 from samuel_runtime.cli import console
 from samuel_runtime.errors import UserError
+from tests.support.runtime.commands import TAKEN_OVER
 
 
 @pytest.fixture(autouse=True)
 def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    handlers = {number: signal.getsignal(number) for number in TAKEN_OVER}
     monkeypatch.setattr(sys, "argv", ["tool"])
     yield
     for number, handler in handlers.items():
