@@ -9,7 +9,6 @@ import click
 from click.core import ParameterSource
 
 from samuel_runtime.cli import console
-from samuel_runtime.engines.processors import usable
 from samuel_runtime.settings import (
     DEFAULT_SAMPLER,
     DEFAULT_SEED,
@@ -86,9 +85,8 @@ def command(
     started = perf_counter()
     if doctor and (foreign := _foreign_to_doctor(context)):
         raise click.UsageError(f"--doctor measures and makes no band; leave {', '.join(foreign)} out")
-    if threads is not None and threads > (most := usable()):
-        console.tell(f"note: --threads {threads}: this process may use {most} processors, so it takes {most}", err=True)
-        threads = most
+    if threads is not None:
+        threads = _usable_threads(threads)
     if trust_engines:
         from samuel_runtime.bundle.bundle import Bundle
         from samuel_runtime.bundle.trust import trust
@@ -125,6 +123,15 @@ def command(
         as_json=as_json,
         started=started,
     )
+
+
+def _usable_threads(threads: int) -> int:
+    from samuel_runtime.engines import processors  # whose room imports numpy, which --help does without
+
+    most = processors.usable()
+    if threads > most:
+        console.tell(f"note: --threads {threads}: this process may use {most} processors, so it takes {most}", err=True)
+    return min(threads, most)
 
 
 def _foreign_to_doctor(context: click.Context) -> list[str]:

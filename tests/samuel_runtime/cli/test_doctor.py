@@ -192,7 +192,7 @@ def test_what_the_doctor_would_ignore_is_refused(
 def test_more_threads_than_processors_do_not_spin_against_each_other(
     machine: Machine, bundle: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("samuel_runtime.cli.command.usable", lambda: 2)
+    monkeypatch.setattr("samuel_runtime.engines.processors.usable", lambda: 2)
     asked: list[int | None] = []
     load = doctor.Samuel.load
     monkeypatch.setattr(doctor.Samuel, "load", lambda *args: asked.append(args[2]) or load(*args))
