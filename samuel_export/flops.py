@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
+from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from samuel_runtime.bundle.manifest import GraphName
+from samuel_runtime.engines.offline import import_onnxruntime
 from samuel_train.model.denoiser import Denoiser
+
+onnxruntime = import_onnxruntime()
 
 Shape = tuple[int, ...]
 
@@ -65,7 +68,7 @@ def _shapes_in_a_run(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray], w
     return {name: value.shape for name, value in zip(wanted, _session(shown).run(wanted, dict(inputs)), strict=True)}
 
 
-def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+def _session(model: onnx.ModelProto) -> Any:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

@@ -19,8 +19,14 @@ class UserError(Exception):
     Command lines print it to stderr without a traceback and exit with code 2.
     """
 
-    def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+    def __init__(self, *messages: str) -> None:
+        """One message, or several faults that are told together, each in its line."""
+        super().__init__("\n".join(" ".join(message.split()) for message in messages))
+
+    @property
+    def lines(self) -> list[str]:
+        """The message of each fault."""
+        return str(self).split("\n")
 
 
 def with_options(message: str) -> str:

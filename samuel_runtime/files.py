@@ -1,38 +1,74 @@
-"""Outputs that exist whole or not at all: write under a temporary name, then rename."""
+"""Outputs that exist whole or not at all: written in a scratch folder beside them, then renamed. The user's folders."""
 
 from __future__ import annotations
 
 import errno
 import os
+import platform
+import re
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import platformdirs
+
 from samuel_runtime.errors import UserError
+
+try:
+    from fcntl import LOCK_EX, LOCK_NB, flock
+except ImportError:  # Windows: what a killed run leaves stays there
+    flock = None  # type: ignore[assignment]
+
+_SCRATCH_PREFIX = ".samuel-"
+_SCRATCH_NAME = re.compile(re.escape(_SCRATCH_PREFIX) + r"[a-z0-9_]{8}")
+_LOCK_NAME = "lock"
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary file name beside ``path``; on success it replaces ``path``, on any failure it is gone.
+    """Yield the name of an empty file; on success it replaces ``path``, on any failure it is gone.
 
-    The temporary name keeps the suffix, because audio libraries choose the format by it.
+    It has the suffix of ``path``, because audio libraries choose the format by it, and lies in a scratch folder beside
+    it, so that it can be renamed and its name is never too long. Where ``path`` is a link, what it points to is
+    replaced; a file that was there hands on its permissions.
 
     Raises:
         UserError: if the folder cannot be written to or the disk is full.
     """
     path = Path(path)
     with explained(path):
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        try:
+        target = path.resolve() if path.is_symlink() else path
+        with scratch_folder(target.parent) as scratch:
+            temporary = scratch / f"new{target.suffix}"
+            temporary.touch()
             yield temporary
-            temporary.chmod(0o666 & ~_umask())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # there is none, or this file system knows no permissions
+                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+            temporary.replace(target)
+
+
+@contextmanager
+def scratch_folder(beside: Path) -> Iterator[Path]:
+    """A hidden folder in ``beside`` that is removed with all in it, however the block ends.
+
+    Should the process be killed, the next one that makes such a folder here removes it: as long as a process works in
+    one it holds a lock on a file there, and a lock ends with its process.
+
+    Raises:
+        OSError: ``beside`` cannot be written to.
+    """
+    _remove_abandoned(beside)
+    folder = Path(tempfile.mkdtemp(prefix=_SCRATCH_PREFIX, dir=beside))
+    lock = _locked(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
 
 
 @contextmanager
@@ -49,6 +85,7 @@ def replacing_dir(path: Path) -> Iterator[Path]:
     with explained(path):
         path = path.resolve()  # a link stays, what it leads to is replaced
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Never swept as scratch folders are: between the two renames below, the only whole folder may be this one.
         recover_dir(path)
         if path.exists() and not path.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
@@ -148,6 +185,76 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:
         return False
+
+
+def cache_file(name: str) -> Path:
+    """Where a file lies in samuel's cache folder, which may not exist yet.
+
+    Raises:
+        OSError: the user has no such folder, as where neither HOME nor the list of users names one.
+    """
+    return _of_user(platformdirs.user_cache_dir) / name
+
+
+def data_file(name: str) -> Path:
+    """Where a file lies in samuel's folder for what shall stay, which may not exist yet.
+
+    Raises:
+        OSError: as :func:`cache_file`.
+    """
+    return _of_user(platformdirs.user_data_dir) / name
+
+
+def _of_user(find: Callable[[str], str]) -> Path:
+    """samuel's folder among the user's; where nothing says what "~" means, platformdirs may raise or leave it there."""
+    try:
+        folder = Path(find("samuel"))
+    except RuntimeError:
+        folder = Path("~")
+    if not folder.is_absolute():
+        raise FileNotFoundError(f"{folder}: nothing says where the user's folders are; set HOME")
+    return folder
+
+
+def _locked(folder: Path) -> int | None:
+    """Lock a new scratch folder; None where the file system knows no locks."""
+    if flock is None:
+        return None
+    # Under its name only once it is locked, or it would be abandoned for a moment.
+    new = folder / f"{_LOCK_NAME}.new"
+    lock = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        flock(lock, LOCK_EX | LOCK_NB)
+        os.write(lock, platform.node().encode())
+        new.rename(folder / _LOCK_NAME)
+    except OSError:
+        os.close(lock)
+        return None
+    return lock
+
+
+def _remove_abandoned(beside: Path) -> None:
+    """Remove scratch folders in ``beside`` whose process is gone, of this user and this machine."""
+    if flock is None:
+        return
+    with suppress(OSError), os.scandir(beside) as entries:
+        for entry in entries:
+            if not _SCRATCH_NAME.fullmatch(entry.name) or not entry.is_dir(follow_symlinks=False):
+                continue
+            with suppress(OSError):
+                if entry.stat(follow_symlinks=False).st_uid == os.getuid():
+                    _remove_if_abandoned(Path(entry.path))
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    lock = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        flock(lock, LOCK_EX | LOCK_NB)  # refused as long as the process lives
+        # A lock on a shared disk may hold for one machine only.
+        if os.read(lock, 1 << 10) == platform.node().encode():
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)
 
 
 def _umask() -> int:

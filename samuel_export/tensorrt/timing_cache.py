@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from samuel_runtime.errors import UserError
-from samuel_runtime.files import replacing
+from samuel_runtime.files import cache_file, replacing
 
 _LARGEST_BYTES = 256 << 20
 
@@ -20,13 +17,14 @@ class TimingCache:
     def __init__(self, version: str) -> None:
         """Name the file."""
         name = hashlib.sha256(version.encode()).hexdigest()[:24]
-        self._path = Path(platformdirs.user_cache_dir("samuel")) / f"timings-{name}.bin"
+        self._name = f"timings-{name}.bin"
         self._cache: Any = None  # must outlive the build
 
     def attach(self, config: Any) -> None:
         """Give a builder's configuration what is known, or nothing."""
         try:
-            known = self._path.read_bytes() if self._path.stat().st_size <= _LARGEST_BYTES else b""
+            path = cache_file(self._name)
+            known = path.read_bytes() if path.stat().st_size <= _LARGEST_BYTES else b""
         except OSError:
             known = b""
         self._cache = config.create_timing_cache(known)
@@ -41,8 +39,9 @@ class TimingCache:
         if cache is None:
             return
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(self._path) as temporary:
+            path = cache_file(self._name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as temporary:
                 temporary.write_bytes(bytes(cache.serialize()))
         except (OSError, UserError):
             return

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import shlex
+import stat
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from itertools import chain
@@ -16,7 +18,7 @@ from samuel_runtime.audio.level import Level, Meter, gain_from_db
 from samuel_runtime.audio.quiet import without_decoder_chatter
 from samuel_runtime.audio.reading import BLOCK_SAMPLES, Recording, resampled
 from samuel_runtime.errors import UserError
-from samuel_runtime.files import check_name, is_folder
+from samuel_runtime.files import check_name, is_folder, scratch_folder
 
 FORMATS = {
     ".wav": ("WAV", "PCM_24"),
@@ -43,16 +45,25 @@ def check_target(path: Path) -> None:
         raise UserError(f"{path}: cannot write {path.suffix or 'a file without suffix'}; use {', '.join(FORMATS)}")
     if is_folder(path):
         raise UserError(f"{path}: is a folder; name a file in it")
-    if not is_folder(path.parent):
-        raise UserError(f"{path.parent}: no such folder; make it with `mkdir -p {path.parent}`")
-    probe = path.with_name(f".{path.name}.probe")
     try:
-        probe.touch()
-        probe.unlink()
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UserError(f"{path}: is not a regular file; choose another name")
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # it will be new
     except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); choose another name or folder with -o"
-        ) from error
+        raise _unwritable(path, error) from error
+    folder = path.resolve().parent  # through a link to the file
+    if not is_folder(folder):
+        raise UserError(f"{folder}: no such folder; make it with `mkdir -p {shlex.quote(str(folder))}`")
+    try:
+        with scratch_folder(folder):
+            pass
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path}: cannot be written ({error.strerror}); choose another name or folder with -o")
 
 
 def check_encodable(path: Path, sample_rate_hz: int, channels: int) -> None:

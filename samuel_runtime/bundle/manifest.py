@@ -23,6 +23,8 @@ _OLDEST_SCHEMA_VERSION = 2  # without engines; version 3 without spectral decode
 MANIFEST_NAME = "bundle.json"
 _LARGEST_MANIFEST_BYTES = 4 << 20
 _LARGEST_GRAPH_BYTES = 2 << 30  # the most that one protobuf can hold
+_MOST_VALUES = 1 << 28
+"""In any one array that the facts together call for: 1 GiB of float32; Stable Audio Open's largest has a tenth."""
 _BARE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 Positive = Annotated[int, Field(gt=0, le=1 << 20)]
@@ -85,6 +87,8 @@ class ModelFacts(_Strict):
             raise ValueError(str(error)) from error
         if channels != self.latent_channels or self.latent_channels % 4:
             raise ValueError(f"{channels} statistics for {self.latent_channels} latent channels (a multiple of 4)")
+        if self.frames * self.latent_channels > _MOST_VALUES:
+            raise ValueError(f"{self.frames} frames of {self.latent_channels} channels are too many for one window")
         if self.frames % self.frames_multiple or not self.frames_min <= self.frames:
             raise ValueError("frames must be a multiple of frames_multiple and at least frames_min")
         return self
@@ -219,6 +223,15 @@ class Manifest(_Strict):
         missing = [name.value for name in GraphName if name not in self.graphs]
         if missing:
             raise ValueError(f"no graph called {', '.join(missing)}")
+        codec = self.codec
+        frames = 2 * codec.chunk_frames + 2 * max(codec.encoder_context_frames, codec.decoder_context_frames)
+        if frames * max(codec.hop_samples * codec.channels, self.model.latent_channels) > _MOST_VALUES:
+            raise ValueError(
+                f"chunks of {codec.chunk_frames} frames of {codec.hop_samples} samples and {codec.channels} channels "
+                "with their context are too large"
+            )
+        if self.model.frames_min * codec.hop_samples > _MOST_VALUES:
+            raise ValueError(f"{self.model.frames_min} frames of {codec.hop_samples} samples are no shortest window")
         return self
 
     @property

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-
-import platformdirs
 
 from samuel_runtime.bundle.manifest import Engines
 from samuel_runtime.errors import UserError
-from samuel_runtime.files import replacing
+from samuel_runtime.files import data_file, replacing
 
+_NAME = "trusted-engines.json"
 _LARGEST_BYTES = 1 << 20
 
 
@@ -25,7 +23,10 @@ def trust(engines: Engines) -> None:
     Raises:
         UserError: the list of trusted engines cannot be written.
     """
-    path = _path()
+    try:
+        path = data_file(_NAME)
+    except OSError as error:
+        raise UserError(f"--trust-engines: there is no place for the list of trusted engines: {error}") from error
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
@@ -41,13 +42,9 @@ def _hashes(engines: Engines) -> set[str]:
 
 
 def _known() -> set[str]:
-    path = _path()
     try:
+        path = data_file(_NAME)
         known = json.loads(path.read_bytes()) if path.stat().st_size <= _LARGEST_BYTES else []
     except (OSError, ValueError, RecursionError):
         return set()
     return {one for one in known if isinstance(one, str)} if isinstance(known, list) else set()
-
-
-def _path() -> Path:
-    return Path(platformdirs.user_data_dir("samuel")) / "trusted-engines.json"

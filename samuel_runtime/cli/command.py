@@ -6,6 +6,7 @@ from pathlib import Path
 from time import perf_counter
 
 import click
+from click.core import ParameterSource
 
 from samuel_runtime.cli import console
 from samuel_runtime.settings import (
@@ -18,12 +19,15 @@ from samuel_runtime.settings import (
     Sampler,
 )
 
+_OF_DOCTOR = frozenset({"doctor", "bundle", "threads", "trust_engines", "as_json"})
+
 
 @click.command(name="samuel-run", context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.argument("vocals", nargs=-1, type=click.Path(path_type=Path))
-@click.option("-o", "--output", "out", type=click.Path(path_type=Path),
-              help="File for one take, folder for several.  [default: beside each voice]")  # fmt: skip
-@click.option("--mix", type=click.Path(path_type=Path), help="Also write voice and band together, here.")
+@click.option("-o", "--output", "out", type=click.Path(),
+              help="File for one take, folder for several; a folder is made if its name ends with a slash or there "
+                   "are several takes.  [default: beside each voice]")  # fmt: skip
+@click.option("--mix", type=click.Path(), help="Also write voice and band together, here.")
 @click.option("--bundle", type=click.Path(path_type=Path), help="Bundle folder.  [default: the packaged one]")
 @click.option("--steps", type=click.IntRange(1, MOST_STEPS), help=f"Denoising steps.  [default: {DEFAULT_STEPS}]")
 @click.option("--sampler", type=click.Choice([s.value for s in Sampler]),
@@ -43,15 +47,20 @@ from samuel_runtime.settings import (
 @click.option("--trust-engines", is_flag=True,
               help="Let the bundle's TensorRT engines run, now and later: they are code, and somebody else built "
                    "them.")  # fmt: skip
-@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads.  [default: physical cores]")
+@click.option("--threads", type=click.IntRange(1, 1024),
+              help="CPU threads, at most the processors that may be used.  [default: physical cores]")  # fmt: skip
 @click.option("--diagnostics", type=click.Path(path_type=Path, file_okay=False),
               help="Folder for plots, an animation and timings of the run (extra `plots`).")  # fmt: skip
-@click.option("--doctor", is_flag=True, help="Say what can run here and how fast, instead of running.")
+@click.option("--doctor", is_flag=True,
+              help="Say what can run here and how fast, instead of running; goes with --bundle, --threads, "
+                   "--trust-engines and --json alone.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object to stdout instead of lines.")
+@click.pass_context
 def command(
+    context: click.Context,
     vocals: tuple[Path, ...],
-    out: Path | None,
-    mix: Path | None,
+    out: str | None,
+    mix: str | None,
     bundle: Path | None,
     steps: int | None,
     sampler: str | None,
@@ -70,8 +79,14 @@ def command(
     """Generate the accompaniment for each of VOCALS (WAV, FLAC, OGG, MP3, AIFF; any rate, length and channel count).
 
     The result has exactly the voice's duration; its format follows the suffix of -o (.wav, .flac, .aiff, .ogg, .mp3).
+
+    Every recording is read before any work is done: if some cannot be used, each of them is named and nothing is made.
     """
     started = perf_counter()
+    if doctor and (foreign := _foreign_to_doctor(context)):
+        raise click.UsageError(f"--doctor measures and makes no band; leave {', '.join(foreign)} out")
+    if threads is not None:
+        threads = _usable_threads(threads)
     if trust_engines:
         from samuel_runtime.bundle.bundle import Bundle
         from samuel_runtime.bundle.trust import trust
@@ -108,6 +123,26 @@ def command(
         as_json=as_json,
         started=started,
     )
+
+
+def _usable_threads(threads: int) -> int:
+    from samuel_runtime.engines import processors  # whose room imports numpy, which --help does without
+
+    most = processors.usable()
+    if threads > most:
+        console.tell(f"note: --threads {threads}: this process may use {most} processors, so it takes {most}", err=True)
+    return min(threads, most)
+
+
+def _foreign_to_doctor(context: click.Context) -> list[str]:
+    """The arguments and options of this call that --doctor has no use for, as the user knows them."""
+    return [
+        parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
+        for parameter in context.command.params
+        if parameter.name not in _OF_DOCTOR
+        and context.params.get(parameter.name or "") != ()  # no recordings are given as well
+        and context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+    ]
 
 
 def main() -> None:

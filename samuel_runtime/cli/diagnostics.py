@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from importlib.util import find_spec
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from samuel_runtime.audio.reading import AudioFile, Recording, resampled
 from samuel_runtime.bundle.manifest import Manifest
 from samuel_runtime.cli.render import RenderResult
 from samuel_runtime.errors import UserError
-from samuel_runtime.files import replacing
+from samuel_runtime.files import is_folder, replacing
 from samuel_runtime.progress import OnProgress, Progress, Step, StepStatistics
 
 SPECTROGRAMS = "spectrograms.png"
@@ -21,14 +23,17 @@ SPECTROGRAMS = "spectrograms.png"
 _SHOWN_S = 120  # of a long song; a picture shows no more, and memory stays bounded
 
 
-def check_plots() -> None:
-    """Say at once, not after the run, if pictures cannot be drawn.
+def check_diagnostics(folder: Path) -> None:
+    """Say at once, not after the run, if pictures cannot be drawn or written.
 
     Raises:
-        UserError: matplotlib is not installed.
+        UserError: matplotlib is not installed, or the folder cannot be made or written to.
     """
     if find_spec("matplotlib") is None:
         raise UserError("--diagnostics needs matplotlib; add it with `pip install 'samuel-deploy[plots]'`")
+    above = next((one for one in (folder, *folder.parents) if is_folder(one) or one.is_file()), Path())
+    if not is_folder(above) or not os.access(above, os.W_OK | os.X_OK):
+        raise UserError(f"{folder}: cannot be made or written to; choose another --diagnostics")
 
 
 class Diagnostics:
@@ -39,6 +44,7 @@ class Diagnostics:
         self._folder, self._manifest, self._inner = folder, manifest, inner
         self._statistics: list[StepStatistics] = []
         self._way: list[np.ndarray] = []
+        self._taken: set[str] = set()  # names of folders, in lower case as some file systems have it
 
     def __call__(self, progress: Progress) -> None:
         """Note the step, if it is one, and pass on."""
@@ -62,7 +68,7 @@ class Diagnostics:
         """
         from samuel_runtime.cli import plots  # matplotlib takes a second to load
 
-        folder = self._folder / result.take.accompaniment.stem
+        folder = self._folder / self._name(result.take.accompaniment.stem)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -85,6 +91,13 @@ class Diagnostics:
             path.write_text(json.dumps({**result.to_dict(), "steps_statistics": steps}, indent=1) + "\n")
         self._statistics, self._way = [], []
         return folder
+
+    def _name(self, stem: str) -> str:
+        """For a take's folder: its own, also where takes of equal names lie in different folders."""
+        names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+        name = next(name for name in names if name.lower() not in self._taken)
+        self._taken.add(name.lower())
+        return name
 
 
 def _mono(recording: Recording, sample_rate_hz: int) -> np.ndarray:

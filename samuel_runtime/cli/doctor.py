@@ -10,10 +10,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import click
-
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import Engines, Manifest
+from samuel_runtime.cli import console
 from samuel_runtime.engines.availability import ProbedBackend, probe_backends
 from samuel_runtime.engines.backend import Backend
 from samuel_runtime.errors import UserError, with_options
@@ -69,7 +68,7 @@ def examine(folder: Path | None, threads: int | None, as_json: bool) -> None:
         text = json.dumps(_report(bundle, trials, best.backend, remembered), indent=1)
     else:
         text = _table(bundle, trials, best.backend, remembered)
-    click.echo(with_options(text))
+    console.tell(with_options(text))
 
 
 def try_backends(bundle: Bundle, found: list[ProbedBackend], threads: int | None) -> list[Trial]:

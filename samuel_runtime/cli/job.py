@@ -9,11 +9,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import click
 from tqdm import tqdm
 
 from samuel_runtime.bundle.bundle import Bundle
-from samuel_runtime.cli.diagnostics import SPECTROGRAMS, Diagnostics, check_plots
+from samuel_runtime.cli import console
+from samuel_runtime.cli.diagnostics import SPECTROGRAMS, Diagnostics, check_diagnostics
 from samuel_runtime.cli.render import RenderResult, plan_requests, render
 from samuel_runtime.errors import with_options
 from samuel_runtime.pipeline import Samuel
@@ -26,8 +26,8 @@ from samuel_runtime.tuning.target import Plan, Target, Work, measured_backends, 
 def run_requests(
     voices: list[Path],
     *,
-    output: Path | None,
-    mix: Path | None,
+    output: Path | str | None,
+    mix: Path | str | None,
     bundle: Path | None,
     settings: Settings,
     variations: int,
@@ -47,7 +47,7 @@ def run_requests(
         UserError: anything about the input, the options or the bundle.
     """
     if diagnostics is not None:
-        check_plots()
+        check_diagnostics(diagnostics)
     seconds = {"start": perf_counter() - started}
     takes = plan_requests(voices, output, mix, settings, variations)
     seconds["read"] = perf_counter() - started - sum(seconds.values())
@@ -64,7 +64,7 @@ def run_requests(
     progress = _Console() if diagnostics is None else Diagnostics(diagnostics, samuel.manifest, _Console())
     for result in render(samuel, takes, progress):
         for warning in result.warnings:
-            click.echo(f"warning: {result.take.accompaniment}: {warning}", err=True)
+            console.tell(f"warning: {result.take.accompaniment}: {warning}", err=True)
         entry = result.to_dict()
         if isinstance(progress, Diagnostics):
             entry["diagnostics"] = str(progress.write(result))
@@ -76,11 +76,11 @@ def run_requests(
     if target is not None and chosen is not None:
         report["target"] = chosen.to_dict() | target.outcome(seconds["total"])
     if provider is Provider.AUTO and (said := remark(samuel.manifest, samuel.backend)):
-        click.echo(f"note: {with_options(said)}", err=True)
+        console.tell(f"note: {with_options(said)}", err=True)
     if as_json:
-        click.echo(json.dumps(report, indent=1))
+        console.tell(json.dumps(report, indent=1))
     else:
-        click.echo(", ".join(f"{stage} {value:.2f} s" for stage, value in seconds.items()))
+        console.tell(", ".join(f"{stage} {value:.2f} s" for stage, value in seconds.items()))
 
 
 def _load_within(
@@ -100,18 +100,18 @@ def _load_within(
     samuel = Samuel.load(bundle, provider, threads, precision)
     measured = measured_now(samuel, known, work)
     chosen = plan(target, [measured], work, perf_counter() - started, loaded=True)
-    click.echo(chosen.explained(target), err=True)
+    console.tell(chosen.explained(target), err=True)
     return samuel, chosen
 
 
 def _print(result: RenderResult, diagnostics: str | None) -> None:
     take = result.take
     stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.seconds.items())
-    click.echo(f"{take.accompaniment}  (seed {take.settings.seed}; {stages})")
+    console.tell(f"{take.accompaniment}  (seed {take.settings.seed}; {stages})")
     if take.mix is not None:
-        click.echo(str(take.mix))
+        console.tell(str(take.mix))
     if diagnostics is not None:
-        click.echo(str(Path(diagnostics) / SPECTROGRAMS))
+        console.tell(str(Path(diagnostics) / SPECTROGRAMS))
 
 
 class _Console:

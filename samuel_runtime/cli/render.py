@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -16,7 +16,7 @@ from samuel_runtime.audio.level import Level
 from samuel_runtime.audio.reading import AudioFile
 from samuel_runtime.audio.writing import FORMATS, Band, check_encodable, check_target, peak_of, write_audio
 from samuel_runtime.errors import UserError, with_options
-from samuel_runtime.files import explained, is_folder, replacing
+from samuel_runtime.files import explained, is_folder, replacing, scratch_folder
 from samuel_runtime.pipeline import Samuel, concerns
 from samuel_runtime.progress import OnProgress
 from samuel_runtime.settings import Settings
@@ -49,6 +49,8 @@ class RenderResult:
 
     take: RenderRequest
     """What was asked for."""
+    guidance: float
+    """The scale that it was guided with."""
     level: Level
     """Of the band as the model made it."""
     warnings: tuple[str, ...]
@@ -67,6 +69,7 @@ class RenderResult:
             "seed": settings.seed,
             "sampler": settings.sampler.value,
             "steps": settings.steps,
+            "guidance": self.guidance,
             "peak": self.level.peak,
             "rms_db": None if self.level.silent else self.level.rms_db,
             "warnings": list(self.warnings),
@@ -75,38 +78,34 @@ class RenderResult:
 
 
 def plan_requests(
-    voices: list[Path], output: Path | None, mix: Path | None, settings: Settings, variations: int
+    voices: list[Path], output: Path | str | None, mix: Path | str | None, settings: Settings, variations: int
 ) -> list[RenderRequest]:
     """Open every voice and name every output, before any work is done.
 
     Args:
         voices: recordings.
-        output: a file for a single voice, else a folder, made if need be; None is beside each voice.
+        output: a file for a single voice, else a folder; None is beside each voice. A folder is made if need be where
+            it can be nothing else: with a slash at its end, or for several takes and without the suffix of a format.
         mix: likewise; None makes no mix.
         settings: of the first variation.
         variations: takes per voice, from consecutive seeds.
 
     Raises:
-        UserError: a voice cannot be used, or an output cannot be written or would replace a voice.
+        UserError: voices cannot be used, all of which it names, or an output cannot be written or would replace a
+            voice.
     """
-    files = [AudioFile.open(path) for path in voices]
-    single = len(files) == 1
-    seeds = [settings.seed + i for i in range(variations)]
-    takes = [
-        RenderRequest(
-            voice,
-            replace(settings, seed=seed),
-            _target(voice.path, output, "accompaniment", seed if variations > 1 else None, single),
-            None if mix is None else _target(voice.path, mix, "mix", seed if variations > 1 else None, single),
-        )
-        for voice in files
-        for seed in seeds
-    ]
-    for folder in (output, mix):
-        if folder is not None and len(files) > 1 and folder.suffix.lower() not in FORMATS:
-            with explained(folder):
-                folder.mkdir(parents=True, exist_ok=True)
-    _check_targets(takes)
+    files = _opened(voices)
+    bands, mixes = (None if given is None else _Place.of(given, len(files), variations) for given in (output, mix))
+    takes = []
+    for voice in files:
+        for seed in range(settings.seed, settings.seed + variations):
+            variation = f"-seed{seed}" if variations > 1 else ""
+            beside = _Place(voice.path.parent, is_folder=True, to_be_made=False)
+            band = (bands or beside).of_take(voice.path, "accompaniment", variation)
+            mixed = None if mixes is None else mixes.of_take(voice.path, "mix", variation)
+            takes.append(RenderRequest(voice, replace(settings, seed=seed), band, mixed))
+    with _making([place.path for place in (bands, mixes) if place is not None and place.to_be_made]):
+        _check_targets(takes)
     return takes
 
 
@@ -128,13 +127,14 @@ def render(samuel: Samuel, takes: list[RenderRequest], progress: OnProgress | No
                 latents, encoded = samuel.encode(take.voice, progress), take.voice
         with _timed(seconds, "sample"):
             song = samuel.generate(latents, take.settings, progress)
-        with explained(take.accompaniment), _scratch_folder(take.accompaniment.parent) as scratch:
+        with explained(take.accompaniment), scratch_folder(take.accompaniment.resolve().parent) as scratch:
             band = Band(scratch / "band.f32", codec.sample_rate_hz, codec.channels)
             with _timed(seconds, "decode"):
                 band.fill(samuel.decode(song, take.voice, progress))
             with _timed(seconds, "write"):
                 gain = _write(take, band)
-        yield RenderResult(take, band.level, tuple(_warnings(take, band, gain)), seconds)
+        guidance = samuel.manifest.model.guided(take.settings.guidance).scale
+        yield RenderResult(take, guidance, band.level, tuple(_warnings(take, band, gain)), seconds)
 
 
 def _write(take: RenderRequest, band: Band) -> float:
@@ -148,19 +148,63 @@ def _write(take: RenderRequest, band: Band) -> float:
     return gain
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where takes of one kind go."""
+
+    path: Path
+    """A file, or a folder."""
+    is_folder: bool
+    """Which of the two; several voices need a folder, several takes of one voice may share a file's name."""
+    to_be_made: bool
+    """Whether the name is surely a folder's, so that it is made if it is not there."""
+
+    @classmethod
+    def of(cls, given: Path | str, voices: int, variations: int) -> _Place:
+        """As an option names it: a slash at the end, which a Path does not keep, means a folder."""
+        path = Path(given)
+        slash = str(given).endswith(tuple(filter(None, (os.sep, os.altsep))))
+        folder = slash or (voices * variations > 1 and path.suffix.lower() not in FORMATS)
+        return cls(path, folder or voices > 1 or is_folder(path), folder)
+
+    def of_take(self, voice: Path, kind: str, variation: str) -> Path:
+        """The file of a take."""
+        if self.is_folder:
+            return self.path / f"{voice.stem}.{kind}{variation}.wav"
+        return self.path.with_name(f"{self.path.stem}{variation}{self.path.suffix}")
+
+
+def _opened(voices: list[Path]) -> list[AudioFile]:
+    """All of the recordings, or all that is wrong with them."""
+    files, faults = [], []
+    for path in voices:
+        try:
+            files.append(AudioFile.open(path))
+        except UserError as error:
+            faults += error.lines
+    if faults:
+        raise UserError(*faults)
+    return files
+
+
 @contextmanager
-def _scratch_folder(beside: Path) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix=".samuel-", dir=beside) as folder:
-        yield Path(folder)
-
-
-def _target(voice: Path, output: Path | None, kind: str, seed: int | None, single: bool) -> Path:
-    variation = "" if seed is None else f"-seed{seed}"
-    if output is None:
-        return voice.with_name(f"{voice.stem}.{kind}{variation}.wav")
-    if single and not is_folder(output):
-        return output.with_name(f"{output.stem}{variation}{output.suffix}")
-    return output / f"{voice.stem}.{kind}{variation}.wav"
+def _making(folders: list[Path]) -> Iterator[None]:
+    """Make folders, which are gone again if the block fails."""
+    made: list[Path] = []
+    try:
+        for folder in folders:
+            with explained(folder):
+                for one in reversed((folder, *folder.parents)):
+                    if not one.exists():
+                        one.mkdir()
+                        made.append(one)
+                folder.mkdir(exist_ok=True)
+        yield
+    except BaseException:
+        for one in reversed(made):
+            with suppress(OSError):
+                one.rmdir()
+        raise
 
 
 def _check_targets(takes: list[RenderRequest]) -> None:

@@ -10,6 +10,7 @@ from samuel_runtime.codec import Codec, CodecEngines
 from samuel_runtime.diffusion.denoiser import Denoiser, DenoiserBackend
 from samuel_runtime.engines.availability import backend_of_graph
 from samuel_runtime.engines.backend import Backend, Engine
+from samuel_runtime.engines.processors import threads_for
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Precision, Provider
 
@@ -53,12 +54,13 @@ def open_engine(
         model: an ONNX file.
         name: what to call it in messages.
         way: how to run it.
-        threads: of one operator; None is one per physical core that the process may use.
+        threads: of one operator, at most the processors that the process may use; None is one per physical core.
         typed: the precision that the graph is typed in.
 
     Raises:
         UserError: the engine refuses the graph, or does not start.
     """
+    threads = threads_for(threads)
     # A backend is imported when it is used: each takes a tenth of a second, and none is needed for the others.
     if backend.provider is Provider.OPENVINO:
         from samuel_runtime.engines.openvino import OpenVinoEngine

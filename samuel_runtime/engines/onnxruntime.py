@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from samuel_runtime.engines.backend import Backend, Bound
+from samuel_runtime.engines.memory import memory_short, out_of_memory
+from samuel_runtime.engines.offline import ORT_SILENT, import_onnxruntime
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Precision, Provider
+
+onnxruntime = import_onnxruntime()
 
 _NAMES = {
     Provider.CPU: "CPUExecutionProvider",
@@ -19,14 +25,34 @@ _NAMES = {
     Provider.DIRECTML: "DmlExecutionProvider",
     Provider.COREML: "CoreMLExecutionProvider",
 }
-_INSTALL = {
-    Provider.CPU: "pip install 'samuel-deploy[cpu]'",
-    Provider.CUDA: "pip uninstall onnxruntime && pip install 'samuel-deploy[gpu]'",
-    Provider.ORT_TENSORRT: "pip uninstall onnxruntime && pip install 'samuel-deploy[gpu]'",
-    Provider.ORT_RTX: "pip uninstall onnxruntime && pip install onnxruntime-trt-rtx",
-    Provider.DIRECTML: "pip uninstall onnxruntime && pip install onnxruntime-directml",
-    Provider.COREML: "pip install onnxruntime (the macOS build has it)",
+_PLATFORMS = {
+    Provider.CUDA: ("linux", "win32"),
+    Provider.ORT_TENSORRT: ("linux", "win32"),
+    Provider.ORT_RTX: ("linux", "win32"),
+    Provider.DIRECTML: ("win32",),
+    Provider.COREML: ("darwin",),
 }
+"""Values of sys.platform for which there is a build; the processor is everywhere."""
+_PLATFORM_NAMES = {"linux": "Linux", "win32": "Windows", "darwin": "macOS"}
+_PACKAGES = {
+    Provider.CUDA: "'samuel-deploy[gpu]'",
+    Provider.ORT_TENSORRT: "'samuel-deploy[gpu]'",
+    Provider.ORT_RTX: "samuel-deploy onnxruntime-trt-rtx",
+    Provider.DIRECTML: "samuel-deploy onnxruntime-directml",
+}
+"""Builds in place of `onnxruntime`; the others are in every build for their platform."""
+# Of ONNX Runtime's exceptions each is of its own; a call also raises what C++ throws (RuntimeError, MemoryError), and
+# its Python part ValueError for the wrong inputs.
+_RAISED: tuple[type[Exception], ...] = (
+    *(
+        found
+        for found in vars(onnxruntime.capi.onnxruntime_pybind11_state).values()
+        if isinstance(found, type) and issubclass(found, Exception)
+    ),
+    RuntimeError,
+    ValueError,
+    MemoryError,
+)
 # The others have no bfloat16 kernels of convolutions.
 _WITH_BF16 = (Provider.CUDA, Provider.ORT_TENSORRT, Provider.ORT_RTX)
 
@@ -50,7 +76,7 @@ class OnnxEngine:
         if missing := unavailable_reason(backend):
             raise UserError(f"`provider='{backend.provider.value}'`: {missing}")
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = ORT_SILENT
         # A pattern is one more block as large as all activations, for every shape: half as much again for Stable Audio
         # Open's decoder. Allocating without one takes no longer.
         options.enable_mem_pattern = False
@@ -63,7 +89,9 @@ class OnnxEngine:
             providers.append(_NAMES[Provider.CPU])  # for the few operators that a GPU provider leaves out
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=providers)
-        except Exception as error:  # ONNX Runtime's exceptions share no base class
+        except _RAISED as error:
+            if memory_short(error):
+                raise out_of_memory(name, "ONNX Runtime", "load") from error
             raise UserError(f"{name}: ONNX Runtime cannot load it ({error}); export the bundle again") from error
         # It keeps the file for falling back to other providers, which is not wanted here, as long as it lives.
         self._session._model_bytes = None
@@ -82,10 +110,8 @@ class OnnxEngine:
         Raises:
             UserError: ONNX Runtime failed: other inputs than the graph has, too little memory, a lost device.
         """
-        try:
+        with self._explained():
             outputs = self._session.run(self.outputs, inputs)
-        except Exception as error:  # as above
-            raise self._failed(error) from error
         return dict(zip(self.outputs, outputs, strict=True))
 
     def bind(self, **inputs: np.ndarray) -> Bound:
@@ -99,13 +125,11 @@ class OnnxEngine:
         if self.backend.provider is not Provider.CPU:
             return _Copying(self, inputs)
         binding = self._session.io_binding()
-        try:
+        with self._explained():
             for name, array in inputs.items():
                 binding.bind_cpu_input(name, array)
             for name in self.outputs:
                 binding.bind_output(name)
-        except Exception as error:  # as above
-            raise self._failed(error) from error
         return _OnnxBound(self, binding, inputs)
 
     def run_bound(self, binding: Any) -> None:
@@ -114,15 +138,20 @@ class OnnxEngine:
         Raises:
             UserError: as a call does.
         """
-        try:
+        with self._explained():
             self._session.run_with_iobinding(binding)
-        except Exception as error:  # as above
-            raise self._failed(error) from error
 
-    def _failed(self, error: Exception) -> UserError:
-        return UserError(
-            f"{self._name}: ONNX Runtime failed to run it ({error}); try `provider='cpu'`, or export the bundle again"
-        )
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except _RAISED as error:
+            if memory_short(error):
+                raise out_of_memory(self._name, "ONNX Runtime", "run") from error
+            raise UserError(
+                f"{self._name}: ONNX Runtime failed to run it ({error}); try `provider='cpu'`, or "
+                "export the bundle again"
+            ) from error
 
 
 class _OnnxBound:
@@ -165,10 +194,25 @@ def unavailable_reason(backend: Backend) -> str:
     if backend.provider not in _NAMES:
         raise ValueError(f"{backend.provider.value} is no provider of ONNX Runtime")
     if backend.provider not in available_providers():
-        return f"not in this ONNX Runtime; add it with `{_INSTALL[backend.provider]}`"
+        return _how_to_add(backend.provider)
     if backend.precision is Precision.BF16 and backend.provider not in _WITH_BF16:
         return (
             f"ONNX Runtime has no bf16 arithmetic on {backend.provider.value}; use `provider='openvino'`, "
             "or export with `samuel-export --precision fp32`"
         )
     return ""
+
+
+def _how_to_add(provider: Provider) -> str:
+    platforms = _PLATFORMS.get(provider, (sys.platform,))
+    if sys.platform not in platforms:
+        systems = " and ".join(_PLATFORM_NAMES[name] for name in platforms)
+        return f"there is none for this system, only for {systems}; use another"
+    if provider not in _PACKAGES:
+        return "not in this ONNX Runtime; put a whole one in its place with `pip install --force-reinstall onnxruntime`"
+    # Two builds share one folder, so whichever is removed takes files of the other with it.
+    python, pip = ("py", r"\Scripts\pip") if sys.platform == "win32" else ("python3", "/bin/pip")
+    return (
+        "not in this ONNX Runtime, and another build does not go beside it; make an environment for that with "
+        f"`{python} -m venv samuel-gpu && samuel-gpu{pip} install {_PACKAGES[provider]}`"
+    )

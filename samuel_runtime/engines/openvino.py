@@ -9,13 +9,15 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import openvino
-from openvino.frontend import FrontEndManager
 
 from samuel_runtime.engines.backend import Backend, Bound
+from samuel_runtime.engines.memory import memory_short, out_of_memory
+from samuel_runtime.engines.offline import import_openvino
 from samuel_runtime.engines.openvino_sines import with_polynomials
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Precision
+
+openvino, frontends = import_openvino(), import_openvino("openvino.frontend")
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 """Of the inputs by name, sorted; empty where they may vary."""
@@ -26,6 +28,16 @@ _LOWERED = {Precision.FP16: "f16", Precision.BF16: "bf16"}
 # Each operation in its own types: float32 stays float32 (bit for bit what the hint f32 gives), a typed graph keeps its
 # islands. Said in full, because OpenVINO left to itself lowers everything to bfloat16 wherever the processor has it.
 _AS_TYPED = "dynamic"
+# What its C++ throws; the exceptions of its readers share no base class.
+_RAISED: tuple[type[Exception], ...] = (
+    RuntimeError,
+    MemoryError,
+    frontends.GeneralFailure,
+    frontends.InitializationFailure,
+    frontends.NotImplementedFailure,
+    frontends.OpConversionFailure,
+    frontends.OpValidationFailure,
+)
 _SHAPES_KEPT = 2  # a song's windows are all of one length, so with and without guidance
 
 
@@ -59,10 +71,12 @@ class OpenVinoEngine:
             self._options["INFERENCE_NUM_THREADS"] = str(threads)
         try:
             # By this name, or OpenVINO would also take formats of its own and others', which nothing here has checked.
-            frontend = FrontEndManager().load_by_framework("onnx")
+            frontend = frontends.FrontEndManager().load_by_framework("onnx")
             self._model = frontend.convert(frontend.load(io.BytesIO(model)))
             with_polynomials(self._model)
-        except Exception as error:  # OpenVINO's exceptions share no base class
+        except _RAISED as error:
+            if memory_short(error):
+                raise out_of_memory(name, "OpenVINO", "load") from error
             raise UserError(
                 f"{name}: OpenVINO {openvino.__version__.partition('-')[0]} cannot load it ({_short(error)}); "
                 "upgrade with `pip install -U 'samuel-deploy[openvino]'`, or use `provider='cpu'`"
@@ -124,15 +138,19 @@ class OpenVinoEngine:
     @contextmanager
     def _explained(self, inputs: dict[str, np.ndarray] | None = None) -> Iterator[None]:
         """Failures as the user's to mend; an input that is left out would be read as zeros."""
+        if inputs is not None and inputs.keys() != self.inputs:
+            raise self._failed(f"it takes {sorted(self.inputs)}, not {sorted(inputs)}")
         try:
-            if inputs is not None and inputs.keys() != self.inputs:
-                raise ValueError(f"it takes {sorted(self.inputs)}, not {sorted(inputs)}")
             yield
-        except Exception as error:  # as above
-            raise UserError(
-                f"{self._name}: OpenVINO failed to run it ({_short(error)}); "
-                "try `provider='cpu'`, or export the bundle again"
-            ) from error
+        except _RAISED as error:
+            if memory_short(error):
+                raise out_of_memory(self._name, "OpenVINO", "run") from error
+            raise self._failed(_short(error)) from error
+
+    def _failed(self, why: str) -> UserError:
+        return UserError(
+            f"{self._name}: OpenVINO failed to run it ({why}); try `provider='cpu'`, or export the bundle again"
+        )
 
 
 class _OpenVinoBound:

@@ -10,18 +10,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import openvino.opset13 as op
 from numpy.polynomial import Chebyshev, Polynomial
-from openvino import Model, Type
+
+from samuel_runtime.engines.offline import import_openvino
+
+openvino, op = import_openvino(), import_openvino("openvino.opset13")
 
 _DEGREE = 5  # within 1e-7 of sin^2, as float32 itself; with 4 it would be 2e-6
 
 
-def with_polynomials(model: Model) -> int:
+def with_polynomials(model: Any) -> int:
     """Replace every product of a sine with itself by a polynomial, computed in float32; how many there were.
 
     Args:
-        model: is changed in place; its other sines stay.
+        model: OpenVINO's; is changed in place; its other sines stay.
     """
     replaced = 0
     for product in model.get_ordered_ops():
@@ -41,8 +43,8 @@ def with_polynomials(model: Model) -> int:
 def _squared_sine(x: Any) -> Any:
     """A node that computes sin^2 of an output, in the output's type."""
     element_type = x.get_element_type()
-    if element_type != Type.f32:
-        x = op.convert(x, Type.f32)
+    if element_type != openvino.Type.f32:
+        x = op.convert(x, openvino.Type.f32)
     turns = op.multiply(x, np.float32(1 / np.pi))
     rest = op.subtract(turns, op.round(turns, "half_to_even"))
     square = op.multiply(rest, rest)
@@ -51,7 +53,7 @@ def _squared_sine(x: Any) -> Any:
     for coefficient in reversed(lower):
         value = op.add(op.multiply(square, value), coefficient)
     value = op.multiply(square, value)
-    return value if element_type == Type.f32 else op.convert(value, element_type)
+    return value if element_type == openvino.Type.f32 else op.convert(value, element_type)
 
 
 def _coefficients() -> list[np.float32]:

@@ -10,7 +10,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
-import platformdirs
 from pydantic import Field, TypeAdapter
 
 from samuel_runtime.bundle.bundle import Bundle
@@ -18,7 +17,7 @@ from samuel_runtime.bundle.manifest import Manifest
 from samuel_runtime.engines.availability import backends_of, probe_backends, unavailable_reason
 from samuel_runtime.engines.backend import Backend
 from samuel_runtime.errors import UserError
-from samuel_runtime.files import replacing
+from samuel_runtime.files import cache_file, replacing
 from samuel_runtime.settings import DEFAULT_STEPS
 from samuel_runtime.tuning.speed import Seconds, Speed
 
@@ -56,8 +55,8 @@ class _Kept:
 
 def remember(manifest: Manifest, measurements: list[Measurement]) -> None:
     """Keep what was measured of a bundle; that it cannot be kept is no failure."""
-    path = _path(manifest)
     try:
+        path = _path(manifest)
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
             temporary.write_bytes(_FILE.dump_json(_Kept(engine_versions(), measurements), indent=1))
@@ -127,7 +126,7 @@ def _path(manifest: Manifest) -> Path:
     files = [file.sha256 for file in (*manifest.graphs.values(), *engines.values())]
     identity = [_FORMAT, *files, platform.node(), platform.machine(), str(os.cpu_count())]
     name = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:24]
-    return Path(platformdirs.user_cache_dir("samuel")) / f"backends-{name}.json"
+    return cache_file(f"backends-{name}.json")
 
 
 _FILE = TypeAdapter(_Kept)

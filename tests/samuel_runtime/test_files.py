@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from samuel_runtime.errors import UserError
-from samuel_runtime.files import explained, is_folder, recover_dir, replacing, replacing_dir
+from samuel_runtime.files import (
+    cache_file,
+    data_file,
+    explained,
+    is_folder,
+    recover_dir,
+    replacing,
+    replacing_dir,
+    scratch_folder,
+)
 from tests.support.runtime.commands import tree
 
 
@@ -16,7 +26,7 @@ def test_a_file_is_replaced_when_it_is_done(tmp_path: Path) -> None:
     path = tmp_path / "band.wav"
     path.write_text("old")
     with replacing(path) as temporary:
-        assert temporary.parent == path.parent and temporary.suffix == ".wav"
+        assert temporary.suffix == ".wav"
         temporary.write_text("new")
         assert path.read_text() == "old"
     assert tree(tmp_path) == {"band.wav": b"new"}
@@ -175,3 +185,83 @@ def test_a_name_that_the_file_system_refuses_is_no_folder(tmp_path: Path) -> Non
     assert is_folder(tmp_path)
     assert not is_folder(tmp_path / "nowhere")
     assert not is_folder(tmp_path / ("x" * 300))
+
+
+def test_a_link_keeps_pointing_to_what_was_replaced(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    target, link = tmp_path / "there" / "band.wav", tmp_path / "link.wav"
+    target.write_text("old")
+    link.symlink_to(target)
+    with replacing(link) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink() and target.read_text() == "new"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["band.wav", "link.wav", "there"]
+
+
+def test_an_old_file_hands_on_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "band.wav"
+    path.write_text("old")
+    path.chmod(0o640)
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("length", [246, 248, 255])
+def test_a_name_as_long_as_the_file_system_allows_is_written(tmp_path: Path, length: int) -> None:
+    """The temporary name once was longer."""
+    path = tmp_path / ("b" * (length - 4) + ".wav")
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "new"
+
+
+_KILLED = """
+import sys, time
+from pathlib import Path
+from samuel_runtime.files import scratch_folder
+with scratch_folder(Path(sys.argv[1])) as folder:
+    (folder / "band.f32").write_bytes(bytes(1000))
+    print(folder, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no flock")
+def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", _KILLED, tmp_path], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    left = Path(process.stdout.readline().strip())
+    try:
+        with scratch_folder(tmp_path):
+            assert (left / "band.f32").is_file()  # its process lives
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert (left / "band.f32").is_file()
+    with scratch_folder(tmp_path):
+        assert not left.exists()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no flock")
+def test_what_may_be_anothers_is_never_removed(tmp_path: Path) -> None:
+    """Without a lock file, of another machine, of another name, a link."""
+    for name in (".samuel-aaaaaaaa", ".samuel-bbbbbbbb", ".samuel-of-mine", ".samuel-cccccccc-old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "work").touch()
+    (tmp_path / ".samuel-bbbbbbbb" / "lock").write_text("another machine")
+    (tmp_path / ".samuel-of-mine" / "lock").write_text(os.uname().nodename)
+    (tmp_path / ".samuel-dddddddd").symlink_to(tmp_path / ".samuel-of-mine")
+    before = tree(tmp_path)
+    with scratch_folder(tmp_path):
+        pass
+    assert tree(tmp_path) == before
+
+
+def test_without_a_home_no_folder_called_tilde_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: f"~/.cache/{name}")
+    monkeypatch.setattr("platformdirs.user_data_dir", lambda name: f"~/.local/share/{name}")
+    for file in (cache_file, data_file):
+        with pytest.raises(OSError, match="set HOME"):
+            file("backends.json")

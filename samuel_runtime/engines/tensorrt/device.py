@@ -10,7 +10,7 @@ from samuel_runtime.engines.backend import Backend
 from samuel_runtime.engines.tensorrt.cuda import Cuda, Gpu
 from samuel_runtime.engines.tensorrt.engine import TensorRtEngine
 from samuel_runtime.engines.tensorrt.kernel_cache import KernelCache
-from samuel_runtime.engines.tensorrt.library import library, unavailable_reason, version_of
+from samuel_runtime.engines.tensorrt.library import library, unavailable_reason, unsupported_reason, version_of
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Flavor, Provider
 
@@ -21,6 +21,8 @@ _OLDEST_PORTABLE = (8, 0)
 def unfit_reason(engines: Engines | None) -> str:
     """Why a bundle's engines cannot be tried here, and what to do; empty if they can."""
     if engines is None:
+        if elsewhere := unsupported_reason():
+            return elsewhere
         return f"the bundle has no TensorRT engines; add them with {_BUILD}"
     if missing := unavailable_reason(engines.flavor):
         return missing

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import Any
-
-import platformdirs
 
 from samuel_runtime.engines.tensorrt.cuda import Gpu
 from samuel_runtime.errors import UserError
-from samuel_runtime.files import replacing
+from samuel_runtime.files import cache_file, replacing
 
 _LARGEST_BYTES = 256 << 20
 
@@ -22,7 +19,7 @@ class KernelCache:
         """Name the file: another engine, GPU, driver or library compiles other kernels."""
         identity = "\n".join([engine_sha256, gpu.name, str(gpu.capability), gpu.driver, version])
         name = hashlib.sha256(identity.encode()).hexdigest()[:24]
-        self._path = Path(platformdirs.user_cache_dir("samuel")) / f"kernels-{name}.bin"
+        self._name = f"kernels-{name}.bin"
         self._cache: Any = None
         self._read = b""
 
@@ -43,8 +40,9 @@ class KernelCache:
         if kernels == self._read or len(kernels) > _LARGEST_BYTES:
             return
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(self._path) as temporary:
+            path = cache_file(self._name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as temporary:
                 temporary.write_bytes(kernels)
             self._read = kernels
         except (OSError, UserError):
@@ -52,6 +50,7 @@ class KernelCache:
 
     def _stored(self) -> bytes:
         try:
-            return self._path.read_bytes() if self._path.stat().st_size <= _LARGEST_BYTES else b""
+            path = cache_file(self._name)
+            return path.read_bytes() if path.stat().st_size <= _LARGEST_BYTES else b""
         except OSError:
             return b""

@@ -9,14 +9,16 @@ import pytest
 
 from samuel_runtime.cli import console
 from samuel_runtime.errors import UserError
+from tests.support.runtime.commands import TAKEN_OVER
 
 
 @pytest.fixture(autouse=True)
 def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in TAKEN_OVER}
     monkeypatch.setattr(sys, "argv", ["tool"])
     yield
-    signal.signal(signal.SIGTERM, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(
@@ -24,9 +26,10 @@ def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     [(UserError("a.wav: is\n  broken; mend it"), 2, "error: a.wav: is broken; mend it\n"),
      (click.UsageError("no such thing"), 2, "tool --help`)\n"),
      (click.ClickException("two\nlines"), 2, "error: two lines\n"),
+     (MemoryError("no 3 GiB"), 2, "too little memory (no 3 GiB); close what else uses it and try again\n"),
      (KeyboardInterrupt(), 130, "interrupted; nothing was left half written\n"),
      (None, 0, "")],
-    ids=["user error", "usage error", "click error", "interrupt", "success"],
+    ids=["user error", "usage error", "click error", "memory", "interrupt", "success"],
 )  # fmt: skip
 def test_how_commands_end(
     failure: BaseException | None, code: int, says: str, capsys: pytest.CaptureFixture[str]
@@ -50,3 +53,14 @@ def test_a_defect_keeps_its_traceback() -> None:
 
     with pytest.raises(ZeroDivisionError):
         console.run(command)
+
+
+def test_several_faults_are_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    @click.command(name="tool")
+    def command() -> None:
+        raise UserError("a.wav: is\n  broken", "b.wav: too")
+
+    with pytest.raises(SystemExit) as ended:
+        console.run(command)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "error: a.wav: is broken\nerror: b.wav: too\n"

@@ -29,4 +29,30 @@ def test_a_run_is_drawn_and_told_per_take(tmp_path: Path, bundle: Path, capfd: p
 def test_without_matplotlib_it_says_so_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnostics, "find_spec", lambda name: None)
     with pytest.raises(diagnostics.UserError, match=r"samuel-deploy\[plots\]"):
-        diagnostics.check_plots()
+        diagnostics.check_diagnostics(Path("seen"))
+
+
+def test_voices_of_one_name_in_two_folders_do_not_overwrite_each_others_diagnostics(
+    tmp_path: Path, bundle: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    voices = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        voices.append(write_voice(tmp_path / name / "v.wav", 0.3))
+    run = run_here(capfd, *voices, "--bundle", bundle, "--steps", "1", "--diagnostics", tmp_path / "seen", "--json")
+    assert run.code == 0, run.err
+    told = {take["diagnostics"]: take["vocals"] for take in json.loads(run.out)["takes"]}
+    assert set(told) == {str(tmp_path / "seen" / name) for name in ("v.accompaniment", "v.accompaniment-2")}
+    for folder, vocals in told.items():
+        assert json.loads((Path(folder) / "run.json").read_text())["vocals"] == vocals
+
+
+def test_a_folder_that_cannot_be_made_is_said_before_any_work(
+    tmp_path: Path, bundle: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    voice = write_voice(tmp_path / "voice.wav", 0.3)
+    run = run_here(capfd, voice, "--bundle", bundle, "--steps", "1", "--diagnostics", voice / "seen")
+    assert (run.code, run.err.count("\n")) == (2, 1) and "--diagnostics" in run.err
+    assert not (tmp_path / "voice.accompaniment.wav").exists()

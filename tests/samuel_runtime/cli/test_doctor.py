@@ -166,9 +166,36 @@ def test_a_real_bundle_is_examined(bundle: Path, capfd: pytest.CaptureFixture[st
     assert backends["cpu", "fp32"]["speed"]["step_s"] > 0
     assert all((backend["speed"] is None) == bool(backend["missing"]) for backend in backends.values())
     assert all(
-        "`" in backend["missing"] or backend["provider"] == "openvino"
+        "`" in backend["missing"] or "this system" in backend["missing"] or backend["provider"] == "openvino"
         for backend in backends.values()
         if backend["missing"]
     )
     kept = recall(manifest)
     assert kept is not None and REFERENCE in [each.backend for each in kept]
+
+
+@pytest.mark.parametrize(
+    "arguments, named",
+    [(("voice.wav",), "VOCALS"), (("-o", "band.wav"), "-o"), (("--steps", "4"), "--steps"), (("--seed", "0"), "--seed"),
+     (("--provider", "cpu", "--mix", "mix.wav"), "--mix, --provider")],
+    ids=["voice", "output", "steps", "default value", "two"],
+)  # fmt: skip
+def test_what_the_doctor_would_ignore_is_refused(
+    arguments: tuple[str, ...], named: str, bundle: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = run_here(capfd, "--doctor", "--bundle", bundle, *arguments)
+    assert (run.code, run.out) == (2, "")
+    assert run.err.startswith(f"error: --doctor measures and makes no band; leave {named} out (see ")
+    assert run.err.count("\n") == 1
+
+
+def test_more_threads_than_processors_do_not_spin_against_each_other(
+    machine: Machine, bundle: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samuel_runtime.engines.processors.usable", lambda: 2)
+    asked: list[int | None] = []
+    load = doctor.Samuel.load
+    monkeypatch.setattr(doctor.Samuel, "load", lambda *args: asked.append(args[2]) or load(*args))
+    run = run_here(capfd, "--doctor", "--bundle", bundle, "--threads", "1024", "--json")
+    assert run.code == 0 and set(asked) == {2}
+    assert run.err == "note: --threads 1024: this process may use 2 processors, so it takes 2\n"

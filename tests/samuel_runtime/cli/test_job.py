@@ -131,6 +131,7 @@ def test_json_is_one_object_that_tells_what_was_made(
         assert take["vocals"] == str(voice)
         assert Path(take["accompaniment"]).is_file() and Path(take["mix"]).is_file()
         assert take["duration_s"] == 1.0 and take["steps"] == 1 and take["sampler"] == DEFAULT_SAMPLER.value
+        assert take["guidance"] == Bundle.open(bundle).manifest.model.guidance
         assert take["seconds"].keys() >= {"sample", "decode", "write"}
         assert isinstance(take["warnings"], list)
     assert "encode" in report["takes"][0]["seconds"] and "encode" not in report["takes"][1]["seconds"]
@@ -164,7 +165,11 @@ main()
 """
 
 
-@pytest.mark.parametrize("signum, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "terminated"])
+@pytest.mark.parametrize(
+    "signum, code",
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["ctrl-c", "terminated", "terminal closed"],
+)
 @pytest.mark.parametrize(
     "module, name",
     [("diffusion.schedule", "x0_from_output"), ("audio.writing", "_check_end"), ("cli.render", "peak_of")],
@@ -215,3 +220,85 @@ def test_a_progress_bar_is_drawn_on_a_terminal_only(voice: Path, bundle: Path) -
     assert b"sample |" not in out
     apart = run_apart(*command[3:])
     assert (apart.code, apart.err) == (0, "")
+
+
+def _shell(line: str, *arguments: str | Path, **environment: str) -> Run:
+    """A run as a shell starts it; ``line`` follows the command."""
+    command = f'exec "$0" -m samuel_runtime.cli "$@" {line}'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable, *map(str, arguments)],
+        capture_output=True, timeout=120, check=False, env={**os.environ, **environment},
+    )  # fmt: skip
+    return Run(done.returncode, done.stdout.decode("latin-1"), done.stderr.decode("latin-1"))
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_failure(closed: str, voice: Path, bundle: Path) -> None:
+    run = _shell(closed, voice, "--bundle", bundle, "--steps", "1")
+    assert (run.code, run.err) == (0, "")
+    assert soundfile.info(voice.with_name("voice.accompaniment.wav")).frames == RATE_HZ
+    assert _shell(closed, voice.with_name("nowhere.wav"), "--bundle", bundle).code == 2
+
+
+def test_without_a_stderr_a_run_goes_on(voice: Path, bundle: Path) -> None:
+    script = "import sys; sys.stderr = None; from samuel_runtime.cli import main; main()"
+    run = run_apart(voice, "--bundle", bundle, "--steps", "1", script=script)
+    assert (run.code, run.err) == (0, "")
+
+
+def test_a_name_that_stdout_cannot_encode_is_printed_with_escapes(voice: Path, bundle: Path) -> None:
+    named = voice.rename(voice.with_name("\N{EURO SIGN}\N{LATIN SMALL LETTER E WITH ACUTE}.wav"))
+    run = _shell("", named, "--bundle", bundle, "--steps", "1", PYTHONIOENCODING="latin-1")
+    assert (run.code, run.err) == (0, "")
+    assert "\\u20ac\xe9.accompaniment.wav" in run.out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_stdout_on_a_full_disk_is_one_line(voice: Path, bundle: Path) -> None:
+    run = _shell(">/dev/full", voice, "--bundle", bundle, "--steps", "1")
+    assert run.code == 2
+    assert run.err == "error: stdout: cannot be written (No space left on device); make space where it is sent to\n"
+
+
+def test_of_several_bad_files_each_is_named_and_nothing_is_made(
+    voice: Path, bundle: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (voice.parent / "text.wav").write_text("no audio")
+    before = tree(voice.parent)
+    bad = [voice.with_name("text.wav"), voice.with_name("nowhere.wav")]
+    run = run_here(capfd, bad[0], voice, bad[1], "--bundle", bundle, "--steps", "1")
+    assert (run.code, run.out) == (2, "")
+    assert [line.partition(": ")[2].partition(": ")[0] for line in run.err.splitlines()] == [str(path) for path in bad]
+    assert tree(voice.parent) == before
+
+
+def test_a_folder_that_is_not_there_is_made_for_variations_of_one_voice(
+    voice: Path, bundle: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, variations in (("slash/", "1"), ("several", "2")):
+        _run(capfd, bundle, voice, "-o", f"{voice.parent}/{name}", "--variations", variations)
+    assert set(tree(voice.parent)) == {
+        "voice.wav", "slash/voice.accompaniment.wav",
+        "several/voice.accompaniment-seed0.wav", "several/voice.accompaniment-seed1.wav",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("length", [246, 255])
+def test_an_output_with_a_long_name_is_written(
+    length: int, voice: Path, bundle: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It once failed after all the work."""
+    band = voice.with_name("b" * (length - 4) + ".wav")
+    _run(capfd, bundle, voice, "-o", band)
+    assert soundfile.info(band).frames == RATE_HZ
+
+
+def test_an_output_through_a_link_keeps_the_link_and_the_mode(
+    voice: Path, bundle: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    band, link = voice.with_name("band.wav"), voice.with_name("link.wav")
+    band.touch(0o600)
+    link.symlink_to(band)
+    _run(capfd, bundle, voice, "-o", link)
+    assert link.is_symlink() and soundfile.info(band).frames == RATE_HZ
+    assert band.stat().st_mode & 0o777 == 0o600

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import soundfile
 
 from samuel_runtime.audio.reading import Recording
+from samuel_runtime.audio.writing import check_target
 from samuel_runtime.cli.render import RenderRequest, plan_requests, render
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
@@ -122,3 +124,35 @@ def test_the_folder_for_several_voices_is_made(tmp_path: Path) -> None:
     takes = plan_requests(voices, tmp_path / "new" / "bands", None, QUICK, 1)
     assert [take.accompaniment.parent for take in takes] == [tmp_path / "new" / "bands"] * 2
     assert (tmp_path / "new" / "bands").is_dir()
+
+
+def test_a_folder_that_was_made_for_outputs_that_cannot_be_is_gone_again(voices: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    twin = write_voice(tmp_path / "other" / "a.wav", 0.3)
+    with pytest.raises(UserError, match="two results would have this name"):
+        plan_requests([voices[0], twin], tmp_path / "new" / "deep", None, QUICK, 1)
+    assert not (tmp_path / "new").exists()
+
+
+def test_two_processes_may_check_one_output_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They once made and removed a probe of one name."""
+    touch, target = Path.touch, tmp_path / "band.wav"
+
+    def touch_as_the_other_is_done(path: Path, *arguments: object) -> None:
+        touch(path)
+        (path.parent / f".{target.name}.probe").unlink(missing_ok=True)
+
+    monkeypatch.setattr(Path, "touch", touch_as_the_other_is_done)
+    check_target(target)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_regular_file_is_never_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    with pytest.raises(UserError, match=r"pipe\.wav: is not a regular file"):
+        check_target(tmp_path / "pipe.wav")
+
+
+def test_the_command_that_makes_a_folder_quotes_its_name(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"`mkdir -p '.*/my bands'`"):
+        check_target(tmp_path / "my bands" / "band.wav")

@@ -4,7 +4,9 @@ import sys
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
+from samuel_runtime.engines import onnxruntime as engines_onnxruntime
 from samuel_runtime.engines.backend import Backend
 from samuel_runtime.engines.loading import open_engine
 from samuel_runtime.engines.onnxruntime import available_providers
@@ -28,7 +30,7 @@ def test_a_provider_that_is_missing_is_named_with_its_installation() -> None:
     missing = next(
         provider for provider in (Provider.COREML, Provider.DIRECTML) if provider not in available_providers()
     )
-    with pytest.raises(UserError, match=rf"`provider='{missing.value}'`.*pip"):
+    with pytest.raises(UserError, match=rf"`provider='{missing.value}'`: there is none for this system|pip install"):
         open_engine(MODEL, "m.onnx", Backend(missing, Precision.FP32))
 
 
@@ -71,3 +73,77 @@ def test_an_open_engine_does_not_keep_the_file_it_was_read_from() -> None:
     engine = open_engine(content, "m.onnx", CPU, threads=1)
     assert sys.getrefcount(content) == references
     assert engine.outputs == ("y",)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("std::bad_alloc"),
+        RuntimeError("BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 9"),
+        RuntimeError("Not enough memory: 3 GiB"),
+    ],
+)
+def test_too_little_memory_is_not_an_invitation_to_export_again(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    engine = open_engine(MODEL, "m.onnx", CPU, threads=1)
+    monkeypatch.setattr(engine._session, "run", fail)  # type: ignore[attr-defined]
+    with pytest.raises(UserError, match=r"^m\.onnx: there is too little memory for ONNX Runtime to run it; close"):
+        engine(x=np.zeros(2, np.float32))
+    monkeypatch.setattr(engines_onnxruntime.onnxruntime, "InferenceSession", fail)
+    with pytest.raises(UserError, match=r"^m\.onnx: there is too little memory for ONNX Runtime to load it; close"):
+        open_engine(MODEL, "m.onnx", CPU, threads=1)
+
+
+@pytest.mark.parametrize("defect", [AttributeError, KeyError, TypeError, ZeroDivisionError])
+def test_a_defect_is_not_dressed_up_as_the_users_error(
+    defect: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise defect("ours")
+
+    engine = open_engine(MODEL, "m.onnx", CPU, threads=1)
+    monkeypatch.setattr(engine._session, "run", fail)  # type: ignore[attr-defined]
+    with pytest.raises(defect):
+        engine(x=np.zeros(2, np.float32))
+    monkeypatch.setattr(engines_onnxruntime.onnxruntime, "InferenceSession", fail)
+    with pytest.raises(defect):
+        open_engine(MODEL, "m.onnx", CPU, threads=1)
+
+
+def test_what_onnx_runtime_prints_of_a_failure_is_not_beside_our_line(capfd: pytest.CaptureFixture[str]) -> None:
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n"]) for name in ("x", "y")]
+    shape = helper.make_tensor("shape", TensorProto.INT64, [2], [3, 3])
+    graph = helper.make_graph([helper.make_node("Reshape", ["x", "shape"], ["h"]),
+                               helper.make_node("ReduceSum", ["h"], ["y"], keepdims=0)],
+                              "test", values[:1], values[1:], [shape])  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    engine = open_engine(model.SerializeToString(), "m.onnx", CPU, threads=1)
+    capfd.readouterr()
+    with pytest.raises(UserError, match="ONNX Runtime failed to run it"):
+        engine(x=np.zeros(4, np.float32))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "platform, provider, said",
+    [
+        ("linux", Provider.DIRECTML, "there is none for this system, only for Windows"),
+        ("linux", Provider.COREML, "there is none for this system, only for macOS"),
+        ("darwin", Provider.CUDA, "there is none for this system, only for Linux and Windows"),
+        ("linux", Provider.CUDA, "python3 -m venv samuel-gpu && samuel-gpu/bin/pip install 'samuel-deploy[gpu]'"),
+        ("win32", Provider.DIRECTML, r"samuel-gpu\\Scripts\\pip install samuel-deploy onnxruntime-directml"),
+    ],
+)
+def test_the_doctor_advises_only_what_works_here_and_breaks_nothing(
+    platform: str, provider: Provider, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It told users of Linux to uninstall what they had for DirectML, which is not made for Linux."""
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(engines_onnxruntime, "available_providers", lambda: [Provider.CPU])
+    missing = engines_onnxruntime.unavailable_reason(Backend(provider, Precision.FP32))
+    assert said.replace("\\\\", "\\") in missing
+    assert "uninstall" not in missing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -200,3 +201,23 @@ def test_a_precision_that_the_processor_lacks_is_said_and_not_replaced(monkeypat
     for precision in (Precision.FP16, Precision.BF16):
         with pytest.raises(UserError, match=f"does not compute in {precision.value}; use `precision='fp32'`"):
             _opened(_product(), precision)
+
+
+def test_too_little_memory_and_defects_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = _opened(_product())
+
+    def failing(error: Exception) -> Callable[[object], object]:
+        def fail(shapes: object) -> object:
+            raise error
+
+        return fail
+
+    monkeypatch.setattr(engine, "_compiled", failing(RuntimeError("Can not allocate 4096 bytes for the buffer")))
+    with pytest.raises(UserError, match=r"^m\.onnx: there is too little memory for OpenVINO to run it; close"):
+        engine(x=X)
+    monkeypatch.setattr(engine, "_compiled", failing(AttributeError("ours")))
+    with pytest.raises(AttributeError):
+        engine(x=X)
+    monkeypatch.setattr(engines_openvino, "with_polynomials", failing(KeyError("ours")))
+    with pytest.raises(KeyError):
+        _opened(_product())

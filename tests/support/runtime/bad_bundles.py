@@ -83,8 +83,8 @@ def _changed_byte(bundle: Path) -> str:
 
 def _symlinked(bundle: Path) -> str:
     file = bundle / "decoder.onnx"
-    file.rename(bundle.parent / "elsewhere.onnx")
-    file.symlink_to(bundle.parent / "elsewhere.onnx")
+    file.unlink()
+    file.symlink_to(bundle.parent)
     return file.name
 
 
@@ -109,7 +109,7 @@ BAD_BUNDLES: dict[str, Callable[[Path], str]] = {
     "graph missing": _half_copied,
     "graph cut short": _cut_short,
     "changed byte": _changed_byte,
-    "graph is a link": _symlinked,
+    "graph is a link to a folder": _symlinked,
     "newer schema": _set("schema_version", to=SCHEMA_VERSION + 1),
     "no schema": _set("schema_version", to=None),
     "parent folder in a name": _set("graphs", "step", "file", to="../step.onnx"),
@@ -119,6 +119,7 @@ BAD_BUNDLES: dict[str, Callable[[Path], str]] = {
     "unknown key": _set("model", "surprise", to=1),
     "unknown graph": _set("graphs", "backdoor", to={}),
     "huge hop": _set("codec", "hop_samples", to=1 << 40),
+    "chunks too large by their product": _set("codec", "chunk_frames", to=1 << 20),
     "latent channels and statistics differ": _set("model", "latent_channels", to=32),
     "prediction of a third kind": _set("model", "prediction", to="x0"),
     "statistics with NaN": _set(*_STATISTICS, "vocals_mean", 3, to=float("nan")),

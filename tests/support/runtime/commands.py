@@ -19,6 +19,8 @@ from samuel_runtime.cli import console
 from samuel_runtime.cli.command import command
 
 RATE_HZ = 44_100
+TAKEN_OVER = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Signals that a command handles; Windows has no SIGHUP."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,13 @@ class Run:
 def run_here(capfd: pytest.CaptureFixture[str], *arguments: str | Path) -> Run:
     """Run `samuel-run` in this process; what C libraries print is caught as well."""
     capfd.readouterr()
-    handler = signal.getsignal(signal.SIGTERM)  # which the command takes over
+    handlers = {number: signal.getsignal(number) for number in TAKEN_OVER}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["samuel-run", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             console.run(command)
-    signal.signal(signal.SIGTERM, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     out, err = capfd.readouterr()
     return Run(int(ended.value.code or 0), out, err)
 

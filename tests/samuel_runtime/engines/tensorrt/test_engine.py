@@ -5,13 +5,15 @@ from __future__ import annotations
 import gc
 import inspect
 from enum import IntEnum
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from samuel_runtime.engines.tensorrt.cuda import Cuda
+from samuel_runtime.engines.tensorrt.device import unfit_reason
 from samuel_runtime.engines.tensorrt.engine import TensorRtEngine
-from samuel_runtime.engines.tensorrt.library import library
+from samuel_runtime.engines.tensorrt.library import last_error, library, logger_of, unavailable_reason
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Flavor
 from tests.support.runtime import fake_tensorrt
@@ -309,3 +311,27 @@ def test_a_machine_has_one_stream(machine: Machine) -> None:
     machine.conditioning()(vocals=vocals())
     assert isinstance(machine.cuda, Cuda)
     assert machine.fake.calls["cudaStreamCreateWithFlags"] == 1
+
+
+def test_messages_of_the_library_do_not_pile_up() -> None:
+    """A service kept every one of them for ever."""
+
+    class Library:
+        class ILogger:
+            pass
+
+    logger = logger_of(Library)
+    info, error = SimpleNamespace(name="INFO"), SimpleNamespace(name="ERROR")
+    for number in range(20_000):
+        logger.log(info, f"{number} " + 10_000 * "x")
+    logger.log(error, "the last\none")
+    assert len(logger.messages) == 10_000
+    assert max(len(text) for _, text in logger.messages) == 2_000
+    assert last_error(logger) == "the last one"
+
+
+def test_where_there_is_no_tensorrt_nothing_is_said_to_add_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    monkeypatch.setattr("samuel_runtime.engines.tensorrt.library.is_installed", lambda flavor: False)
+    for missing in (unavailable_reason(Flavor.RTX), unavailable_reason(Flavor.CLASSIC), unfit_reason(None)):
+        assert missing.startswith("there is no TensorRT for this system")

@@ -63,7 +63,7 @@ def test_another_gpu_compiles_its_own(cache: Path) -> None:
 
 def test_every_part_of_the_identity_names_another_file() -> None:
     names = {
-        KernelCache(sha256, gpu, version)._path
+        KernelCache(sha256, gpu, version)._name
         for sha256 in ("a", "b")
         for gpu in (GPU, Gpu("Fake GPU", (8, 6), 8 << 30, "13.0"), Gpu("Fake GPU", (8, 9), 8 << 30, "13.1"))
         for version in ("1.7", "1.8")
