@@ -1,9 +1,9 @@
-"""Reads the encoder of a bundle back into a codec's folder, beside a decoder that begins anew.
+"""Restore a codec's folder from a bundle: the encoder is the bundle's, the decoder is newly initialised.
 
     python -m samuel_export.read_back BUNDLE -o CODEC
 
-For bundles whose codec was not kept. `samuel-train codec --refine CODEC` then teaches the decoder for latents that stay
-what they were, and `samuel-export BUNDLE --decoder CODEC` puts it into the bundle, whose denoiser stays as it is. What
+For bundles whose codec was not kept. `samuel-train codec --refine CODEC` then trains the decoder on unchanged latents,
+and `samuel-export BUNDLE --decoder CODEC` puts it into the bundle, whose denoiser stays as it is. What
 graphs/small_codec.py does to an encoder's weights is undone here.
 """
 
@@ -66,7 +66,7 @@ def read_back(bundle: Path, seed: int = 0) -> SmallCodec:
 
 
 def _weights(graph: onnx.ModelProto) -> list[Tensor]:
-    """What was learned, in the order in which the graph's writer met it: from the first layer on."""
+    """The trained weights in the order in which the graph was written, from the first layer on."""
     tensors = sorted(graph.graph.initializer, key=lambda tensor: int(re.sub(r"\D", "", tensor.name) or 0))
     arrays = (numpy_helper.to_array(tensor) for tensor in tensors)
     learned = [torch.from_numpy(a.astype(np.float32)) for a in arrays if a.dtype.kind == "f" and a.ndim]
@@ -94,7 +94,7 @@ def _config(graph: onnx.ModelProto, weights: list[Tensor], sample_rate_hz: int) 
 
 
 def _quietest_db(graph: onnx.ModelProto) -> int:
-    """Of the encoder's floor, below which the first Clip lets no power fall."""
+    """The encoder's power floor in dB: the lower bound of the first Clip."""
     name = next(node.input[1] for node in graph.graph.node if node.op_type == "Clip")
     floor = next(tensor for tensor in graph.graph.initializer if tensor.name == name)
     return round(10 * math.log10(numpy_helper.to_array(floor).item()))
@@ -148,7 +148,7 @@ def _reordered(weights: Tensor, order: Tensor) -> Tensor:
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for the codec.")
 def command(bundle: Path, out: Path) -> None:
-    """Read the encoder of BUNDLE back into a codec's folder, beside a decoder that begins anew."""
+    """Restore a codec's folder from the encoder of BUNDLE, with a newly initialised decoder."""
     if out.exists():
         raise UserError(f"{out}: exists; choose another folder with -o")
     save_small_codec(out, read_back(bundle))
