@@ -1,4 +1,4 @@
-"""The sides of a codec's two halves: PyTorch and every way of the runtime; and a long song in a process of its own."""
+"""The sides of a codec's two halves: PyTorch and the runtime's backends; and a long song in a process of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import torch
 from benchmarks.machine import this_machine
 from benchmarks.pairs import Side, Work
 from benchmarks.process import Finished, run_script
-from benchmarks.sides import EAGER, WAYS
+from benchmarks.sides import BACKENDS, EAGER
 from samuel_export import flops
 from samuel_export.graphs.codec import decoder_graph, encoder_graph
 from samuel_export.metadata import chunk_frames
@@ -32,7 +32,7 @@ from samuel_train.codec.model.small_config import SmallCodecConfig
 
 LIMITS = {Precision.FP32: 1e-5, Precision.BF16: 3e-2}
 """Largest relative L2 against PyTorch: rounding alone is 1e-6 in float32, 1e-2 in bfloat16."""
-SIDES = (EAGER, *(name for name, backend in WAYS.items() if backend.provider in (Provider.CPU, Provider.OPENVINO)))
+SIDES = (EAGER, *(name for name, backend in BACKENDS.items() if backend.provider in (Provider.CPU, Provider.OPENVINO)))
 
 _INPUTS = {GraphName.ENCODER: "waveform", GraphName.DECODER: "latents"}
 _SNAKE_SPREAD = 0.1
@@ -95,7 +95,7 @@ class Halves:
             module = self._module(name)
             given = torch.from_numpy(self.input(name))
             return Side(side, torch.no_grad()(lambda: _first(module(given)).numpy()), self._module_flop(name))
-        return Side(side, self._runtime(name, WAYS[side]), self._graph_flop(name))
+        return Side(side, self._runtime(name, BACKENDS[side]), self._graph_flop(name))
 
     def _module(self, name: GraphName) -> torch.nn.Module:
         return self.codec.encoder if name is GraphName.ENCODER else self.codec.decoder

@@ -1,4 +1,4 @@
-"""The sides of a guided step: PyTorch as published, as written here and compiled; and every way of the runtime."""
+"""The sides of a guided step: PyTorch as published, as written here and compiled; and every backend of the runtime."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from samuel_train.model.denoiser import Denoiser
 
 PUBLISHED, EAGER, COMPILED = "PyTorch as published", "PyTorch eager", "torch.compile"
 PUBLISHED_CUDA, COMPILED_CUDA = f"{PUBLISHED}, CUDA", f"{COMPILED}, CUDA"
-WAYS = {
+BACKENDS = {
     "ONNX Runtime fp32": Backend(Provider.CPU, Precision.FP32),
     "OpenVINO fp32": Backend(Provider.OPENVINO, Precision.FP32),
     "OpenVINO bf16": Backend(Provider.OPENVINO, Precision.BF16),
@@ -37,10 +37,10 @@ WAYS = {
     "TensorRT fp16": Backend(Provider.TENSORRT, Precision.FP16),
     "ONNX Runtime fp32, TensorRT": Backend(Provider.ORT_TENSORRT, Precision.FP32),
 }
-"""The runtime's sides."""
+"""The sides that the runtime computes, and how."""
 REFERENCES = (PUBLISHED, EAGER)
 """What ratios refer to."""
-SIDES = (PUBLISHED, EAGER, COMPILED, PUBLISHED_CUDA, COMPILED_CUDA, *WAYS)
+SIDES = (PUBLISHED, EAGER, COMPILED, PUBLISHED_CUDA, COMPILED_CUDA, *BACKENDS)
 
 LIMITS = {Precision.FP32: 1e-4, Precision.BF16: 5e-2, Precision.FP16: 5e-3}
 """Largest relative L2 of one step against PyTorch eager: rounding is 3e-6 in float32, 3e-2 in bfloat16."""
@@ -60,7 +60,7 @@ class Steps:
 
     def open(self, name: str, frames: int = FRAMES) -> Side:
         """The side of that name; the calling test is skipped where this machine has no such side."""
-        if name in WAYS:
+        if name in BACKENDS:
             return Side(name, self._runtime(name, frames), self._flop("graph", frames))
         if name.endswith("CUDA") and not torch.cuda.is_available():
             pytest.skip("this machine has no CUDA GPU that PyTorch can use")
@@ -69,7 +69,7 @@ class Steps:
 
     def limit(self, name: str) -> float:
         """Largest relative L2 of a side."""
-        return LIMITS[WAYS[name].precision if name in WAYS else Precision.FP32]
+        return LIMITS[BACKENDS[name].precision if name in BACKENDS else Precision.FP32]
 
     @cached_property
     def statistics(self) -> Statistics:
@@ -94,7 +94,7 @@ class Steps:
         return lambda: guided(model, x, vocals, t, GUIDANCE).cpu().numpy()
 
     def _load(self, name: str) -> Samuel:
-        backend = WAYS[name]
+        backend = BACKENDS[name]
         if backend.provider is Provider.TENSORRT:
             try:
                 gpu_here()
@@ -102,7 +102,7 @@ class Steps:
                 pytest.skip(str(error))
         manifest = Bundle.open(self.paper.bundle).manifest
         missing = {found.backend: found.missing for found in probe_backends(manifest)}.get(
-            backend, "no such way in this version"
+            backend, "no such backend in this version"
         )
         if missing:
             pytest.skip(missing)

@@ -8,7 +8,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.codecs import LIMITS, SIDES, Halves, packaged_size, stable_audio_open
 from benchmarks.pairs import note, relative_l2, time_beside
-from benchmarks.sides import EAGER, WAYS
+from benchmarks.sides import BACKENDS, EAGER
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.settings import Precision
 
@@ -57,7 +57,7 @@ def test_memory_of_a_long_song(benchmark: BenchmarkFixture, oobleck: Halves, sid
     seconds = _LONG_FRAMES / oobleck.frames * oobleck.audio_s
     benchmark.group = f"Encoding and decoding {seconds:.1f} s in a process, Stable Audio Open's codec"
     oobleck.open(GraphName.DECODER, side)  # skips where there is no such side
-    ended = benchmark.pedantic(lambda: oobleck.long_song(WAYS[side], _LONG_FRAMES), rounds=1)
+    ended = benchmark.pedantic(lambda: oobleck.long_song(BACKENDS[side], _LONG_FRAMES), rounds=1)
     assert int(ended.out) == _LONG_FRAMES * oobleck.codec.facts.hop_samples
     assert ended.peak_mb <= _MOST_MB
     note(benchmark, side, peak_mb=ended.peak_mb, audio_s=seconds)
@@ -66,7 +66,7 @@ def test_memory_of_a_long_song(benchmark: BenchmarkFixture, oobleck: Halves, sid
 def _compare(benchmark: BenchmarkFixture, halves: Halves, half: GraphName, name: str, rounds: int) -> None:
     side, eager = halves.open(half, name), halves.open(half, EAGER)
     error = relative_l2(np.array(side.work()), eager.work())
-    assert error <= LIMITS[WAYS[name].precision if name in WAYS else Precision.FP32]
+    assert error <= LIMITS[BACKENDS[name].precision if name in BACKENDS else Precision.FP32]
     references = {EAGER: eager.work} if name != EAGER else {}
     time_beside(benchmark, side.work, references, rounds)
     note(benchmark, name, flop=side.flop, relative_l2=error, audio_s=halves.audio_s)

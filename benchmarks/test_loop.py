@@ -14,7 +14,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from benchmarks.network import FRAMES, GUIDANCE, latents
 from benchmarks.pairs import keep_ratios, note, relative_l2, timed
 from benchmarks.published import ancestral_steps
-from benchmarks.sides import PUBLISHED, WAYS, Steps
+from benchmarks.sides import BACKENDS, PUBLISHED, Steps
 from samuel_runtime.diffusion.denoiser import Sampling
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.diffusion.noise import noise
@@ -49,7 +49,7 @@ def test_published_loop(benchmark: BenchmarkFixture, steps: Steps) -> None:
         note(benchmark, f"{PUBLISHED}, {TIMESTEPS} ancestral steps", seconds=seconds, flop=TIMESTEPS * _flop(steps))
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("name", BACKENDS)
 def test_default_sampler(
     benchmark: BenchmarkFixture, steps: Steps, after_compared_steps: np.ndarray, name: str
 ) -> None:
@@ -59,7 +59,7 @@ def test_default_sampler(
     published = Sampling(Sampler.ANCESTRAL, tuple(reversed(range(TIMESTEPS))), Guidance(GUIDANCE), _clamp(steps))
     taken = samuel.denoiser.trajectory(vocals[None], vocals[None, :, :0], published, _draw)
     error = relative_l2(list(islice(taken, _STEPS_COMPARED))[-1], after_compared_steps)
-    assert error <= _LIMITS[WAYS[name].precision]
+    assert error <= _LIMITS[BACKENDS[name].precision]
 
     loop, published_s = _published_loop(steps), []
     next(loop)  # the first step allocates

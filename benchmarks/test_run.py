@@ -15,7 +15,7 @@ from benchmarks.machine import this_machine
 from benchmarks.network import FRAMES, GUIDANCE, Paper
 from benchmarks.pairs import keep_ratios, note
 from benchmarks.process import SAMUEL_RUN, Finished, run_script
-from benchmarks.sides import PUBLISHED, WAYS, Steps
+from benchmarks.sides import BACKENDS, PUBLISHED, Steps
 from benchmarks.voices import write_voice
 from samuel_export.tensorrt.add_engines import add_engines
 from samuel_runtime.audio.mel import log_mel_distance
@@ -59,13 +59,13 @@ def test_run_in_pytorch(benchmark: BenchmarkFixture, paper: Paper, voice: Path, 
     note(benchmark, PUBLISHED, peak_mb=ended.peak_mb)
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("name", BACKENDS)
 def test_run_with_the_papers_network(
     benchmark: BenchmarkFixture, steps: Steps, torch_band: np.ndarray, voice: Path, tmp_path: Path, name: str
 ) -> None:
     """`samuel-run` makes PyTorch's band."""
     benchmark.group = _paper_group()
-    steps.samuel(name)  # skips where there is no such way
+    steps.samuel(name)  # skips where there is no such backend
     paper, out = steps.paper, tmp_path / "band.wav"
     torch_seconds: list[float] = []
 
@@ -78,13 +78,13 @@ def test_run_with_the_papers_network(
     note(benchmark, name, peak_mb=ended.peak_mb, log_mel=log_mel, stages=_stages(ended))
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("name", BACKENDS)
 def test_run_with_the_packaged_bundle(
     benchmark: BenchmarkFixture, steps: Steps, packaged_band: np.ndarray, voice: Path, tmp_path: Path, name: str
 ) -> None:
     """Every way makes the reference way's band."""
     benchmark.group = f"`samuel-run`, packaged bundle, a voice of 47.5 s, {DEFAULT_STEPS} steps"
-    steps.samuel(name)  # skips where there is no such way
+    steps.samuel(name)  # skips where there is no such backend
     bundle, out = _packaged(name, tmp_path), tmp_path / "band.wav"
     ended = benchmark.pedantic(lambda: _samuel_run(name, voice, out, bundle), rounds=_ROUNDS, warmup_rounds=1)
     note(benchmark, name, peak_mb=ended.peak_mb, log_mel=_checked(name, out, packaged_band), stages=_stages(ended))
@@ -92,10 +92,10 @@ def test_run_with_the_packaged_bundle(
 
 def _packaged(name: str, folder: Path) -> Path | None:
     """The packaged bundle, or a copy with engines where the way needs them."""
-    if WAYS[name].provider is not Provider.TENSORRT:
+    if BACKENDS[name].provider is not Provider.TENSORRT:
         return None
     bundle = Path(shutil.copytree(PACKAGED_BUNDLE, folder / "bundle"))
-    add_engines(bundle, WAYS[name].precision, None, (), lambda line: None)
+    add_engines(bundle, BACKENDS[name].precision, None, (), lambda line: None)
     return bundle
 
 
@@ -109,7 +109,7 @@ def _torch_run(paper: Paper, voice: Path, out: Path) -> Finished:
 
 
 def _samuel_run(name: str, voice: Path, out: Path, bundle: Path | None = None) -> Finished:
-    backend = WAYS[name]
+    backend = BACKENDS[name]
     options = ["--provider", backend.provider.value, "--precision", backend.precision.value, "--json"]
     options += ["--threads", str(this_machine().threads)]
     if bundle is not None:
@@ -131,5 +131,5 @@ def _checked(name: str, out: Path, expected: np.ndarray) -> float:
     band, rate_hz = soundfile.read(out, dtype="float32")
     band *= np.linalg.norm(expected) / np.linalg.norm(band)  # samuel-run turns down what would clip
     distance = log_mel_distance(band, expected, rate_hz)
-    assert distance <= (_LOG_MEL_FP32_MAX if WAYS[name].precision is Precision.FP32 else LOG_MEL_MAX)
+    assert distance <= (_LOG_MEL_FP32_MAX if BACKENDS[name].precision is Precision.FP32 else LOG_MEL_MAX)
     return distance

@@ -8,7 +8,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.network import FRAMES
 from benchmarks.pairs import note, relative_l2, time_beside
-from benchmarks.sides import EAGER, PUBLISHED, REFERENCES, SIDES, WAYS, Steps
+from benchmarks.sides import BACKENDS, EAGER, PUBLISHED, REFERENCES, SIDES, Steps
 
 _ROUNDS = 11
 _LENGTHS = (256, 512, FRAMES)
@@ -30,7 +30,7 @@ def test_guided_step(benchmark: BenchmarkFixture, steps: Steps, name: str) -> No
 
 
 @pytest.mark.parametrize("frames", _LENGTHS)
-@pytest.mark.parametrize("name", [PUBLISHED, *WAYS])
+@pytest.mark.parametrize("name", [PUBLISHED, *BACKENDS])
 def test_guided_step_grows_with_frames(benchmark: BenchmarkFixture, steps: Steps, name: str, frames: int) -> None:
     """A longer song takes longer in proportion, or a little more."""
     benchmark.group = "A guided step by length"

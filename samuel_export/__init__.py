@@ -1,1 +1,1 @@
-"""Export: from a checkpoint to a bundle that is proven equal to it."""
+"""Export a checkpoint to a bundle, and check that both compute the same."""

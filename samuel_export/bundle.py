@@ -1,4 +1,4 @@
-"""Write a bundle: graphs, manifest, proof. It exists whole and proven, or not at all."""
+"""Write a bundle: graphs, manifest and parity report. A bundle whose report fails is never left behind."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from samuel_train.model.checkpoint import Checkpoint
 from samuel_train.model.denoiser import Denoiser
 
 _ALWAYS_FP32 = frozenset({GraphName.TIMESTEPS})
-"""They run once per schedule, in no time, and what they give steers every value of every step."""
+"""The timesteps graph runs once per schedule and costs nothing, and an error in it reaches every step."""
 
 
 def write_bundle(
@@ -43,15 +43,15 @@ def write_bundle(
     say: Say,
     precision: Precision = Precision.FP32,
 ) -> Path:
-    """Export a checkpoint and its codec to a bundle folder, proven equal.
+    """Export a checkpoint and its codec to a bundle folder, and check that it computes what they do.
 
     Args:
         checkpoint: the denoiser.
         codec: the codec whose latents it was trained on.
-        out: the bundle's folder; an existing bundle is replaced when the new one is proven.
-        weight_format: format of the weights, where the arithmetic is float32.
-        guidance: the bundle's default.
-        say: takes lines of progress.
+        out: the bundle's folder; an existing bundle is replaced once the new one has passed its parity check.
+        weight_format: format of the weights in the files; only where the arithmetic is float32.
+        guidance: default of the bundle.
+        say: called with each line of progress.
         precision: of the arithmetic.
 
     Raises:
@@ -106,7 +106,7 @@ def write_bundle(
 
 
 def verify_bundle(folder: Path, say: Say, reference: tuple[Checkpoint, Codec] | None = None) -> bool:
-    """Repeat the parity report of a bundle: against the model where it is given, else against its fingerprints.
+    """Repeat the parity check of a bundle: against the model where it is given, else against the stored fingerprints.
 
     Raises:
         UserError: the bundle is not in order, or nothing on this machine computes in its precision.
@@ -115,7 +115,7 @@ def verify_bundle(folder: Path, say: Say, reference: tuple[Checkpoint, Codec] | 
     if reference is not None:
         checkpoint, codec = reference
         differing = differing_facts(manifest, *facts_of(checkpoint, codec, manifest.model.guided()))
-        if differing:  # both sides of a case take these from the manifest, so no case would show it
+        if differing:  # both runners take these from the manifest, so no case would fail
             say(f"FAIL facts that are not the model's: {', '.join(differing)}")
             return False
         runner = TorchRunner(codec, checkpoint.statistics, checkpoint.build())
@@ -137,7 +137,7 @@ def _graphs(model: Denoiser, codec: Codec, weight_format: WeightFormat) -> Itera
 
 
 def write_graph(folder: Path, name: GraphName, graph: onnx.ModelProto, precision: Precision, say: Say) -> GraphFacts:
-    """Write a graph's file into a bundle's folder; what its manifest says of it."""
+    """Write a graph into a bundle's folder; returns its manifest entry."""
     onnx.helper.set_model_props(graph, {"samuel.graph": name.value, "samuel.schema": str(SCHEMA_VERSION)})
     data = graph.SerializeToString()
     path = folder / f"{name.value}.onnx"

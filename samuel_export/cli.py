@@ -1,4 +1,4 @@
-"""`samuel-export`: a checkpoint in, a proven bundle out."""
+"""`samuel-export`: export a checkpoint to a bundle and check that both compute the same."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def command(
     targets: tuple[str, ...],
     verify: Path | None,
 ) -> int:
-    """Turn CHECKPOINT (default: the newest in runs/) into a bundle, and prove it equal to the PyTorch model.
+    """Turn CHECKPOINT (default: the newest in runs/) into a bundle, and check it against the PyTorch model.
 
     With --trt, CHECKPOINT may be a bundle, which engines are added to; with --decoder it must be one. With --verify, a
     CHECKPOINT given as well is the reference; without one, the fingerprints in the bundle are.

@@ -1,4 +1,4 @@
-"""Counting: how many floating point operations a module takes as written, and a graph as exported.
+"""Count the floating point operations of a PyTorch module and of an exported graph.
 
 A multiplication and an addition count as two. Only matrix work is counted: convolutions, products and attention; all
 else is under one per cent of the denoiser's arithmetic.
@@ -27,7 +27,7 @@ Shape = tuple[int, ...]
 
 
 def of_module(module: nn.Module, *inputs: torch.Tensor) -> int:
-    """What PyTorch executes for one call."""
+    """Operations of one forward call."""
     # As plain products: PyTorch's counter does not know the fused attention of its CPU backend.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         module(*inputs)
@@ -35,9 +35,9 @@ def of_module(module: nn.Module, *inputs: torch.Tensor) -> int:
 
 
 def of_graph(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) -> int:
-    """What one run with these inputs takes, each node as the graph has it.
+    """Operations of one run with these inputs.
 
-    Shapes that depend on values are beyond ONNX's shape inference, so the graph runs once and shows them.
+    Shapes that depend on values are beyond ONNX's shape inference, so they are taken from one run.
     """
     counted = [node for node in model.graph.node if node.op_type in _COUNT]
     names = dict.fromkeys(name for node in counted for name in (*node.input[:3], node.output[0]) if name)
@@ -48,7 +48,7 @@ def of_graph(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) -> int:
 
 
 def of_guided_step(model: Denoiser, graphs: Mapping[GraphName, onnx.ModelProto], frames: int) -> tuple[int, int]:
-    """One denoising step with guidance: as the sampler of the paper takes it, two calls, and as the step graph does."""
+    """Operations of a denoising step with guidance: as two calls of the model, and as the step graph."""
     latents = torch.zeros(1, model.config.latent_channels, frames)
     written = 2 * of_module(model, latents, latents, torch.tensor([0]))
     inputs = {"x": latents.numpy(), "scales": np.ones(2, np.float32)}

@@ -1,4 +1,4 @@
-"""What a manifest says of the model, the codec and the graphs, taken from them."""
+"""Manifest entries of the model, the codec and the graphs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OOBLECK_FRAMES = 64
 
 
 def facts_of(checkpoint: Checkpoint, codec: Codec, guidance: Guidance) -> tuple[ModelFacts, CodecFacts]:
-    """Of a model and its codec.
+    """Manifest entries of a model and its codec.
 
     Raises:
         UserError: a bundle cannot hold them.
@@ -35,14 +35,14 @@ def facts_of(checkpoint: Checkpoint, codec: Codec, guidance: Guidance) -> tuple[
 
 
 def differing_facts(manifest: Manifest, model: ModelFacts, codec: CodecFacts) -> list[str]:
-    """Names of the facts in which a manifest differs, but for the sizes that are the exporter's choice."""
+    """Names of the entries in which a manifest differs; sizes that the exporter chooses are ignored."""
     pairs = ((manifest.model, model), (manifest.codec, codec))
     differing = [name for said, true in pairs for name, value in true if getattr(said, name) != value]
     return [name for name in differing if name not in ("frames", "chunk_frames")]
 
 
 def tensor_facts(value: onnx.ValueInfoProto) -> TensorFacts:
-    """Of an input or output of a graph."""
+    """Name, dtype and shape of a graph's input or output."""
     tensor = value.type.tensor_type
     dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
     return TensorFacts(name=value.name, dtype=dtype, shape=tuple(d.dim_param or d.dim_value for d in tensor.shape.dim))
@@ -64,7 +64,7 @@ def _model_facts(checkpoint: Checkpoint, guidance: Guidance) -> ModelFacts:
 
 
 def codec_facts_of(codec: Codec) -> CodecFacts:
-    """Of a codec alone.
+    """Manifest entry of a codec.
 
     Raises:
         ValidationError: a bundle cannot hold them.

@@ -1,7 +1,7 @@
-"""Put another decoder into a bundle: of a codec whose encoder is the bundle's own.
+"""Replace the decoder of a bundle by that of a codec with the same encoder.
 
-Latents stay what they were, and so do the denoiser and everything that was trained on them. The new bundle is proven as
-any other: the denoiser and the encoder against the old bundle, the decoder against PyTorch.
+Latents and denoiser do not change. The new bundle passes the same parity check as any other: denoiser and encoder
+against the old bundle, the decoder against PyTorch.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _SAME_ENCODER = 1e-2
 
 
 def replace_decoder(folder: Path, codec: Codec, out: Path, say: Say) -> Path:
-    """Write the bundle with the codec's decoder in place of its own, proven.
+    """Write the bundle with the codec's decoder in place of its own, and check it.
 
     Args:
-        folder: of the bundle; engines, which had the old decoder, are left out.
+        folder: of the bundle; its engines hold the old decoder and are left out.
         codec: whose encoder is the bundle's.
         out: folder of the new bundle, which may be ``folder``.
-        say: takes lines of progress.
+        say: called with each line of progress.
 
     Raises:
         UserError: the bundle is not in order, or the codec's encoder is another.
@@ -88,7 +88,7 @@ def replace_decoder(folder: Path, codec: Codec, out: Path, say: Say) -> Path:
 
 @dataclass(frozen=True, eq=False)
 class _MixedRunner:
-    """The old bundle up to the latents, and PyTorch from there, see parity/runners.py."""
+    """A :class:`ParityRunner` of the old bundle up to the latents, and of PyTorch from there."""
 
     old: RuntimeRunner
     new: TorchCodecRunner

@@ -14,11 +14,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 23
-"""The first with Attention and RotaryEmbedding."""
+"""The first operator set with Attention and RotaryEmbedding."""
 _IR_VERSION = 11
 
 EXACT = "_exact"
-"""How the name of a constant ends that every file keeps in float32."""
+"""Suffix of constants that stay float32 in every file."""
 
 Axis = int | str
 """A size, or the name of an axis that varies."""
@@ -28,7 +28,6 @@ class GraphBuilder:
     """Collects nodes; a value is the name (str) that a node gave its output."""
 
     def __init__(self, name: str) -> None:
-        """Begin an empty graph."""
         self._name, self._prefix = name, ""
         self._nodes: list[onnx.NodeProto] = []
         self._weights: list[onnx.TensorProto] = []

@@ -1,4 +1,4 @@
-"""The codec's two halves as graphs of any length, written for the codec at hand."""
+"""The codec's encoder and decoder as graphs of any length, for every kind of codec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The timestep's share of every FiLM as a table of few dimensions.
+"""The timestep's contribution to every FiLM as a low-rank table.
 
 It is a function of one whole number, so for a network with a schedule of 800 steps it is a table of 800 rows; and as
 sines and cosines of slowly growing frequencies make it, the rows lie near a space of some 200 dimensions. Two narrow

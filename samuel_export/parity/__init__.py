@@ -1,1 +1,1 @@
-"""The proof: the same seeded cases in PyTorch and in the bundle, compared within limits."""
+"""Parity checks: the same seeded cases in PyTorch and in the bundle, compared within limits."""

@@ -1,4 +1,4 @@
-"""What a parity check measures: each case is a seeded computation that both sides can do."""
+"""The cases of a parity check: seeded computations that every :class:`ParityRunner` can do."""
 
 from __future__ import annotations
 
@@ -24,29 +24,27 @@ class Measure(str, Enum):
     """How two results are compared."""
 
     RELATIVE_L2 = "relative_l2"
-    """Of waveforms and latents, whose scale means nothing."""
+    """Norm of the difference over the norm of what is expected: for waveforms and latents."""
     MEAN_ABS = "mean_abs"
-    """Of log spectra, where a difference is a ratio."""
+    """Mean absolute difference: for log spectra."""
 
 
 @dataclass(frozen=True)
 class ParityCase:
-    """One comparison."""
+    """One computation and the largest error that passes."""
 
     name: str
-    """What it measures."""
+    """Unique in a report, whose fingerprints are found by it."""
     limit: float
-    """Largest error that passes."""
+    """Largest error that passes, in the unit of ``measure``."""
     run: Callable[[ParityRunner], np.ndarray]
-    """The computation."""
     measure: Measure = Measure.RELATIVE_L2
-    """Of the error."""
 
 
 def parity_cases(
     model: ModelFacts, codec: CodecFacts, statistics: Statistics, limits: Limits, steps: int
 ) -> Iterator[ParityCase]:
-    """All cases of a bundle, from single steps to the sound of a whole trajectory of ``steps`` steps."""
+    """All cases of a bundle, from single steps to the decoded audio of a trajectory of ``steps`` steps."""
     for frames in sorted({model.frames, max(_SHORT_FRAMES, model.frames_multiple)}):
         for t in (0, model.timesteps // 4, model.timesteps // 2, model.timesteps - 1):
             for guidance in sorted({1.0, model.guided().at(t)}):  # as it is sampled
@@ -81,7 +79,7 @@ def parity_cases(
 
 
 def _once(compute: Callable[[ParityRunner], np.ndarray]) -> Callable[[ParityRunner], np.ndarray]:
-    """The computation, done once for each runner."""
+    """Cache the result for each runner."""
     results: dict[ParityRunner, np.ndarray] = {}
 
     def kept(runner: ParityRunner) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Run a written bundle and hold it against the model, or against the fingerprints that it keeps."""
+"""Run a written bundle and compare it with the model, or with the fingerprints in its manifest."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Say = Callable[[str], None]
 
 
 def check_against_model(folder: Path, expected: TorchRunner, steps: int, say: Say) -> list[Comparison]:
-    """Every case on the bundle and in PyTorch.
+    """Run every case on the bundle and in PyTorch, and compare.
 
     Args:
         folder: of the bundle.
-        expected: the model.
-        steps: of the cases' trajectory.
-        say: takes a line for each.
+        expected: the reference.
+        steps: sampling steps of the trajectory case.
+        say: called with a line for each case.
 
     Raises:
         UserError: nothing on this machine computes in the bundle's precision.
@@ -41,7 +41,7 @@ def check_against_model(folder: Path, expected: TorchRunner, steps: int, say: Sa
 
 
 def check_against_fingerprints(folder: Path, say: Say) -> list[Comparison]:
-    """Every case on the bundle alone; the report of its manifest is the reference.
+    """Run every case on the bundle alone, and compare with the report in its manifest.
 
     Raises:
         UserError: as :func:`check_against_model`, or the report is not one.
@@ -53,9 +53,9 @@ def check_against_fingerprints(folder: Path, say: Say) -> list[Comparison]:
 
 
 def compare_lowered(folder: Path, say: Say) -> dict[str, dict[str, Any]]:
-    """How far the bundle is from itself where an engine lowers its precision, for every such way of this machine.
+    """Compare the bundle in lower precision with the bundle in its own, for every such backend of this machine.
 
-    This is for information: what a way is worth on a user's machine is measured there, by `samuel-run --doctor`.
+    For information only: on a user's machine `samuel-run --doctor` measures it again.
     """
     manifest = Manifest.read(folder)
     backends = [found.backend for found in probe_backends(manifest) if not found.missing]
@@ -72,7 +72,7 @@ def compare_lowered(folder: Path, say: Say) -> dict[str, dict[str, Any]]:
 
 
 def trajectory_steps(report: dict[str, Any]) -> int:
-    """Steps of a report's trajectory.
+    """Sampling steps of a report's trajectory case.
 
     Raises:
         UserError: the report does not say.
@@ -84,7 +84,7 @@ def trajectory_steps(report: dict[str, Any]) -> int:
 
 
 def load_bundle(folder: Path) -> Samuel:
-    """The bundle, computing in its own precision; in ONNX Runtime on the processor where that can."""
+    """Load a bundle in its own precision, in ONNX Runtime on the CPU where that is possible."""
     manifest = Manifest.read(folder)
     return _opened(folder, chosen_backends(manifest, Provider.AUTO, manifest.precision)[0])
 
@@ -94,7 +94,7 @@ def _opened(folder: Path, backend: Backend) -> Samuel:
 
 
 def bundle_cases(folder: Path, manifest: Manifest, steps: int) -> list[ParityCase]:
-    """Every case of a bundle, with the limits of its arithmetic and weights.
+    """All cases of a bundle, with the limits of its precision and weight format.
 
     Raises:
         UserError: the manifest does not say how weights are stored.
@@ -108,7 +108,7 @@ def bundle_cases(folder: Path, manifest: Manifest, steps: int) -> list[ParityCas
 
 
 def report_lines(comparisons: list[Comparison], say: Say) -> list[Comparison]:
-    """The comparisons, after a line for each."""
+    """Report a line for each comparison; returns the comparisons."""
     for one in comparisons:
         say(one.line())
     return comparisons

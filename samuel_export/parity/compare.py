@@ -1,4 +1,4 @@
-"""The parity report: does the bundle compute what the trained model computes? By stages, in numbers.
+"""Comparison of two runners case by case, and the parity report.
 
 Each case also leaves a fingerprint of PyTorch's result, a few seeded projections, so that a bundle can be
 verified later and elsewhere, without its checkpoint.
@@ -28,23 +28,23 @@ class ParityError(Exception):
 
 @dataclass(frozen=True)
 class Comparison:
-    """One case's outcome."""
+    """Outcome of one case."""
 
     name: str
-    """The case."""
+    """Of the :class:`ParityCase`."""
     measure: Measure
-    """What the limit is of."""
+    """Which of the errors below is limited."""
     limit: float
     """Largest error that passes."""
     relative_l2: float
-    """Of the whole result."""
+    """Norm of the difference over the norm of the expected result."""
     snr_db: float
-    """The same as a signal-to-noise ratio."""
+    """-20 log10 of ``relative_l2``."""
     max_abs: float
     mean_abs: float
     p99_abs: float
     fingerprint: list[float]
-    """Projections of PyTorch's result."""
+    """See :func:`fingerprint`; of the expected result."""
 
     @property
     def passed(self) -> bool:
@@ -61,7 +61,7 @@ class Comparison:
         raise unhandled(self.measure)
 
     def line(self) -> str:
-        """For a terminal."""
+        """One line of text for a terminal."""
         verdict = "ok  " if self.passed else "FAIL"
         if self.measure is Measure.MEAN_ABS:
             return f"{verdict} {self.name}: mean difference {self.mean_abs:.1e} (limit {self.limit:.0e})"
@@ -94,7 +94,7 @@ def compare(
 
 
 def compare_runners(cases: Iterable[ParityCase], actual: ParityRunner, expected: ParityRunner) -> list[Comparison]:
-    """Run every case on both sides."""
+    """Run every case on both runners and compare the results."""
     return [compare(p.name, p.run(actual), p.run(expected), p.limit, p.measure) for p in cases]
 
 
@@ -127,7 +127,7 @@ def fingerprint(result: np.ndarray) -> list[float]:
 
 
 def build_report(comparisons: list[Comparison], steps: int) -> dict[str, Any]:
-    """What a manifest keeps; ``steps`` are those of the trajectory."""
+    """The parity report of a manifest, as JSON; ``steps`` are the sampling steps of the trajectory case."""
     return {
         "reference": "PyTorch, float32, unfused, whole songs in one piece",
         "steps": steps,

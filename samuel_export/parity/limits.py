@@ -1,6 +1,6 @@
 """How far a bundle may be from the PyTorch model, by the precision of its arithmetic.
 
-What an ear could notice sets the scale. Measured on the packaged model (25 steps, guidance 2, three real voices), the
+The scale is what can be heard. Measured on the packaged model (25 steps, guidance 2, three real voices), the
 latents' signal-to-noise ratio and the log-mel distance (samuel_runtime/audio/mel.py) of the audio that they decode to:
 
     another seed                                     -3 dB  1.6 - 2.0
@@ -29,13 +29,13 @@ class Limits:
     """Largest errors that pass; relative L2 but for the last."""
 
     step: float
-    """Of one evaluation of the network."""
+    """One evaluation of the network."""
     trajectory: float
-    """Of the latents that the default sampler ends at, and of what a spectral decoder predicts from them."""
+    """The latents that the default sampler ends at, and what a spectral decoder predicts from them."""
     codec: float
-    """Of encoded latents and of a decoder's waveform or predictions."""
+    """Encoded latents, and a decoder's waveform or predictions."""
     audio: float
-    """Of the waveform of a whole trajectory."""
+    """The waveform decoded from a whole trajectory."""
     log_mel: float
     """Mean absolute difference of log-mel spectra of decoded audio, see samuel_runtime/audio/mel.py."""
 

@@ -1,4 +1,4 @@
-"""The two sides of a parity check, behind one face: the bundle in the runtime, and the model in PyTorch."""
+"""Runners of a parity check, behind one protocol: a bundle in the runtime, and the model in PyTorch."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class RuntimeRunner:
 
 @dataclass(frozen=True, eq=False)
 class TorchCodecRunner:
-    """The trained codec, songs in one piece: a runner without a network."""
+    """The trained codec in PyTorch, songs in one piece; without a network."""
 
     codec: Codec
     statistics: Statistics
@@ -93,7 +93,7 @@ class TorchCodecRunner:
 
 @dataclass(frozen=True, eq=False)
 class TorchRunner(TorchCodecRunner):
-    """The trained model and codec, run the plain way: unfused, two calls for guidance, songs in one piece."""
+    """The trained model and codec in PyTorch: unfused, two calls for guidance, songs in one piece."""
 
     model: Denoiser
 
@@ -118,12 +118,12 @@ def _joined(outputs: dict[str, np.ndarray]) -> np.ndarray:
 def sample_trajectory(
     runner: ParityRunner, facts: ModelFacts, statistics: Statistics, vocals: np.ndarray, steps: int
 ) -> np.ndarray:
-    """Sample on one runner, by the runtime's own sampler and noise, so that only the network differs.
+    """Sample with a runner's network; sampler and noise are the runtime's, so that only the network differs.
 
     Args:
-        runner: whose network to use.
-        facts: of the model.
-        statistics: whose clamp range to use.
+        runner: computes the network.
+        facts: manifest entry of the model.
+        statistics: their clamp range is used.
         vocals: normalised latents (1, channels, frames).
         steps: of the default sampler.
 

@@ -1,1 +1,1 @@
-"""The type of a graph's arithmetic, and how its weights are stored."""
+"""Convert graphs to fp16 or bf16 arithmetic, or their weights alone to fp16."""

@@ -1,4 +1,4 @@
-"""Let some nodes of a float32 graph compute in another type: one Cast per value at most, and none for a weight."""
+"""Insert the Casts that let some nodes of a float32 graph compute in another type."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ ConvertWeight = Callable[[onnx.TensorProto, str], onnx.TensorProto]
 def insert_casts(
     model: onnx.ModelProto, dataflow: Dataflow, low_nodes: Set[int], element_type: int, convert_weight: ConvertWeight
 ) -> None:
-    """Change the type of the nodes ``low_nodes`` in place, and of the values that they make.
+    """Change the type of some nodes and of the values that they compute, in place.
+
+    A value is cast once at most; a weight is converted instead.
 
     Args:
         model: float32, without subgraphs; its inputs and outputs keep their types.
-        dataflow: of the model.
-        low_nodes: places of the nodes in the graph.
+        dataflow: of ``model``.
+        low_nodes: indices of the nodes in the graph.
         element_type: of :class:`onnx.TensorProto`.
-        convert_weight: turns weights into it.
+        convert_weight: converts a weight to it.
     """
     inserter = _CastInserter(dataflow, {value.name for value in model.graph.output}, element_type, convert_weight)
     for index, node in enumerate(model.graph.node):

@@ -1,4 +1,4 @@
-"""The same graph in low-precision arithmetic: what is heavy computes in fp16 or bf16, what is delicate in float32.
+"""Convert a float32 graph to mixed precision: heavy nodes in fp16 or bf16, sensitive ones in float32.
 
 Three rules decide for every node, from the graph alone:
 
@@ -32,7 +32,7 @@ _MASK = 3
 
 
 def convert_precision(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
-    """A float32 model in this arithmetic; its inputs and outputs stay float32.
+    """Convert a float32 model to mixed precision; its inputs and outputs stay float32.
 
     Raises:
         onnx.checker.ValidationError: if the result is malformed, or of an operator set older than 23.
@@ -56,7 +56,7 @@ def convert_precision(model: onnx.ModelProto, precision: Precision) -> onnx.Mode
 
 
 def _low_precision_nodes(model: onnx.ModelProto, dataflow: Dataflow, precision: Precision) -> set[int]:
-    """Places of the nodes that compute in low precision."""
+    """Indices of the nodes that compute in low precision."""
     nodes = model.graph.node
     places = range(len(nodes))
     logarithms = {i for i in places if nodes[i].op_type == "Log"}

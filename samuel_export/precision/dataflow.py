@@ -1,4 +1,4 @@
-"""Who feeds whom in a graph, along its float32 values alone: shapes and indices carry no arithmetic."""
+"""Dependencies between the nodes of a graph along its float32 values; shapes and indices carry no arithmetic."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import onnx
 from onnx import TensorProto, shape_inference
 
 SHAPE_OPERATORS = frozenset({"Shape", "Size"})
-"""They read the extent of a value of any type, not its contents."""
+"""They read the shape of a value of any type, not its contents."""
 
 
 class Dataflow:
-    """The float32 edges of a model without subgraphs; nodes are named by their place in its topological order."""
+    """The float32 edges of a model without subgraphs; a node is its index in topological order."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
-        """Find the types of all values.
+        """Infer the types of all values.
 
         Raises:
             onnx.shape_inference.InferenceError: the model is malformed.
@@ -44,7 +44,7 @@ class Dataflow:
         """Nodes that read each computed value."""
 
     def descendants(self, nodes: Iterable[int]) -> set[int]:
-        """What depends on these nodes."""
+        """Nodes that depend on these, as in networkx."""
         changed = {value for index in nodes for value in self.outputs[index]}
         found = set()
         for index, inputs in enumerate(self.inputs):
@@ -54,7 +54,7 @@ class Dataflow:
         return found
 
     def ancestors(self, nodes: Iterable[int]) -> set[int]:
-        """What these nodes depend on."""
+        """Nodes that these depend on, as in networkx."""
         wanted = {value for index in nodes for value in self.inputs[index]}
         found = set()
         for index in reversed(range(len(self.outputs))):

@@ -1,4 +1,4 @@
-"""How weights are kept in a graph's file; the arithmetic stays what it is."""
+"""Format of the weights in a graph's file; the arithmetic does not change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class WeightFormat(str, Enum):
 
 
 def pack_weights(model: onnx.ModelProto, weight_format: WeightFormat) -> onnx.ModelProto:
-    """The model with its large weights in this format; backends unpack them once, when they load it."""
+    """Store a model's large weights in this format; backends unpack them once, when they load it."""
     if weight_format is WeightFormat.FP32:
         return model
     result = onnx.ModelProto()

@@ -1,1 +1,1 @@
-"""TensorRT engines from a bundle's own graphs: built, proven and added."""
+"""Build TensorRT engines from a bundle's graphs, check the graphs and add the engines to the bundle."""

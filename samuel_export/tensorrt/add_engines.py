@@ -1,4 +1,4 @@
-"""Add TensorRT engines to a bundle: it has all four, proven, or it stays as it was."""
+"""Add TensorRT engines to a bundle: all four after a passed parity check, or none."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add_engines(folder: Path, precision: Precision, flavor: Flavor | None, targe
         precision: of the engines' heavy arithmetic.
         flavor: which library; None is the classic one where it and a GPU are here, else TensorRT for RTX.
         targets: compute capabilities, such as "8.6"; none are 8.0 and newer.
-        say: takes lines of progress.
+        say: called with each line of progress.
 
     Raises:
         UserError: the bundle is not in order, the library is missing, or it does not build for a target.

@@ -1,4 +1,4 @@
-"""One graph to one TensorRT engine, by whichever flavour of the library: the only file that drives a builder."""
+"""Build a TensorRT engine from a graph, with either flavour of the library."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _SCRATCH = re.compile(r"Max Scratch Memory: (\d+) bytes")
 
 @dataclass(frozen=True, eq=False)
 class Built:
-    """An engine, and what its builder said."""
+    """An engine with its build time and memory."""
 
     engine: bytes
-    """The file."""
+    """Serialised."""
     build_s: float
-    """How long it took, parsing included."""
+    """Build time, parsing included."""
     scratch_bytes: int
-    """What it needs beside its inputs and outputs, in the largest profile: little where attention is fused."""
+    """Scratch memory in the largest profile, beside inputs and outputs; small where attention is fused."""
 
 
 def flavor_for(asked: Flavor | None) -> Flavor:

@@ -1,4 +1,4 @@
-"""The graphs that TensorRT engines are built from: a bundle's own, with what a GPU wants of them.
+"""The graphs that TensorRT engines are built from: a bundle's own, rewritten for a GPU.
 
     the sampler's update goes into the step     fused_step.py of the runtime says how; the loop then needs no host
     heads are padded to a size with a kernel    TensorRT has no fused attention for heads of 8, and none in float32
@@ -31,7 +31,7 @@ _LEAST_HEAD = 16
 
 
 def engine_graphs(bundle: Bundle, precision: Precision) -> dict[GraphName, onnx.ModelProto]:
-    """The graphs to build engines from, in the order of the data's way.
+    """The graphs to build engines from, in the order in which they run.
 
     Raises:
         UserError: the bundle's graphs are not in order, or typed in another low precision.
@@ -54,7 +54,7 @@ def engine_graphs(bundle: Bundle, precision: Precision) -> dict[GraphName, onnx.
 
 
 def buildable(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
-    """A typed model with TensorRT's gaps in this precision gone around.
+    """Rewrite a typed model where TensorRT lacks an operator in this precision.
 
     Raises:
         onnx.checker.ValidationError: if the model is malformed.
@@ -66,7 +66,7 @@ def buildable(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
 
 
 def fused(step: onnx.ModelProto) -> onnx.ModelProto:
-    """The step graph with the estimate of x_0, the held frames and the sampler's update in it.
+    """Append the estimate of x_0, the inpainted prefix and the sampler's update to the step graph.
 
     Raises:
         onnx.checker.ValidationError: if the step graph is not one.
@@ -89,7 +89,7 @@ def fused(step: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def padded_heads(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with the heads of its attention padded with zeros to a size that has a fused kernel.
+    """Pad the heads of a model's attention with zeros to a size that has a fused kernel.
 
     Zeros add nothing to the scores, whose scale is explicit, and what they attend to is cut off again.
 
@@ -100,7 +100,7 @@ def padded_heads(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def unfused_attention(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with its attention as products and softmax: float32 has no fused kernel.
+    """Write a model's attention as products and softmax: float32 has no fused kernel.
 
     Raises:
         onnx.checker.ValidationError: if the model is malformed.
@@ -109,7 +109,7 @@ def unfused_attention(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def float32_deconvolutions(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A model in bfloat16 with its transposed convolutions in float32.
+    """Compute the transposed convolutions of a bfloat16 model in float32.
 
     Raises:
         onnx.checker.ValidationError: if the model is malformed.
@@ -118,7 +118,7 @@ def float32_deconvolutions(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def named(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with every node called after its first output, so that a complaint about it can be understood."""
+    """Name every node after its first output, so that TensorRT's messages can be understood."""
     for node in model.graph.node:
         node.name = f"{node.op_type}:{node.output[0]}"
     return model

@@ -1,7 +1,7 @@
-"""The graphs that engines are built from, run on the processor and held against the bundle's own.
+"""Parity of the graphs that engines are built from: run on the CPU and compared with the bundle's own.
 
-Engines run on GPUs only, so what can be proven anywhere is proven of what they are made of: to the last node the graph
-that the builder is given, driven by the runtime's own loop.
+Engines run on GPUs only, so what is checked anywhere is their source: exactly the graphs that the builder is given,
+driven by the runtime's own loop.
 """
 
 from __future__ import annotations
@@ -33,10 +33,9 @@ from samuel_runtime.tuning.agreement import compare, excerpt
 
 
 class HostLoop:
-    """A loop of fused steps as a device runs it, on the processor."""
+    """The device's loop of fused steps, on the CPU."""
 
     def __init__(self, conditioning: Engine, step: Engine) -> None:
-        """Take the graphs that engines are built from."""
         self._conditioning, self._step = conditioning, step
 
     def run(self, inputs: Inputs) -> np.ndarray:
@@ -64,16 +63,16 @@ class HostLoop:
 def check_engine_graphs(
     bundle: Bundle, graphs: Mapping[GraphName, onnx.ModelProto], precision: Precision, say: Say
 ) -> dict[str, Any]:
-    """Every case of a bundle on these graphs and on its own, and an excerpt by the fused loop.
+    """Run every case on these graphs and on the bundle's own, and an excerpt with the fused loop.
 
     Args:
-        bundle: proven itself.
-        graphs: what its engines are built from.
-        precision: what they are typed in.
-        say: takes a line for each case.
+        bundle: has passed its own parity check.
+        graphs: sources of its engines.
+        precision: of their arithmetic.
+        say: called with a line for each case.
 
     Returns:
-        The report; "passed" says whether all is well.
+        The report; its "passed" is the verdict.
 
     Raises:
         UserError: nothing on this machine computes in the precision.
@@ -102,7 +101,7 @@ def check_engine_graphs(
 
 
 def verify_engines(bundle: Bundle, say: Say) -> bool:
-    """Whether a bundle's engines are whole, and built from its graphs as this version writes and proves them.
+    """Whether a bundle's engines are intact and built from its graphs as this version writes them, and these pass.
 
     Raises:
         UserError: a file of the bundle is not in order, or nothing on this machine computes in the precision.
@@ -120,7 +119,7 @@ def verify_engines(bundle: Bundle, say: Say) -> bool:
 
 
 def engines_on_host(bundle: Bundle, graphs: Mapping[GraphName, onnx.ModelProto], precision: Precision) -> Samuel:
-    """The bundle with these graphs in the places of its engines, on the processor.
+    """Load the bundle with these graphs in place of its engines, on the CPU.
 
     Raises:
         UserError: nothing on this machine computes in the precision.

@@ -1,4 +1,4 @@
-"""The shapes that engines are built for: one that is exact, for speed, and a range, for shorter songs and batches."""
+"""Optimisation profiles: the usual shape alone, for speed, and a range, for shorter songs and for batches."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from samuel_runtime.bundle.manifest import GraphName, Manifest, ShapeRange
 from samuel_runtime.diffusion.fused_step import BRANCHES
 
 MOST_TOGETHER = 8
-"""Takes in one batch."""
+"""Largest batch size."""
 
 Sizes = dict[str, int]
-"""Of the axes that vary, by their names."""
+"""Sizes of the dynamic axes by name."""
 
 
 def profiles_of(name: GraphName, model: onnx.ModelProto, manifest: Manifest) -> tuple[dict[str, ShapeRange], ...]:
-    """Ranges of every input's shape: the usual one alone first, then everything that the runtime may ask for."""
+    """Ranges of every input's shape: first the usual shape alone, then all that the runtime asks for."""
     usual, least, most = _sizes(name, manifest)
     exact, wide = (usual, usual, usual), (least, usual, most)
     return tuple(
@@ -28,7 +28,7 @@ def profiles_of(name: GraphName, model: onnx.ModelProto, manifest: Manifest) -> 
 
 
 def _sizes(name: GraphName, manifest: Manifest) -> tuple[Sizes, Sizes, Sizes]:
-    """Usual, least and most."""
+    """Usual, smallest and largest."""
     model, codec = manifest.model, manifest.codec
     if name in (GraphName.CONDITIONING, GraphName.STEP):
         full, short = model.frames, model.frames_min

@@ -1,4 +1,4 @@
-"""What a builder measured of its kernels, kept in the user's cache folder so that the next build need not."""
+"""TensorRT's timing cache, kept in the user's cache folder between builds."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ class TimingCache:
     """One file for a version of TensorRT, which tells GPUs apart inside it."""
 
     def __init__(self, version: str) -> None:
-        """Name the file."""
         name = hashlib.sha256(version.encode()).hexdigest()[:24]
         self._name = f"timings-{name}.bin"
         self._cache: Any = None  # must outlive the build
 
     def attach(self, config: Any) -> None:
-        """Give a builder's configuration what is known, or nothing."""
+        """Load the cache into a builder's configuration; an empty one where it is missing or damaged."""
         try:
             path = cache_file(self._name)
             known = path.read_bytes() if path.stat().st_size <= _LARGEST_BYTES else b""
@@ -34,7 +33,7 @@ class TimingCache:
             config.set_timing_cache(self._cache, ignore_mismatch=False)
 
     def keep(self, config: Any) -> None:
-        """Write what the configuration holds after a build; that it cannot be kept is no failure."""
+        """Write the configuration's cache after a build; failing to is no error."""
         cache = config.get_timing_cache()
         if cache is None:
             return
