@@ -317,14 +317,20 @@ def unit_std_scale(latents: np.ndarray) -> np.float32:
     return np.float32(1 if spread <= 1 else 1 / spread)
 
 
-def concerns(voice: Level, band: Level) -> Iterator[str]:
-    """What is odd about a result: one line each, with what to do."""
+def concerns(voice: Level, band: Level, path: str = "vocals.wav") -> Iterator[str]:
+    """What is odd about a result: one line each, with what to do.
+
+    Args:
+        voice: as the encoder hears it.
+        band: as the model made it.
+        path: of the voice, as a shell takes it.
+    """
     if band.silent and not voice.silent:
         yield "the band is silent; try another `seed` or a higher `guidance`"
     if voice.cancellation_db > _CANCELLATION_DB:
         yield (
             "the voice's channels are of opposite polarity and cancel each other when they are mixed; keep one of them "
-            'with `ffmpeg -i vocals.wav -af "pan=mono|c0=c0" mono.wav`'
+            f'with `ffmpeg -i {path} -af "pan=mono|c0=c0" mono.wav`'
         )
     elif voice.silent:
         yield "the voice is silent, so there was nothing to follow; check the recording's level"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -100,14 +101,17 @@ def resampled_count(recording: Recording, sample_rate_hz: int) -> int:
     return -(-recording.samples_count * sample_rate_hz // recording.sample_rate_hz)
 
 
-def resampled(recording: Recording, sample_rate_hz: int, channels: int) -> Iterator[np.ndarray]:
+def resampled(
+    recording: Recording, sample_rate_hz: int, channels: int, *, with_offset: bool = False
+) -> Iterator[np.ndarray]:
     """The recording at another rate and channel count, float32 (samples, channels), in blocks.
 
     Mono is laid on every channel; more channels than asked for become their mean. The blocks add up to
-    exactly :func:`resampled_count` samples. A constant offset of the recording is taken out.
+    exactly :func:`resampled_count` samples. A constant offset of the recording is taken out,
+    but for ``with_offset``: what is only a part of a recording has a mean by chance.
     """
     missing = resampled_count(recording, sample_rate_hz)
-    blocks = (_laid_out(block, channels) for block in _centred(recording))
+    blocks = (_laid_out(block, channels) for block in (recording.blocks() if with_offset else _centred(recording)))
     for block in _converted(blocks, recording, sample_rate_hz, channels):
         block = block[:missing]
         missing -= len(block)
@@ -199,7 +203,8 @@ def _check_exists(path: Path) -> None:
     if path.suffix.lower() == ".raw":
         raise UserError(
             f"{path}: a .raw file says nothing of its rate and channels; convert it with what you know of it, as in "
-            f"`ffmpeg -f s16le -ar 44100 -ac 1 -i {path} vocals.wav`, or rename it if it has a header"
+            f"`ffmpeg -f s16le -ar 44100 -ac 1 -i {shlex.quote(str(path))} vocals.wav`, or rename it if it has "
+            "a header"
         )
 
 
@@ -256,5 +261,6 @@ def _decoding(path: Path) -> Iterator[None]:
         reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or error
         raise UserError(
             f"{path}: cannot be read as audio ({str(reason).rstrip('.')}); WAV, FLAC, OGG, MP3 and AIFF are, "
-            f"so convert it with `ffmpeg -i {path} vocals.wav`, or export it again if it was cut short"
+            f"so convert it with `ffmpeg -i {shlex.quote(str(path))} vocals.wav`, or export it again if it was cut "
+            "short"
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -227,7 +228,7 @@ def _warnings(take: RenderRequest, band: Band, gain: float) -> Iterator[str]:
             f"the model's output peaked at {level.peak:.1f} x full scale and was turned down by "
             f"{-20 * np.log10(gain):.0f} dB; try a lower --guidance or more --steps"
         )
-    yield from map(with_options, concerns(voice, level))
+    yield from map(with_options, concerns(voice, level, shlex.quote(str(take.voice.path))))
 
 
 @contextmanager

@@ -57,7 +57,7 @@ class StemReader:
         first = max(0, start - reach) // step.denominator * step.denominator
         begin, end = int(first * step), math.ceil((start + samples + reach) * step)
         read, _ = soundfile.read(file.path, end - begin, begin, dtype="float32", always_2d=True)
-        blocks = resampled(Audio(read, file.sample_rate_hz), self.sample_rate_hz, _CHANNELS)
+        blocks = resampled(Audio(read, file.sample_rate_hz), self.sample_rate_hz, _CHANNELS, with_offset=True)
         crop = np.concatenate(list(blocks))[start - first :][:samples]
         return np.pad(crop, ((0, samples - len(crop)), (0, 0)))
 

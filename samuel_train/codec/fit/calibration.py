@@ -1,7 +1,10 @@
 """Calibration after training: each band of the decoder's spectrum gets the mean power that recordings have there.
 
 Overlapping transforms whose phases disagree cancel in part, and no loss that is least in the spectrum's logarithm gives
-back what is lost. What is missing on average is added to the biases of the levels, once, after training.
+back what is lost. Most of what is missing on average is added to the biases of the levels, once, after training. Above
+2.8 kHz it is a third: there the power is in few frames, and what those lack would make the quiet ones between them too
+loud. On bands held out all of it everywhere made the level 0.6 dB too high and the log-mel distance 0.03 larger; these
+shares leave the level 0.2 dB too low and the distance as it is without.
 """
 
 from __future__ import annotations
@@ -13,11 +16,18 @@ from torch import Tensor
 
 from samuel_runtime.codec.spectrum import PARTIALS
 from samuel_train.codec.losses.spectral import mid_side
-from samuel_train.codec.model.small import BAND_BINS, LEVEL_SPREAD, LOW_BANDS, SmallCodec
+from samuel_train.codec.model.small import BAND_BINS, HIGH_BANDS, LEVEL_SPREAD, LOW_BANDS, SmallCodec
 
 _MOST = 0.35
 """Largest correction, in nepers: 3 dB. A larger difference is no error of level."""
+_SHARE_BELOW, _SHARE_ABOVE, _BANDS_BELOW = 0.8, 0.3, 4
 _QUIET = 1e-12
+
+
+def shares() -> Tensor:
+    """How much of what is missing each band gets, (bands,)."""
+    bands = 1 + LOW_BANDS + HIGH_BANDS
+    return torch.where(torch.arange(bands) < _BANDS_BELOW, _SHARE_BELOW, _SHARE_ABOVE)
 
 
 @torch.no_grad()
@@ -30,7 +40,7 @@ def calibrate(codec: SmallCodec, batches: Iterable[Tensor]) -> Tensor:
     """
     powers = [(_band_power(codec, audio), _band_power(codec, codec.decode(codec.encoder(audio)))) for audio in batches]
     true, decoded = (torch.stack(each).sum(dim=0) + _QUIET for each in zip(*powers, strict=True))  # (2, bands) each
-    gains = ((true / decoded).log() / 2).clamp(-_MOST, _MOST)
+    gains = ((true / decoded).log() / 2).clamp(-_MOST, _MOST) * shares().to(true)
     decoder = codec.decoder
     decoder.partial_leave.bias[:PARTIALS] += gains[0, 0] / LEVEL_SPREAD  # the first band of mid is the partials'
     for head, bands in ((decoder.low, slice(1, 1 + LOW_BANDS)), (decoder.high, slice(1 + LOW_BANDS, None))):

@@ -152,7 +152,11 @@ def test_a_path_that_looks_like_several_lines_is_reported_in_one(tmp_path: Path)
 
 
 _SLOW = """
-import sys, time
+import signal, sys, time
+# Whoever runs the tests in the background has these ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 import samuel_runtime.{module} as module
 original = module.{name}
 def slow(*arguments, **options):
