@@ -24,7 +24,7 @@ SMALLER = {
     "--max-minutes 60": "--config small.toml",
     "samuel-train evaluate bundle heldout": "samuel-train evaluate bundle heldout --steps 2",
 }
-SMALL = "max_steps = 2\nbatch = 2\nvalidation_examples = 2\nframes_max = 128\n"
+SMALL = "[fit]\nmax_steps = 2\nbatch = 2\nvalidation_examples = 2\nframes_min = 128\nframes_max = 128\n"
 
 
 def section(title: str) -> str:
