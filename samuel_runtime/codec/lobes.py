@@ -45,6 +45,8 @@ def _fitted() -> tuple[np.ndarray, np.ndarray]:
 
 DIRECT, MIRRORED = _fitted()
 """Of powers of the deviation and partials to bins, float32 (POWERS * PARTIALS, LOWEST_BIN) each."""
+# What real and imaginary parts of an amplitude become: the mirror image is conjugate.
+_IN_PHASE, _OUT_OF_PHASE = DIRECT + MIRRORED, DIRECT - MIRRORED
 
 
 def powers(deviations: np.ndarray) -> np.ndarray:
@@ -59,8 +61,8 @@ def powers(deviations: np.ndarray) -> np.ndarray:
 def low_bins(amplitudes: np.ndarray, deviation_powers: np.ndarray) -> np.ndarray:
     """Complex amplitudes (frames, PARTIALS) to the spectrum's lowest bins, complex64 (frames, LOWEST_BIN)."""
     result = np.empty((len(amplitudes), LOWEST_BIN), np.complex64)
-    result.real = _summed(amplitudes.real, deviation_powers, DIRECT + MIRRORED)
-    result.imag = _summed(amplitudes.imag, deviation_powers, DIRECT - MIRRORED)  # the mirror image is conjugate
+    result.real = _summed(amplitudes.real, deviation_powers, _IN_PHASE)
+    result.imag = _summed(amplitudes.imag, deviation_powers, _OUT_OF_PHASE)
     return result
 
 

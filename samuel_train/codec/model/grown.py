@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
 from samuel_runtime.errors import UserError
@@ -26,10 +25,5 @@ def grown(codec: SmallCodec, config: SmallCodecConfig) -> SmallCodec:
         raise UserError(f"a trained codec cannot lose {unknown[0]}")
     for name, module in result.named_modules():
         if isinstance(module, ConvNextBlock) and f"{name}.scale" in added:
-            _silence(module)
+            nn.init.zeros_(module.scale)
     return result
-
-
-@torch.no_grad()
-def _silence(block: ConvNextBlock) -> None:
-    nn.init.zeros_(block.scale)
