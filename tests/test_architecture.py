@@ -18,12 +18,14 @@ PACKAGES = ("samuel_runtime", "samuel_train", "samuel_export", "benchmarks")
 ROOM_FILES_MOST = 12
 # Data passes through the rooms of the runtime in this order; each may import those before it.
 LEVELS = (
-    ("errors", "progress", "files", "settings"),
+    ("errors", "progress", "files"),
+    ("leadsheet.chords", "leadsheet.sheet", "leadsheet.raster"),
+    ("settings",),
     ("audio",),
     ("diffusion.schedule", "diffusion.guidance", "diffusion.noise", "codec.spectrum"),
     ("bundle",),
     ("engines.backend",),
-    ("codec", "diffusion"),
+    ("codec", "diffusion", "melody", "leadsheet"),
     ("engines",),
     ("tuning.speed", "tuning.preference", "tuning.sampling_error"),
     ("pipeline",),
