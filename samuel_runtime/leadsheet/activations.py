@@ -1,0 +1,26 @@
+"""What the estimator says of every moment of a song."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+FRAME_S = 512 / 44100
+"""Distance of the estimator's frames, a quarter of the denoiser's: 86.1 a second."""
+
+
+@dataclass(frozen=True, eq=False)
+class Activations:
+    """Probabilities by frame, float32; frame i is at (i + 0.5) ``FRAME_S``."""
+
+    beat: np.ndarray
+    """(frames,) that a beat is here."""
+    downbeat: np.ndarray
+    """(frames,) that a bar begins here."""
+    tones: np.ndarray
+    """(frames, 12) that a pitch class belongs to the chord, C first."""
+    root: np.ndarray
+    """(frames, 12) that it is the chord's root."""
+    key: np.ndarray
+    """(frames, 24) of the keys, which sum to 1: major from C up, then minor from C up."""
