@@ -109,7 +109,7 @@ class Settings:
     chords: str | None = None
     """Such as "Am F C G", one a bar, repeated; "Am/C" has another bass, "F:2 G:2" are two beats each."""
     lead_sheet: LeadSheet | None = None
-    """All of it; also taken as the path of a JSON or MIDI file, which is read at once. The fields above replace parts."""
+    """All of it; also taken as a JSON or MIDI file's path, which is read at once. The fields above replace parts."""
 
     if TYPE_CHECKING:
 

@@ -121,9 +121,7 @@ def _conductor(sheet: LeadSheet, clock: _Clock) -> Iterator[Timed]:
     for tick, beats in _bars(sheet, clock):
         numerator, denominator = (3 * beats, 8) if sheet.meter is Meter.SIX_EIGHT else (beats, 4)
         clicks = 36 if sheet.meter is Meter.SIX_EIGHT else 24
-        yield tick, MetaMessage(
-            "time_signature", numerator=numerator, denominator=denominator, clocks_per_click=clicks
-        )
+        yield tick, MetaMessage("time_signature", numerator=numerator, denominator=denominator, clocks_per_click=clicks)
     for first, last, times_s in ((FIRST_BEAT, LAST_BEAT, sheet.beats_s), (FIRST_BAR, LAST_BAR, sheet.downbeats_s)):
         for text, time_s in ((first, times_s[:1]), (last, times_s[-1:])):
             yield from ((clock.tick(one_s), MetaMessage("text", text=text)) for one_s in time_s)
