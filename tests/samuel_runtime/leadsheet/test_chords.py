@@ -70,7 +70,9 @@ def test_no_chord_is_known_and_an_unknown_one_is_not() -> None:
     assert Chord.parse("N").known and not Chord.parse("X").known
 
 
-@pytest.mark.parametrize("name", ["", "H", "a", "Hm7", "Cfoo", "C:foo", "C/", "C/H", "C/b99", "C:maj/0", "C E", "A:min:2"])
+@pytest.mark.parametrize(
+    "name", ["", "H", "a", "Hm7", "Cfoo", "C:foo", "C/", "C/H", "C/b99", "C:maj/0", "C E", "A:min:2"]
+)
 def test_what_is_no_chord_is_refused(name: str) -> None:
     with pytest.raises(UserError, match="is no chord"):
         Chord.parse(name)

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from samuel_runtime.leadsheet.chords import QUALITIES
 from samuel_runtime.leadsheet.sheet import ChordSpan, Confidence, LeadSheet, Meter, Note
 
-NAMES = st.sampled_from([f"{root}:{quality}" for root in ("C", "F#", "Bb") for quality in QUALITIES] + ["N", "A:min/b3"])
+NAMES = st.sampled_from(
+    [f"{root}:{quality}" for root in ("C", "F#", "Bb") for quality in QUALITIES] + ["N", "A:min/b3"]
+)
 _SHARES = st.floats(0, 1)
 
 
