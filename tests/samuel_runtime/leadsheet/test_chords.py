@@ -89,8 +89,8 @@ def test_any_text_is_a_chord_or_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     "name, expected",
-    [("C", "C major"), ("am", None), ("Am", "A minor"), ("F#m", "F# minor"), ("Bb major", "Bb major"), ("A#", "Bb major"),
-     ("Eb:min", "D# minor"), ("C minor ", "C minor"), ("H", None), ("", None)],
+    [("C", "C major"), ("am", None), ("Am", "A minor"), ("F#m", "F# minor"), ("Bb major", "Bb major"),
+     ("A#", "Bb major"), ("Eb:min", "D# minor"), ("C minor ", "C minor"), ("H", None), ("", None)],
 )  # fmt: skip
 def test_keys(name: str, expected: str | None) -> None:
     if expected is None:

@@ -86,7 +86,7 @@ def test_a_bar_that_is_too_long_has_its_chord_to_its_end() -> None:
 
 
 def test_chords_without_beats_are_refused() -> None:
-    with pytest.raises(UserError, match="^chords must lie on beats"):
+    with pytest.raises(UserError, match=r"^chords must lie on beats"):
         sheet_from_given(Given.of(chords="Am"), 9.0)
 
 

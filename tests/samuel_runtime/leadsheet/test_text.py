@@ -33,7 +33,7 @@ def test_one_line_tells_it(said: dict[str, object], duration_s: float, line: str
 
 def test_a_long_song_is_shortened() -> None:
     line = line_of(a_sheet(60.0))
-    assert line.endswith("| G/B . . . | ...") and line.count("|") == 9
+    assert line.endswith("| G7/B . . . | ...") and line.count("|") == 9
 
 
 def test_what_is_sung_before_the_first_bar_comes_first() -> None:
