@@ -225,7 +225,7 @@ def test_the_scene_itself_is_good(scene: Scene, capfd: pytest.CaptureFixture[str
 
 
 _MEND = re.compile(
-    r"\b(use|make|copy|export|name|choose|check|record|convert|add|upgrade|try|give|save|leave|see|is not in the range"
+    r"\b(use|make|copy|export|name|choose|check|record|convert|add|upgrade|try|give|save|leave|see|sort|is not in the range"
     r"|is not one of|must lie between)\b"
 )
 
