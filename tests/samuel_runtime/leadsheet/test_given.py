@@ -107,6 +107,11 @@ def test_what_is_said_beside_a_sheet_replaces_that_part_of_it() -> None:
     assert chords.chords == (ChordSpan(0.3, "C:maj"),)
 
 
+def test_another_meter_counts_from_the_first_downbeat() -> None:
+    sheet = LeadSheet(6.0, beats_s=(0.0, 1.0, 2.0, 3.0, 4.0, 5.0), downbeats_s=(1.0, 5.0))
+    assert sheet_from_given(Given.of(meter="3/4", sheet=sheet), 6.0).downbeats_s == (1.0, 4.0)
+
+
 @given(sheet=sheets())
 def test_a_sheet_for_its_own_song_stays_as_it_is(sheet: LeadSheet) -> None:
     assert sheet_from_given(Given(sheet=sheet), sheet.duration_s) is sheet
