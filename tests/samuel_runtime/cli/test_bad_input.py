@@ -225,8 +225,8 @@ def test_the_scene_itself_is_good(scene: Scene, capfd: pytest.CaptureFixture[str
 
 
 _MEND = re.compile(
-    r"\b(use|make|copy|export|name|choose|check|record|convert|add|upgrade|try|give|save|leave|see|sort|is not in the range"
-    r"|is not one of|must lie between)\b"
+    r"\b(use|make|copy|export|name|choose|check|record|convert|add|upgrade|try|give|save|leave|see|sort"
+    r"|is not in the range|is not one of|must lie between)\b"
 )
 
 
