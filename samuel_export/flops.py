@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.engines.offline import import_onnxruntime
+from samuel_runtime.leadsheet.raster import CHANNELS as SHEET_CHANNELS
 from samuel_train.model.denoiser import Denoiser
 
 onnxruntime = import_onnxruntime()
@@ -52,7 +53,8 @@ def of_guided_step(model: Denoiser, graphs: Mapping[GraphName, onnx.ModelProto],
     latents = torch.zeros(1, model.config.latent_channels, frames)
     written = 2 * of_module(model, latents, latents, torch.tensor([0]))
     inputs = {"x": latents.numpy(), "scales": np.ones(2, np.float32)}
-    for name, given in ((GraphName.CONDITIONING, {"vocals": latents.numpy()}),
+    sheet = {"sheet": np.zeros((1, SHEET_CHANNELS, frames), np.float32)} if model.sheet is not None else {}
+    for name, given in ((GraphName.CONDITIONING, {"vocals": latents.numpy(), **sheet}),
                         (GraphName.TIMESTEPS, {"t": np.zeros(1, np.int64)})):  # fmt: skip
         session = _session(graphs[name])
         names = [output.name for output in session.get_outputs()]

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from samuel_runtime.bundle.manifest import CodecFacts, Manifest, ModelFacts, TensorFacts
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.errors import UserError
+from samuel_runtime.leadsheet.raster import CHANNELS as SHEET_CHANNELS
 from samuel_train.codec import Codec, decoder_context_frames, encoder_context_frames
 from samuel_train.codec.model.oobleck import OobleckCodec
 from samuel_train.model.checkpoint import Checkpoint
@@ -59,6 +60,7 @@ def _model_facts(checkpoint: Checkpoint, guidance: Guidance) -> ModelFacts:
         frames_multiple=FRAMES_MULTIPLE,
         guidance=guidance.scale,
         guided_down_to=guidance.down_to,
+        sheet_channels=SHEET_CHANNELS if config.sheet_width else 0,
         statistics=checkpoint.statistics.to_dict(),
     )
 

@@ -93,8 +93,10 @@ class _MixedRunner:
     old: RuntimeRunner
     new: TorchCodecRunner
 
-    def network(self, x: np.ndarray, vocals: np.ndarray, t: list[int], guidance: float) -> np.ndarray:
-        return self.old.network(x, vocals, t, guidance)
+    def network(
+        self, x: np.ndarray, vocals: np.ndarray, t: list[int], guidance: float, sheet: np.ndarray | None = None
+    ) -> np.ndarray:
+        return self.old.network(x, vocals, t, guidance, sheet)
 
     def encode(self, waveform: np.ndarray) -> np.ndarray:
         return self.old.encode(waveform)

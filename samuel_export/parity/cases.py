@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from itertools import cycle
 
 import numpy as np
 
@@ -14,9 +15,12 @@ from samuel_runtime.audio.mel import log_mel
 from samuel_runtime.bundle.manifest import CodecFacts, DecoderKind, ModelFacts
 from samuel_runtime.bundle.statistics import Statistics
 from samuel_runtime.diffusion.noise import noise
+from samuel_runtime.leadsheet.raster import rasterised
+from samuel_runtime.leadsheet.sheet import ChordSpan, LeadSheet
 
 _SHORT_FRAMES, _SONG_FRAMES = 72, 304  # neither a multiple of the attention's blocks nor of a codec chunk
 _TRAJECTORY_FRAMES = 256
+_CHORDS = ("A:min", "F:maj7", "C:maj", "G:7", "N")
 _INAUDIBLE = 5e-2  # log-mel distance, less than half of the least that is heard, see parity/limits.py
 
 
@@ -49,9 +53,11 @@ def parity_cases(
         for t in (0, model.timesteps // 4, model.timesteps // 2, model.timesteps - 1):
             for guidance in sorted({1.0, model.guided().at(t)}):  # as it is sampled
                 yield ParityCase(f"step t={t} frames={frames} guidance={guidance:g}", limits.step,
-                            _step(model, [t], frames, guidance))  # fmt: skip
+                            _step(model, codec, [t], frames, guidance))  # fmt: skip
     pair = [model.timesteps - 1, model.timesteps // 21]
-    yield ParityCase(f"step t={pair} batch of two", limits.step, _step(model, pair, _SHORT_FRAMES, model.guidance))
+    yield ParityCase(
+        f"step t={pair} batch of two", limits.step, _step(model, codec, pair, _SHORT_FRAMES, model.guidance)
+    )
     yield ParityCase("encode", limits.codec, lambda runner: runner.encode(test_signal(codec)))
     # Phases amplify rounding without an audible difference, so it is predictions that are compared to the last digits.
     spectral = codec.decoder is DecoderKind.SPECTRUM
@@ -59,7 +65,8 @@ def parity_cases(
 
     @_once
     def latents(runner: ParityRunner) -> np.ndarray:
-        return sample_trajectory(runner, model, statistics, _latents(model, 2, _TRAJECTORY_FRAMES), steps)
+        vocals, sheet = _latents(model, 2, _TRAJECTORY_FRAMES), _sheets(model, codec, 1, _TRAJECTORY_FRAMES)
+        return sample_trajectory(runner, model, statistics, vocals, steps, sheet)
 
     def outputs(runner: ParityRunner) -> np.ndarray:
         return runner.decoder_output(latents(runner))
@@ -90,9 +97,27 @@ def _once(compute: Callable[[ParityRunner], np.ndarray]) -> Callable[[ParityRunn
     return kept
 
 
-def _step(model: ModelFacts, t: list[int], frames: int, guidance: float) -> Callable[[ParityRunner], np.ndarray]:
+def _step(
+    model: ModelFacts, codec: CodecFacts, t: list[int], frames: int, guidance: float
+) -> Callable[[ParityRunner], np.ndarray]:
     x, vocals = (np.concatenate([_latents(model, seed + i, frames) for i in range(len(t))]) for seed in (10, 20))
-    return lambda runner: runner.network(x, vocals, t, guidance)
+    sheets = _sheets(model, codec, len(t), frames)
+    return lambda runner: runner.network(x, vocals, t, guidance, sheets)
+
+
+def _sheets(model: ModelFacts, codec: CodecFacts, batch: int, frames: int) -> np.ndarray | None:
+    """(batch, 34, frames) of songs at different tempos; None for a model that takes none."""
+    if not model.sheet_channels:
+        return None
+    frame_s = codec.hop_samples / codec.sample_rate_hz
+    duration_s = frames * frame_s
+    rasters = []
+    for number in range(batch):
+        beats = tuple(np.arange(0.1, duration_s, 60 / (92 + 31 * number)).tolist())
+        chords = tuple(ChordSpan(start_s, name) for start_s, name in zip(beats[::2], cycle(_CHORDS)))
+        sheet = LeadSheet(duration_s, beats_s=beats, downbeats_s=beats[::4], chords=chords)
+        rasters.append(rasterised(sheet, frames, frame_s))
+    return np.stack(rasters)
 
 
 def _latents(model: ModelFacts, seed: int, frames: int) -> np.ndarray:

@@ -23,8 +23,10 @@ from samuel_train.model.denoiser import Denoiser
 class ParityRunner(Protocol):
     """Normalised latents are float32 (batch, channels, frames); waveforms are (samples, channels)."""
 
-    def network(self, x: np.ndarray, vocals: np.ndarray, t: list[int], guidance: float) -> np.ndarray:
-        """The network's output, guided."""
+    def network(
+        self, x: np.ndarray, vocals: np.ndarray, t: list[int], guidance: float, sheet: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The network's output, guided; ``sheet`` (batch, 34, frames) for models that take a lead sheet."""
 
     def encode(self, waveform: np.ndarray) -> np.ndarray:
         """Normalised latents (channels, frames) of vocals."""
@@ -43,9 +45,11 @@ class RuntimeRunner:
 
     samuel: Samuel
 
-    def network(self, x: np.ndarray, vocals: np.ndarray, t: list[int], guidance: float) -> np.ndarray:
+    def network(
+        self, x: np.ndarray, vocals: np.ndarray, t: list[int], guidance: float, sheet: np.ndarray | None = None
+    ) -> np.ndarray:
         """See :class:`ParityRunner`."""
-        return self.samuel.conditioned(vocals)(x, t, guidance)
+        return self.samuel.conditioned(vocals, sheet)(x, t, guidance)
 
     def encode(self, waveform: np.ndarray) -> np.ndarray:
         """See :class:`ParityRunner`."""
@@ -98,10 +102,12 @@ class TorchRunner(TorchCodecRunner):
     model: Denoiser
 
     @torch.no_grad()
-    def network(self, x: np.ndarray, vocals: np.ndarray, t: list[int], guidance: float) -> np.ndarray:
+    def network(
+        self, x: np.ndarray, vocals: np.ndarray, t: list[int], guidance: float, sheet: np.ndarray | None = None
+    ) -> np.ndarray:
         """See :class:`ParityRunner`."""
         noisy, voice, timesteps = torch.from_numpy(x), torch.from_numpy(vocals), torch.tensor(t)
-        conditional = self.model(noisy, voice, timesteps)
+        conditional = self.model(noisy, voice, timesteps, None if sheet is None else torch.from_numpy(sheet))
         if guidance == 1.0:
             return conditional.numpy()
         null = self.model(noisy, torch.zeros_like(voice), timesteps)
@@ -116,7 +122,12 @@ def _joined(outputs: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def sample_trajectory(
-    runner: ParityRunner, facts: ModelFacts, statistics: Statistics, vocals: np.ndarray, steps: int
+    runner: ParityRunner,
+    facts: ModelFacts,
+    statistics: Statistics,
+    vocals: np.ndarray,
+    steps: int,
+    sheet: np.ndarray | None = None,
 ) -> np.ndarray:
     """Sample with a runner's network; sampler and noise are the runtime's, so that only the network differs.
 
@@ -126,6 +137,7 @@ def sample_trajectory(
         statistics: their clamp range is used.
         vocals: normalised latents (1, channels, frames).
         steps: of the default sampler.
+        sheet: (1, 34, frames), for models that take a lead sheet.
 
     Returns:
         Normalised latents (channels, frames).
@@ -133,7 +145,7 @@ def sample_trajectory(
     schedule = Schedule.cosine(facts.timesteps)
 
     def network(x: np.ndarray, t: int) -> np.ndarray:
-        return runner.network(x, vocals, [t], facts.guided().at(t))
+        return runner.network(x, vocals, [t], facts.guided().at(t), sheet)
 
     def draw(t: int) -> np.ndarray:
         return noise(0, t, 0, vocals.shape[2], vocals.shape[1])[None]

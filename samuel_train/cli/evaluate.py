@@ -20,6 +20,7 @@ from samuel_runtime.settings import (
 )
 
 _NEEDED = ("librosa", "mir_eval", "scipy", "matplotlib")
+_SHEETS = ("none", "given", "estimated")
 _SEMITONES = "-5,-3,-2,2,3,5"
 
 
@@ -46,6 +47,9 @@ class _Values(click.ParamType):
               show_default=True, metavar="NAME,...", help=f"Of {', '.join(s.value for s in Sampler)}.")  # fmt: skip
 @click.option("--guidance", type=_Values(click.FloatRange(0, 100)), metavar="G,...",
               help="How strongly the voice leads.  [default: the bundle's]")  # fmt: skip
+@click.option("--sheets", type=_Values(click.Choice(_SHEETS)), default="none", show_default=True, metavar="NAME,...",
+              help="Lead sheets that the bands play from: none, given (the songs' own), or estimated from the "
+                   "voices.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 2**62), default=DEFAULT_SEED, show_default=True,
               help="Of the first song; the next song has the next seed.")  # fmt: skip
 @click.option("--songs", "most", type=click.IntRange(2), help="Only the first so many songs.  [default: all]")
@@ -71,6 +75,7 @@ def command(
     steps: tuple[int, ...],
     samplers: tuple[str, ...],
     guidance: tuple[float, ...] | None,
+    sheets: tuple[str, ...],
     seed: int,
     most: int | None,
     voices: tuple[Path, ...],
@@ -86,8 +91,9 @@ def command(
 
     STEMS should hold songs that the bundle was not trained on: a folder each, with vocals.* and accompaniment.*, and
     song.json where key, beats and chords are known (as `samuel-train synthesize` writes it). Every combination of
-    --samplers, --guidance and --steps is one row. The true band through the codec is the ceiling, other songs' bands
-    are the floor. The results are written anew after every row, so that a long evaluation can be cut short.
+    --samplers, --guidance, --steps and --sheets is one row. The true band through the codec is the ceiling, other
+    songs' bands are the floor. The results are written anew after every row, so that a long evaluation can be cut
+    short.
 
     --transpose and --windows are made under every combination too. --page plays the last one: at most 20 songs, of each
     30 seconds of voice, band, mix, true band, and true band through the codec.
@@ -100,7 +106,7 @@ def command(
     if page is not None and (page.suffix != ".html" or not page.parent.is_dir()):
         raise UserError(f"{page}: the page is an .html file in a folder that exists; name one with --page")
     from samuel_runtime.pipeline import Samuel
-    from samuel_train.evaluate.cases import grid
+    from samuel_train.evaluate.cases import SheetSource, grid
     from samuel_train.evaluate.job import Job
     from samuel_train.evaluate.songs import held_out
     from samuel_train.evaluate.studies.moved_voices import Plan
@@ -113,5 +119,5 @@ def command(
         bundle, provider=Provider(provider), threads=threads, precision=Precision(precision) if precision else None
     )
     guidances = guidance or (samuel.manifest.model.guidance,)
-    cases = grid([Sampler(name) for name in samplers], guidances, steps, seed)
+    cases = grid([Sampler(name) for name in samplers], guidances, steps, seed, [SheetSource(name) for name in sheets])
     Job(songs, cases, plan, tuple(sorted(set(minutes))), output, page).run(samuel)

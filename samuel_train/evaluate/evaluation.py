@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from samuel_runtime.errors import UserError
+from samuel_runtime.audio.samples import Audio
+from samuel_runtime.errors import UserError, unhandled
+from samuel_runtime.leadsheet.sheet import LeadSheet
 from samuel_runtime.pipeline import Samuel, rescale_to_unit_std
+from samuel_train.data.annotations import lead_sheet
 from samuel_train.data.stems import SongFolder
-from samuel_train.evaluate.cases import Case
+from samuel_train.evaluate.cases import Case, SheetSource
 from samuel_train.evaluate.features import Features
 from samuel_train.evaluate.rendering import encode_band, encode_voice, render
 from samuel_train.evaluate.report.rows import Kind, Row
@@ -53,6 +56,8 @@ class _Reference:
     """Normalised latents of its voice, (channels, frames)."""
     samples: int
     """Its length at the codec's rate."""
+    sheets: dict[SheetSource, LeadSheet]
+    """What its band may play from."""
 
 
 def recordings(songs: Sequence[SongFolder], cases: Sequence[Case]) -> int:
@@ -77,8 +82,11 @@ def evaluate(
     for case in cases:
         if case.steps > (most := samuel.manifest.model.timesteps):
             raise UserError(f"--steps {case.steps}: this bundle's schedule has only {most} timesteps")
+        if case.sheet is not SheetSource.NONE and not samuel.manifest.model.sheet_channels:
+            raise UserError(f"--sheets {case.sheet.value}: this bundle's model takes no lead sheet; leave it out")
     # All are encoded before any is decoded: of a big codec only one half is in memory, and changing halves takes long.
-    references = [_reference(samuel, song, index, on_audio) for index, song in enumerate(songs)]
+    wanted = {case.sheet for case in cases}
+    references = [_reference(samuel, song, index, wanted, on_audio) for index, song in enumerate(songs)]
     truths = [one.truth for one in references]
     space = PatchSpace.fit(np.concatenate([truth.band.patches for truth in truths]))
 
@@ -96,13 +104,15 @@ def evaluate(
     yield Row(Kind.OTHER, None, [_floor(truths, index) for index in range(len(truths))], None)
     for case in cases:
         generated = (
-            rescale_to_unit_std(samuel.generate(one.vocals, case.settings(index)))
+            rescale_to_unit_std(samuel.generate(one.vocals, case.settings(index), sheet=one.sheets[case.sheet]))
             for index, one in enumerate(references)
         )
         yield row(Kind.CASE, [decoded(Kind.CASE, index, one, case) for index, one in enumerate(generated)], case)
 
 
-def _reference(samuel: Samuel, song: SongFolder, index: int, on_audio: AudioCallback) -> _Reference:
+def _reference(
+    samuel: Samuel, song: SongFolder, index: int, wanted: set[SheetSource], on_audio: AudioCallback
+) -> _Reference:
     facts = samuel.manifest.codec
     rate = facts.sample_rate_hz
     stems = read_stems(song, rate, facts.channels)
@@ -111,7 +121,23 @@ def _reference(samuel: Samuel, song: SongFolder, index: int, on_audio: AudioCall
     truth = Truth(Features.of(stems.accompaniment, rate), read_facts(song), samples / rate, voice_onsets)
     on_audio(EvaluatedAudio(Kind.VOICE, None, index, stems.vocals))
     on_audio(EvaluatedAudio(Kind.TRUTH, None, index, stems.accompaniment))
-    return _Reference(truth, encode_band(samuel, stems.accompaniment), encode_voice(samuel, stems.vocals), samples)
+    band, voice = encode_band(samuel, stems.accompaniment), encode_voice(samuel, stems.vocals)
+    sheets = {source: _sheet(samuel, source, song, stems.vocals, samples / rate) for source in wanted}
+    return _Reference(truth, band, voice, samples, sheets)
+
+
+def _sheet(samuel: Samuel, source: SheetSource, song: SongFolder, voice: np.ndarray, duration_s: float) -> LeadSheet:
+    if source is SheetSource.NONE:
+        return LeadSheet(duration_s)
+    if source is SheetSource.ESTIMATED:
+        return samuel.listen(Audio(voice, samuel.manifest.codec.sample_rate_hz))
+    if source is SheetSource.GIVEN:
+        if (written := read_facts(song)) is None:
+            raise UserError(
+                f"{song.folder}: has no song.json, so no lead sheet is given; leave `given` out of --sheets"
+            )
+        return lead_sheet(written, duration_s)
+    raise unhandled(source)
 
 
 def _floor(truths: Sequence[Truth], index: int) -> Scores:

@@ -24,7 +24,9 @@ class Recorder:
         self.latents: list[np.ndarray] = []
         self.pairs: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def network(self, x: np.ndarray, vocals: np.ndarray, t: list[int], guidance: float) -> np.ndarray:
+    def network(
+        self, x: np.ndarray, vocals: np.ndarray, t: list[int], guidance: float, sheet: np.ndarray | None = None
+    ) -> np.ndarray:
         self.networks.append((x.shape, tuple(t), guidance))
         self.pairs.append((x, vocals))
         return x

@@ -25,7 +25,9 @@ class Fixed:
     def __init__(self, result: np.ndarray) -> None:
         self.result = result
 
-    def network(self, x: np.ndarray, vocals: np.ndarray, t: list[int], guidance: float) -> np.ndarray:
+    def network(
+        self, x: np.ndarray, vocals: np.ndarray, t: list[int], guidance: float, sheet: np.ndarray | None = None
+    ) -> np.ndarray:
         return self.result
 
     def encode(self, waveform: np.ndarray) -> np.ndarray:

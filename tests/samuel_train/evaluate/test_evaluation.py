@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from samuel_runtime.errors import UserError
+from samuel_runtime.leadsheet.sheet import LeadSheet
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import Sampler
 from samuel_train.data.stems import find_songs
-from samuel_train.evaluate.cases import Case, grid
+from samuel_train.evaluate.cases import Case, SheetSource, grid
 from samuel_train.evaluate.evaluation import EvaluatedAudio, evaluate, recordings
 from samuel_train.evaluate.report.rows import Kind, Row
 from tests.support.train import signals
@@ -97,3 +98,27 @@ def test_evaluation_needs_no_torch() -> None:
     code = "import sys, samuel_train.evaluate.evaluation, samuel_train.evaluate.job;sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_bands_play_from_the_sheet_that_is_asked_for(tmp_path: Path) -> None:
+    facts = {**toy.FACTS, "beats_s": [0.5, 1.0, 1.5], "downbeats_s": [1.0], "chords": [[0.0, "Am"]]}
+    for name in ("a", "b"):
+        toy.write_song(tmp_path / name, signals.noise(3), signals.noise(3, seed=1), facts)
+    echo = toy.Echo()
+    _evaluate(
+        tmp_path, echo, [Case(Sampler.DDIM, 2.0, 4, 0, source) for source in (SheetSource.NONE, SheetSource.GIVEN)]
+    )
+    none, _, given, _ = echo.sheets
+    assert none is not None and given is not None
+    assert none == LeadSheet(none.duration_s)
+    assert (given.beats_s, given.downbeats_s, given.chord_at(1.0)) == ((0.5, 1.0, 1.5), (1.0,), "A:min")
+
+
+def test_a_sheet_is_refused_where_there_is_none_or_nobody_reads_it(tmp_path: Path) -> None:
+    toy.write_song(tmp_path / "a", signals.noise(3), signals.noise(3), None)
+    case, echo = Case(Sampler.DDIM, 2.0, 4, 0, SheetSource.GIVEN), toy.Echo()
+    with pytest.raises(UserError, match=r"no song\.json"):
+        _evaluate(tmp_path, echo, [case])
+    echo.manifest.model.sheet_channels = 0
+    with pytest.raises(UserError, match="--sheets given: this bundle's model takes no lead sheet"):
+        _evaluate(tmp_path, echo, [case])

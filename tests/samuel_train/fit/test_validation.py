@@ -30,7 +30,7 @@ class _Recorder(nn.Module):
         super().__init__()
         self.calls: list[tuple[Tensor, Tensor, Tensor]] = []
 
-    def forward(self, x: Tensor, vocals: Tensor, t: Tensor) -> Tensor:
+    def forward(self, x: Tensor, vocals: Tensor, t: Tensor, sheet: Tensor | None = None) -> Tensor:
         self.calls.append((x, vocals, t))
         return torch.zeros_like(x)
 
@@ -94,7 +94,7 @@ def test_sampling_with_the_exact_velocity_arrives_at_the_data(latents: Latents) 
     schedule, target = Schedule.cosine(), 0.5
 
     class Exact(nn.Module):
-        def forward(self, x: Tensor, vocals: Tensor, t: Tensor) -> Tensor:
+        def forward(self, x: Tensor, vocals: Tensor, t: Tensor, sheet: Tensor | None = None) -> Tensor:
             alpha, sigma = (float(table[int(t[0])]) for table in (schedule.alpha, schedule.sigma))
             return (alpha * x - target) / sigma  # v of x0 = 0.5
 

@@ -14,6 +14,7 @@ import soundfile
 from samuel_runtime.audio.samples import Audio
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.bundle.statistics import Statistics
+from samuel_runtime.leadsheet.sheet import LeadSheet
 from samuel_runtime.settings import Settings
 from tests.support.train import signals
 
@@ -58,13 +59,16 @@ class Echo:
         statistics = Statistics(0.1 * spread, spread, -0.2 * spread, 3 * spread, -5.0, 5.0)
         self.manifest = SimpleNamespace(
             codec=SimpleNamespace(sample_rate_hz=signals.RATE_HZ, channels=2, hop_samples=8),
-            model=SimpleNamespace(timesteps=800, guidance=2.0, frames=33_080, frames_min=8, frames_multiple=8),
+            model=SimpleNamespace(
+                timesteps=800, guidance=2.0, frames=33_080, frames_min=8, frames_multiple=8, sheet_channels=34
+            ),
             statistics=statistics,
             graphs={GraphName.STEP: SimpleNamespace(sha256="0" * 64)},
         )
         self.backend = "toy"
         self.codec = self
         self.asked: list[Settings] = []
+        self.sheets: list[LeadSheet | None] = []
 
     def encode(self, recording: Any, frames: int | None = None) -> np.ndarray:
         """As Samuel.encode of a recording, or Codec.encode of blocks."""
@@ -76,8 +80,9 @@ class Echo:
         latents = padded.reshape(frames, 16).T
         return np.asarray(self.manifest.statistics.normalise_vocals(latents))
 
-    def generate(self, vocals: np.ndarray, settings: Settings) -> np.ndarray:
+    def generate(self, vocals: np.ndarray, settings: Settings, *, sheet: LeadSheet | None = None) -> np.ndarray:
         self.asked.append(settings)
+        self.sheets.append(sheet)
         statistics = self.manifest.statistics
         heard = vocals * statistics.vocals_std[:, None] + statistics.vocals_mean[:, None]
         band = self.play(heard.T.reshape(-1, 2), settings.seed)  # (16, frames) -> (samples, 2)
