@@ -44,6 +44,18 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def sheeted(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The miniature bundle with a model that takes a lead sheet; read it only."""
+    from samuel_runtime.bundle.bundle import Bundle
+    from samuel_runtime.tuning.preference import remember
+    from tests.support.runtime.sheeted import with_sheet
+
+    folder = with_sheet(bundle, tmp_path_factory.mktemp("sheeted") / "bundle")
+    remember(Bundle.open(folder).manifest, [])
+    return folder
+
+
 @pytest.fixture
 def bundle_copy(bundle: Path, tmp_path: Path) -> Path:
     """A copy of the miniature bundle, to damage."""

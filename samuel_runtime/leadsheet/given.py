@@ -69,7 +69,7 @@ class Given:
             float(bpm) if isinstance(bpm, Real) else bpm,
             first_beat_s,
             None if meter is None else _meter(meter),
-            _key(key) if isinstance(key, str) else key,
+            None if key is None else _key(key),
             () if chords is None else parsed_chords(chords),
             sheet,
         )
@@ -127,8 +127,12 @@ def _meter(given: Meter | str) -> Meter:
         raise UserError(f"meter must be one of {known}; choose the nearest, not {given!r}") from None
 
 
-def _key(given: str) -> Key:
+def _key(given: Key | str) -> Key:
+    if isinstance(given, Key):
+        return given
     try:
-        return Key.parse(given)
+        if isinstance(given, str):
+            return Key.parse(given)
     except UserError:
-        raise UserError(f"key must be a tonic and a mode; give C, A minor, F#m or Bb major, not {given!r}") from None
+        pass
+    raise UserError(f"key must be a tonic and a mode; give C, A minor, F#m or Bb major, not {given!r}")

@@ -42,12 +42,15 @@ def from_midi(content: bytes) -> LeadSheet:
     signatures = [(tick, one.numerator, one.denominator) for tick, one in events if one.type == "time_signature"]
     sections = _sections(signatures, end, ticks_per_quarter)
     beats = _within(_beats(sections), marks.get(FIRST_BEAT), marks.get(LAST_BEAT))
-    downbeats = _within(_downbeats(sections), marks.get(FIRST_BAR), marks.get(LAST_BAR)) if signatures else []
+    meter = _meter(sections) if signatures else Meter.COMMON
+    # samuel says itself where the first bar is.
+    bars = sections[_has_upbeat(sections, meter) :] if FIRST_BAR not in marks else sections
+    downbeats = _within(_downbeats(bars), marks.get(FIRST_BAR), marks.get(LAST_BAR)) if signatures else []
     known = set(beats)
     keys = [message.key for _, message in events if message.type == "key_signature"]
     return LeadSheet(
         clock.seconds(end),
-        _meter(sections) if signatures else Meter.COMMON,
+        meter,
         str(Key.parse(keys[0])) if keys else None,
         tuple(map(clock.seconds, beats)),
         tuple(clock.seconds(tick) for tick in downbeats if tick in known),
@@ -84,10 +87,11 @@ class _Clock:
 
     ticks: list[int]
     """Where a tempo begins, from 0."""
-    reached_us: list[float]
-    """Time at each."""
-    tempos: list[float]
-    """Microseconds of a tick from there on."""
+    reached: list[int]
+    """Time at each, in microseconds a quarter's ticks: whole numbers, so that no error adds up."""
+    tempos: list[int]
+    """Microseconds of a quarter from there on."""
+    ticks_per_quarter: int
 
     @classmethod
     def of(cls, events: list[Timed], ticks_per_quarter: int) -> _Clock:
@@ -97,16 +101,17 @@ class _Clock:
         if not said:
             raise UserError("has no tempo, so nobody knows where its beats are; export it with its tempo map")
         changes |= said
-        ticks, reached_us = sorted(changes), [0.0]
-        tempos = [changes[tick] / ticks_per_quarter for tick in ticks]
+        ticks, reached = sorted(changes), [0]
+        tempos = [changes[tick] for tick in ticks]
         for (tick, following), tempo in zip(pairwise(ticks), tempos, strict=False):
-            reached_us.append(reached_us[-1] + (following - tick) * tempo)
-        return cls(ticks, reached_us, tempos)
+            reached.append(reached[-1] + (following - tick) * tempo)
+        return cls(ticks, reached, tempos, ticks_per_quarter)
 
     def seconds(self, tick: float) -> float:
         """Of a tick."""
         place = bisect_right(self.ticks, tick) - 1
-        return (self.reached_us[place] + (tick - self.ticks[place]) * self.tempos[place]) / 1e6
+        reached = self.reached[place] + (tick - self.ticks[place]) * self.tempos[place]
+        return reached / (1_000_000 * self.ticks_per_quarter)
 
 
 @dataclass(frozen=True)
@@ -151,10 +156,14 @@ def _beats(sections: list[_Section]) -> Iterator[float]:
         yield from (tick for tick in ticks if tick < min(section.end, end))
 
 
-def _downbeats(sections: list[_Section]) -> Iterator[float]:
+def _has_upbeat(sections: list[_Section], meter: Meter) -> bool:
+    """Whether the first bar is a part of one, with a signature of its own."""
     first = sections[0]
-    upbeat = len(sections) > 1 and first.beats < sections[1].bar_beats and first.beats == first.bar_beats
-    for section in sections[upbeat:]:
+    return len(sections) > 1 and first.beats == first.bar_beats < meter.beats
+
+
+def _downbeats(sections: list[_Section]) -> Iterator[float]:
+    for section in sections:
         ticks = (section.start + index * section.beat for index in range(0, section.beats + 1, section.bar_beats))
         yield from (tick for tick in ticks if tick < section.end)
 

@@ -12,7 +12,19 @@ import numpy as np
 import pytest
 
 import samuel_runtime
-from samuel_runtime import Audio, Precision, Progress, Provider, Sampler, Samuel, Settings, UserError
+from samuel_runtime import (
+    Audio,
+    LeadSheet,
+    Precision,
+    Progress,
+    Provider,
+    Sampler,
+    Samuel,
+    Settings,
+    UserError,
+    write_sheet,
+)
+from samuel_runtime.leadsheet.sheet import Meter
 from tests.support.engined import Engined
 from tests.support.runtime.commands import singing, write_voice
 from tests.support.runtime.fake_cuda import FakeCuda
@@ -74,6 +86,12 @@ def test_an_unknown_way_to_load_is_a_user_error_and_no_key_error(
         ({"steps": "2"}, "^steps must be a whole number"),
         ({"seed": 0.5}, "^seed must be a whole number"),
         ({"guidance": "2"}, "^guidance must lie between 0 and 100, not '2'$"),
+        ({"bpm": "92"}, "^bpm must lie between 20 and 400, not '92'$"),
+        ({"meter": "5/4"}, "^meter must be one of 4/4, 3/4, 6/8"),
+        ({"key": 5}, "^key must be a tonic and a mode"),
+        ({"chords": ["Am"]}, "^chords must be names"),
+        ({"lead_sheet": 5}, "^lead_sheet must be a LeadSheet or a file's path"),
+        ({"lead_sheet": "nowhere.json"}, r"^nowhere\.json: cannot be read"),
     ],
 )
 def test_settings_of_another_type_are_refused(wrong: dict[str, object], said: str) -> None:
@@ -83,6 +101,15 @@ def test_settings_of_another_type_are_refused(wrong: dict[str, object], said: st
 
 def test_settings_take_numbers_of_numpy() -> None:
     assert Settings(steps=np.int64(3), guidance=np.float32(1.5)) == Settings(steps=3, guidance=1.5)  # type: ignore[arg-type]
+
+
+def test_settings_take_what_is_known_of_the_song_as_text(tmp_path: Path) -> None:
+    said = Settings(meter="3/4", key="Am", chords="Am F")
+    assert (said.meter, said.key) == (Meter.WALTZ, "A minor")
+    assert said == Settings(meter=Meter.WALTZ, key="A minor", chords="Am F")
+    assert said.stated == ["meter", "key", "chords"] and Settings().stated == []
+    write_sheet(LeadSheet(9.0, key="C"), tmp_path / "song.json")
+    assert Settings(lead_sheet=str(tmp_path / "song.json")) == Settings(lead_sheet=LeadSheet(9.0, key="C"))
 
 
 def test_a_voice_may_be_a_path_an_audio_or_samples_with_their_rate(samuel: Samuel, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from samuel_runtime.errors import unhandled, with_options
         ("m: failed; try `provider='cpu'`, or another `seed`", "m: failed; try --provider cpu, or another --seed"),
         ("`provider='cuda'` `precision='fp16'`: not here", "--provider cuda --precision fp16: not here"),
         ("leave `bundle` out", "leave --bundle out"),
+        ("first_beat_s must come with `bpm`", "--first-beat-s must come with --bpm"),
+        ("`lead_sheet='song.json'`: another", "--lead-sheet song.json: another"),
         ("make it with `mkdir -p steps`", "make it with `mkdir -p steps`"),
         ("steps=3 provider='cpu'.wav: no such file", "steps=3 provider='cpu'.wav: no such file"),
         ("the steps must be even", "the steps must be even"),

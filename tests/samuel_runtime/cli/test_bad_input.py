@@ -25,6 +25,7 @@ class Scene:
     voice: Path
     output: Path
     bundle: Path
+    sheeted: Path
     undo: ExitStack
 
     def copied_bundle(self) -> Path:
@@ -37,10 +38,10 @@ class Scene:
 
 
 @pytest.fixture
-def scene(bundle: Path, tmp_path: Path) -> Iterator[Scene]:
+def scene(bundle: Path, sheeted: Path, tmp_path: Path) -> Iterator[Scene]:
     (tmp_path / "band.wav").write_bytes(b"an earlier take")
     with ExitStack() as undo:
-        yield Scene(tmp_path, write_voice(tmp_path / "voice.wav"), tmp_path / "band.wav", bundle, undo)
+        yield Scene(tmp_path, write_voice(tmp_path / "voice.wav"), tmp_path / "band.wav", bundle, sheeted, undo)
 
 
 Case = Callable[[Scene], tuple[list[str | Path], str]]
@@ -65,6 +66,18 @@ def _bundle(damage: Callable[[Path], str]) -> Case:
 
 def _options(*arguments: str, names: str) -> Case:
     return lambda scene: (scene.command(*arguments), names)
+
+
+def _sheet(content: bytes | str, name: str = "song.json") -> Case:
+    def spoil(scene: Scene) -> tuple[list[str | Path], str]:
+        (scene.folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+        return scene.command("--bundle", scene.sheeted, "--lead-sheet", scene.folder / name), name
+
+    return spoil
+
+
+def _song(*arguments: str, names: str) -> Case:
+    return lambda scene: (scene.command("--bundle", scene.sheeted, *arguments), names)
 
 
 def _no_arguments(scene: Scene) -> tuple[list[str | Path], str]:
@@ -138,6 +151,30 @@ CASES: dict[str, Case] = {
     "option: no variations": _options("--variations", "0", names="--variations"),
     "option: negative seed": _options("--seed", "-1", names="--seed"),
     "option: no threads": _options("--threads", "0", names="--threads"),
+    "song: a bundle without lead sheets": _options(
+        "--bpm", "92", names="--bpm: this bundle's model takes no lead sheet"
+    ),
+    "song: a lead sheet of such a bundle": _options("--lead-sheet-out", "song.json", names="song.json"),
+    "song: bpm 0": _song("--bpm", "0", names="--bpm"),
+    "song: bpm 1e9": _song("--bpm", "1e9", names="--bpm"),
+    "song: bpm is not a number": _song("--bpm", "nan", names="--bpm"),
+    "song: first beat without a tempo": _song("--first-beat-s", "1", names="--first-beat-s"),
+    "song: first beat after the end": _song("--bpm", "92", "--first-beat-s", "99", names="--first-beat-s"),
+    "song: meter": _song("--meter", "5/4", names="--meter"),
+    "song: key": _song("--key", "H", names="--key"),
+    "song: a chord that is none": _song("--bpm", "92", "--chords", "Am H7", names="H7"),
+    "song: chords without beats": _song("--chords", "Am", names="--chords"),
+    "song: nothing to write": _song("--lead-sheet-out", "song.json", names="song.json"),
+    "song: MIDI without beats": _song("--key", "C", "--midi", "song.mid", names="song.mid"),
+    "song: lead sheet of another suffix": _song("--bpm", "92", "--lead-sheet-out", "song.txt", names="song.txt"),
+    "song: MIDI of another suffix": _song("--bpm", "92", "--midi", "song.json", names="song.json"),
+    "song: no such lead sheet": _song("--lead-sheet", "nowhere.json", names="nowhere.json"),
+    "song: lead sheet that is none": _sheet("Am F C G"),
+    "song: lead sheet of a newer version": _sheet('{"schema_version": 2}'),
+    "song: beats that run backwards": _sheet('{"schema_version": 1, "duration_s": 9, "beats_s": [2, 1]}'),
+    "song: a bomb of brackets": _sheet('{"schema_version": ' + "[" * 1_000_000),
+    "song: MIDI that is none": _sheet("Am F C G", "song.mid"),
+    "song: MIDI without a tempo": _sheet(b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk\0\0\0\4\0\xff\x2f\0", "song.mid"),
     "option: diagnostics in a file's place": lambda scene: (scene.command("--diagnostics", scene.voice), "voice.wav"),
     "output: unknown suffix": _onto("band.xyz"),
     "output: no suffix": _onto("band"),
@@ -188,8 +225,8 @@ def test_the_scene_itself_is_good(scene: Scene, capfd: pytest.CaptureFixture[str
 
 
 _MEND = re.compile(
-    r"\b(use|make|copy|export|name|choose|check|record|convert|add|upgrade|try|give|save|leave|see|is not in the range"
-    r"|is not one of|must lie between)\b"
+    r"\b(use|make|copy|export|name|choose|check|record|convert|add|upgrade|try|give|save|leave|see|sort"
+    r"|is not in the range|is not one of|must lie between)\b"
 )
 
 

@@ -26,6 +26,21 @@ def test_a_run_is_drawn_and_told_per_take(tmp_path: Path, bundle: Path, capfd: p
         assert [step["timestep"] for step in told["steps_statistics"]] == [799, 645, 364]
 
 
+def test_the_lead_sheet_is_drawn_above_the_band(
+    tmp_path: Path, sheeted: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    voice, pictures = write_voice(tmp_path / "voice.wav", 1.5), []
+    for name, said in (("with", ["--bpm", "120", "--chords", "Am"]), ("without", [])):
+        run = run_here(capfd, voice, "--bundle", sheeted, "--steps", "1", "--diagnostics", tmp_path / name, *said)
+        assert run.code == 0, run.err
+        pictures.append((tmp_path / name / "voice.accompaniment" / "spectrograms.png").read_bytes())
+    assert pictures[0] != pictures[1]
+    page = (tmp_path / "with" / "voice.accompaniment" / "lead_sheet.txt").read_text()
+    assert page == "120.0 bpm, 4/4 (0:01.5)\n0:00.0  | Am .  .  .  |\n"
+    assert not (tmp_path / "without" / "voice.accompaniment" / "lead_sheet.txt").exists()
+
+
 def test_without_matplotlib_it_says_so_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnostics, "find_spec", lambda name: None)
     with pytest.raises(diagnostics.UserError, match=r"samuel-deploy\[plots\]"):

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from samuel_runtime.errors import UserError
+from samuel_runtime.leadsheet.raster import rasterised
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import Precision, Provider, Sampler, Settings
 from samuel_runtime.tuning.agreement import agreement
-from tests.support.engined import Engined
+from tests.support.engined import Engined, with_fake_engines
 from tests.support.runtime.commands import run_here, write_voice
 from tests.support.runtime.fake_cuda import FakeCuda
+from tests.support.runtime.lead_sheets import a_sheet
 
 
 def song(samuel: Samuel, windows: float) -> np.ndarray:
@@ -33,6 +35,20 @@ def test_a_song_of_several_windows_is_the_processors(engined: Engined, gpu: Fake
     made, expected = here.generate(vocals, settings), there.generate(vocals, settings)
     assert np.linalg.norm(made - expected) <= 2e-5 * np.linalg.norm(expected)
     np.testing.assert_array_equal(here.generate(vocals, settings), made)
+
+
+def test_a_lead_sheet_reaches_the_gpu(sheeted: Path, gpu: FakeCuda, tmp_path: Path) -> None:
+    folder = with_fake_engines(sheeted, tmp_path / "engined", Precision.FP32)
+    here, there = (Samuel.load(folder, provider) for provider in (Provider.TENSORRT, Provider.CPU))
+    vocals, settings = song(there, 1.25), Settings(steps=2, bpm=92, chords="Am F C G")
+    made, expected = here.generate(vocals, settings), there.generate(vocals, settings)
+    assert np.linalg.norm(made - expected) <= 2e-5 * np.linalg.norm(expected)
+    plain = here.generate(vocals, Settings(steps=2))
+    assert np.linalg.norm(made - plain) > 1e-2 * np.linalg.norm(plain)
+    sheet = rasterised(a_sheet(), 72, 0.05)[None]
+    x = np.random.default_rng(0).standard_normal((1, 64, 72)).astype(np.float32)
+    outputs = [one.conditioned(x, sheet)(x, [400], 2.0) for one in (here, there)]
+    assert np.linalg.norm(outputs[0] - outputs[1]) <= 1e-5 * np.linalg.norm(outputs[1])
 
 
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.FP16])
