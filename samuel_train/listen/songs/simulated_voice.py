@@ -123,9 +123,7 @@ class _Articulated:
         return slice(*np.searchsorted(self.times_s, [start_s, end_s]))
 
 
-def _begin_syllables(
-    rng: np.random.Generator, voice: _Articulated, notes: Sequence[Performed], singer: Singer
-) -> None:
+def _begin_syllables(rng: np.random.Generator, voice: _Articulated, notes: Sequence[Performed], singer: Singer) -> None:
     shares, attack = _SHARES[singer.performance], _VOWEL_ATTACK[singer.performance]
     clarity = float(rng.uniform(0.5, 1.3))
     for note in notes:

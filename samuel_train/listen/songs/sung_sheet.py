@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +18,7 @@ _STRETCH = 1.25  # at most, either way
 _DRIFTING = 0.5  # share of singers whose tempo is their own
 _MOST_DRIFT_S = 0.25  # standard deviation of where they are, against a metronome
 _DRIFT_S = 6.0  # how slowly that changes
+_FASTER = 0.1  # or slower, at most, than its mean
 _WARP_STEP_S = 0.1
 _BEFORE_S = 30.0  # notes may begin before the excerpt
 
@@ -51,7 +51,7 @@ def sheet_of(facts: SongFacts, duration_s: float) -> LeadSheet:
 
 def procedural_sheet(rng: np.random.Generator, duration_s: float) -> SungSheet | None:
     """A new song at any tempo by any singer; None if nobody sings in the excerpt."""
-    stretch = float(np.exp(rng.uniform(-1, 1) * np.log(_STRETCH)))
+    stretch = drawn_stretch(rng)
     written_s = duration_s / stretch
     song = compose_melody(int(rng.integers(1 << 62)), written_s)
     if not song.notes:
@@ -59,30 +59,51 @@ def procedural_sheet(rng: np.random.Generator, duration_s: float) -> SungSheet |
     return warped(SungSheet(sheet_of(song.facts, written_s), song.singer, song.notes), drawn_warp(rng, stretch))
 
 
-def drawn_warp(rng: np.random.Generator, stretch: float) -> Callable[[float], float]:
-    """A map of times that stretches all of them evenly and, for half of the singers, drifts as without a metronome."""
+@dataclass(frozen=True, eq=False)
+class Warp:
+    """An increasing map of times that keeps 0, as knots that are joined by straight lines."""
+
+    from_s: np.ndarray
+    to_s: np.ndarray
+
+    def __call__(self, time_s: float) -> float:
+        """Where a time goes."""
+        return float(np.interp(time_s, self.from_s, self.to_s))
+
+    def origin_s(self, times_s: np.ndarray) -> np.ndarray:
+        """Where these times come from."""
+        return np.interp(times_s, self.to_s, self.from_s)
+
+
+def drawn_warp(rng: np.random.Generator, stretch: float) -> Warp:
+    """Stretches all times evenly and, for half of the singers, drifts as without a metronome."""
     before, after = round(_BEFORE_S / _WARP_STEP_S), round(LONGEST_S / _WARP_STEP_S)
     at_s = np.arange(-before, after + 1) * _WARP_STEP_S
     drift = smooth(rng.normal(0, 1, len(at_s)), round(_DRIFT_S / _WARP_STEP_S))
     depth_s = float(rng.uniform(0, _MOST_DRIFT_S)) if rng.random() < _DRIFTING else 0.0
-    # Where times would come too close together or run backwards the drift is cut.
-    steps = 1 + np.clip(np.diff(depth_s * drift / max(rms(drift), 1e-9)) / _WARP_STEP_S, -0.1, 0.1)
-    moved = np.concatenate([[0.0], np.cumsum(steps)]) * _WARP_STEP_S * stretch
-    moved -= moved[before]
-    return lambda time_s: float(np.interp(time_s, at_s, moved))
+    speed = 1 + np.clip(np.diff(depth_s * drift / max(rms(drift), 1e-9)) / _WARP_STEP_S, -_FASTER, _FASTER)
+    moved_s = np.concatenate([[0.0], np.cumsum(speed)]) * _WARP_STEP_S * stretch
+    return Warp(at_s, moved_s - moved_s[before])
 
 
-def warped(song: SungSheet, warp: Callable[[float], float]) -> SungSheet:
-    """The song with all its times mapped by an increasing function that keeps 0."""
-    sheet = song.sheet
-    return SungSheet(
-        replace(
-            sheet,
-            duration_s=warp(sheet.duration_s),
-            beats_s=tuple(map(warp, sheet.beats_s)),
-            downbeats_s=tuple(map(warp, sheet.downbeats_s)),
-            chords=tuple(replace(chord, start_s=warp(chord.start_s)) for chord in sheet.chords),
-        ),
-        song.singer,
-        tuple(replace(note, onset_s=warp(note.onset_s), end_s=warp(note.end_s)) for note in song.notes),
+def drawn_stretch(rng: np.random.Generator) -> float:
+    """A factor of all times, evenly drawn among tempi."""
+    return float(np.exp(rng.uniform(-1, 1) * np.log(_STRETCH)))
+
+
+def warped_sheet(sheet: LeadSheet, warp: Warp) -> LeadSheet:
+    """The sheet with all its times mapped; its melody goes."""
+    return replace(
+        sheet,
+        duration_s=warp(sheet.duration_s),
+        beats_s=tuple(map(warp, sheet.beats_s)),
+        downbeats_s=tuple(map(warp, sheet.downbeats_s)),
+        chords=tuple(replace(chord, start_s=warp(chord.start_s)) for chord in sheet.chords),
+        melody=(),
     )
+
+
+def warped(song: SungSheet, warp: Warp) -> SungSheet:
+    """The song with all its times mapped."""
+    notes = tuple(replace(note, onset_s=warp(note.onset_s), end_s=warp(note.end_s)) for note in song.notes)
+    return SungSheet(warped_sheet(song.sheet, warp), song.singer, notes)
