@@ -8,13 +8,11 @@ import numpy as np
 
 from samuel_runtime.engines.backend import Engine
 from samuel_runtime.errors import UserError
-from samuel_runtime.leadsheet.activations import Activations
+from samuel_runtime.leadsheet.activations import ACTIVATION_SIZES, Activations
 from samuel_runtime.melody import MelodyTracks, melody_features
 
 FRAMES_MULTIPLE = 4
 """The graph takes a multiple of so many frames."""
-OUTPUT_AXES = {"beat": (), "downbeat": (), "tones": (12,), "root": (12,), "key": (24,)}
-"""The graph's outputs, and their sizes beside (1, frames); those of :class:`Activations`."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class Estimator:
     """A bundle's estimator, ready to run."""
 
     engine: Engine
-    """Takes ``melody`` (batch, MELODY_CHANNELS, frames), gives ``OUTPUT_AXES``."""
+    """Takes ``melody`` (batch, MELODY_CHANNELS, frames), gives each of ``ACTIVATION_SIZES`` (batch, frames, ...)."""
 
     def estimate(self, tracks: MelodyTracks) -> Activations:
         """What the whole song says of each of its frames; it is seen in one piece.
@@ -34,10 +32,10 @@ class Estimator:
         missing = -features.shape[1] % FRAMES_MULTIPLE
         padded = np.pad(features, ((0, 0), (0, missing)))[None]  # (1, MELODY_CHANNELS, frames)
         outputs = self.engine(melody=padded)
-        for name, sizes in OUTPUT_AXES.items():
+        for name, sizes in ACTIVATION_SIZES.items():
             if outputs[name].shape != (1, padded.shape[2], *sizes) or not np.isfinite(outputs[name]).all():
                 raise UserError(
                     f"the bundle's estimator gives {name} of shape {outputs[name].shape} or without meaning; add it "
                     "again with `samuel-export BUNDLE --estimator FILE`"
                 )
-        return Activations(**{name: outputs[name][0, : tracks.frames] for name in OUTPUT_AXES})
+        return Activations(**{name: outputs[name][0, : tracks.frames] for name in ACTIVATION_SIZES})

@@ -36,6 +36,13 @@ class Estimate:
     key: Tensor
     """(batch, 24, steps)"""
 
+    def probabilities(self) -> dict[str, Tensor]:
+        """By frame, as leadsheet/activations.py has them: (batch, frames, ...)."""
+        beat, downbeat = self.pulses.sigmoid().unbind(dim=1)
+        of_steps = {"tones": self.tones.sigmoid(), "root": self.root.softmax(dim=1), "key": self.key.softmax(dim=1)}
+        chords = {name: value.transpose(1, 2).repeat_interleave(STEP_FRAMES, dim=1) for name, value in of_steps.items()}
+        return {"beat": beat, "downbeat": downbeat, **chords}
+
 
 class DilatedBlock(nn.Module):
     """x + a convolution of three taps ``dilation`` steps apart, and one of a single tap."""
