@@ -27,6 +27,8 @@ _CROPS = (1024, 2048, 4096)
 _VOICES, _SCORES = 0.25, 0.4
 """Shares of voices, and of scores among what is not a voice, where there are any."""
 _SEMITONES = 12
+HELD_OUT_SEED = 1 << 40
+"""Added to a seed: songs that no step trains on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,20 +63,31 @@ class Batch:
 class Examples:
     """Examples by number: each is a pure function of the seed, the number, and the songs that were given."""
 
-    def __init__(self, seed: int, voices: Sequence[HeardVoice] = (), scores: Sequence[Score] = ()) -> None:
+    def __init__(
+        self,
+        seed: int,
+        voices: Sequence[HeardVoice] = (),
+        scores: Sequence[Score] = (),
+        score_share: float = _SCORES,
+    ) -> None:
         self._seed, self._voices, self._scores = seed, voices, scores
+        self._score_share = score_share if scores else 0.0
 
     def __getitem__(self, number: int) -> Example:
+        return example_of(*self.song(number))
+
+    def song(self, number: int) -> tuple[MelodyTracks, LeadSheet]:
+        """What an example is made of."""
         rng = np.random.default_rng([self._seed, number])
         if self._voices and rng.random() < _VOICES:
             voice = self._voices[rng.integers(len(self._voices))]
-            return example_of(*warped_voice(voice, drawn_warp(rng, drawn_stretch(rng))))
-        return example_of(*self._simulated(rng))
+            return warped_voice(voice, drawn_warp(rng, drawn_stretch(rng)))
+        return self._simulated(rng)
 
     def _simulated(self, rng: np.random.Generator) -> tuple[MelodyTracks, LeadSheet]:
         song: SungSheet | None = None
         while song is None:
-            if self._scores and rng.random() < _SCORES:
+            if rng.random() < self._score_share:
                 song = sung_score(rng, self._scores[rng.integers(len(self._scores))], FRAMES * FRAME_S)
             else:
                 song = procedural_sheet(rng, FRAMES * FRAME_S)

@@ -18,7 +18,7 @@ from samuel_train.fit.metrics_log import append_metrics, rewind_metrics
 from samuel_train.fit.run_folder import refuse_changes
 from samuel_train.listen.checkpoint import EstimatorCheckpoint, save_estimator
 from samuel_train.listen.config import EstimatorConfig
-from samuel_train.listen.examples import Example, Examples, Reservoir, batch_of, example_of
+from samuel_train.listen.examples import HELD_OUT_SEED, Example, Examples, Reservoir, batch_of, example_of
 from samuel_train.listen.network import EstimatorNetwork
 from samuel_train.listen.objective import losses, root_share
 from samuel_train.listen.settings import ListenSettings
@@ -29,7 +29,6 @@ CHECKPOINT_NAME = "estimator.safetensors"
 STATE_NAME = "training.pt"
 METRICS_NAME = "metrics.jsonl"
 _MAY_CHANGE = {"minutes", "steps", "save_every_s", "log_every_steps"}  # settings that a resumed run may change
-_HELD_OUT_SEED = 1 << 40  # added to the seed: songs that no step trains on
 _HELD_OUT_SHARE = 0.1  # of the voices, the last by name
 _VALIDATED_TOGETHER = 4
 _DAMAGED = (AttributeError, KeyError, RuntimeError, ValueError, TypeError, EOFError, pickle.UnpicklingError)
@@ -161,7 +160,7 @@ class _Run:
     def validate(self) -> dict[str, float]:
         """Losses and share of right roots: of simulated songs, and of voices (``voice_...``) if some are held out."""
         self.network.eval()
-        unseen = Examples(self.settings.seed + _HELD_OUT_SEED)
+        unseen = Examples(self.settings.seed + HELD_OUT_SEED)
         found = self._means([unseen[number] for number in range(self.settings.validation_songs)])
         if self.held_out_voices:
             heard = self._means([example_of(voice.tracks, voice.sheet) for voice in self.held_out_voices])

@@ -41,7 +41,7 @@ _METERS = {
     "9/8": (Meter.WALTZ, 1.5),
     "6/8": (Meter.SIX_EIGHT, 1.5),
 }
-"""What a time signature is heard as, and the quarters of its beat. In 2/4, which is left out, nobody hears bar lines."""
+"""What a time signature is heard as, and the quarters of its beat. In 2/4 nobody hears them, so it is left out."""
 _BPM = {1.0: (60.0, 170.0), 1.5: (45.0, 110.0)}
 """Range of tempi, by the quarters of a beat."""
 _SWING = 0.25  # share of performances of a score in quarters

@@ -33,6 +33,8 @@ class HeardVoice:
     name: str
     tracks: MelodyTracks
     sheet: LeadSheet
+    take: str
+    """``words``, ``la-la``, ``hum`` or ``whistle``."""
 
 
 def hear_voices(roots: Sequence[Path], say: Callable[[str], None]) -> list[HeardVoice]:
@@ -57,7 +59,7 @@ def hear_voices(roots: Sequence[Path], say: Callable[[str], None]) -> list[Heard
     voices = []
     for song, facts in tqdm(known, desc="hearing voices", unit="voice", disable=None):
         tracks = hearing.tracks(song)
-        voices.append(HeardVoice(song.name, tracks, sheet_of(facts, tracks.frames * FRAME_S)))
+        voices.append(HeardVoice(song.name, tracks, sheet_of(facts, tracks.frames * FRAME_S), facts.take))
     return voices
 
 
