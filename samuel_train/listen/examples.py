@@ -22,7 +22,7 @@ from samuel_train.listen.songs.voices import HeardVoice, warped_voice
 
 FRAMES = 4096
 """Of an example, 47.6 s."""
-_CROPS = (1024, 2048, 4096)
+CROPS = (1024, 2048, 4096)
 """Frames of the crops of a step: 12, 24 or 48 s."""
 _VOICES, _SCORES = 0.25, 0.4
 """Shares of voices, and of scores among what is not a voice, where there are any."""
@@ -117,7 +117,7 @@ class Reservoir:
         numbers = range(max(0, last - self._size), last)
         self._kept = {number: self._kept.get(number) or self._examples[number] for number in numbers}
         rng = np.random.default_rng([self._seed, step])
-        frames = int(rng.choice(_CROPS))
+        frames = int(rng.choice(CROPS))
         crops = []
         for number in rng.choice(numbers, self._batch_frames // frames):
             start = STEP_FRAMES * int(rng.integers((FRAMES - frames) // STEP_FRAMES + 1))
