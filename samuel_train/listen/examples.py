@@ -80,7 +80,7 @@ class Examples:
         """What an example is made of."""
         rng = np.random.default_rng([self._seed, number])
         if self._voices and rng.random() < _VOICES:
-            voice = self._voices[rng.integers(len(self._voices))]
+            voice = self._voices[int(rng.integers(len(self._voices)))]
             return warped_voice(voice, drawn_warp(rng, drawn_stretch(rng)))
         return self._simulated(rng)
 
@@ -88,7 +88,7 @@ class Examples:
         song: SungSheet | None = None
         while song is None:
             if rng.random() < self._score_share:
-                song = sung_score(rng, self._scores[rng.integers(len(self._scores))], FRAMES * FRAME_S)
+                song = sung_score(rng, self._scores[int(rng.integers(len(self._scores)))], FRAMES * FRAME_S)
             else:
                 song = procedural_sheet(rng, FRAMES * FRAME_S)
         return simulated_tracks(rng, song.notes, song.singer, song.sheet.duration_s), song.sheet

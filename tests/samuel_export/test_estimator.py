@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import torch
 from click.testing import CliRunner
@@ -15,7 +12,6 @@ from click.testing import CliRunner
 from samuel_export import cli, estimator
 from samuel_export.parity.compare import ParityError
 from samuel_runtime.bundle.bundle import Bundle
-from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.engines.backend import Backend
 from samuel_runtime.engines.loading import open_estimator
 from samuel_runtime.errors import UserError
@@ -25,7 +21,7 @@ from samuel_runtime.settings import Precision, Provider
 from samuel_train.listen.checkpoint import EstimatorCheckpoint, load_estimator, save_estimator
 from samuel_train.listen.config import EstimatorConfig
 from samuel_train.listen.network import EstimatorNetwork
-from tests.support.export.sabotage import nudge
+from tests.support.export.sabotage import edit_manifest, nudge, tamper
 
 CPU = Backend(Provider.CPU, Precision.FP32)
 
@@ -69,12 +65,7 @@ def test_it_hears_what_pytorch_hears(bundle_copy: Path, tmp_path: Path) -> None:
 def test_verifying_sees_another_estimator(bundle_copy: Path, tmp_path: Path) -> None:
     path = str(checkpoint_in(tmp_path))
     assert CliRunner().invoke(cli.command, [str(bundle_copy), "--estimator", path]).exit_code == 0
-    graph = bundle_copy / "estimator.onnx"
-    onnx.save(nudge(onnx.load(graph)), graph)
-    manifest = json.loads((bundle_copy / "bundle.json").read_text())
-    content = graph.read_bytes()
-    manifest["graphs"]["estimator"].update(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
-    (bundle_copy / "bundle.json").write_text(json.dumps(manifest))
+    tamper(bundle_copy, "estimator")
     found = estimator.check_estimator(Bundle.open(bundle_copy), lambda line: None)
     assert found and not all(one.passed for one in found)
 
@@ -93,8 +84,6 @@ def test_a_graph_that_differs_is_not_written(
 def test_an_estimator_with_other_outputs_is_refused(bundle_copy: Path, tmp_path: Path) -> None:
     path = str(checkpoint_in(tmp_path))
     assert CliRunner().invoke(cli.command, [str(bundle_copy), "--estimator", path]).exit_code == 0
-    manifest = json.loads((bundle_copy / "bundle.json").read_text())
-    manifest["graphs"][GraphName.ESTIMATOR.value]["outputs"].pop()
-    (bundle_copy / "bundle.json").write_text(json.dumps(manifest))
+    edit_manifest(bundle_copy, lambda values: values["graphs"]["estimator"]["outputs"].pop())
     with pytest.raises(UserError, match="estimator gives"):
         Bundle.open(bundle_copy)

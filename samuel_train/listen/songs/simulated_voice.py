@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -83,9 +84,11 @@ def simulated_tracks(
         f0_hz = f0_hz * 2 ** octaves_up(f0_hz)
     voice = _Articulated.silent(times_s)
     voice.level_db[:] = 20 * np.log10(np.maximum(loudness_curve(notes, times_s), 1e-3))
-    for note, following in zip(notes, (*notes[1:], None), strict=True):
-        held = following is not None and not following.opens_phrase
-        voice.voiced[voice.span(note.onset_s, following.onset_s if held else note.end_s)] = True
+    for note in notes:
+        voice.voiced[voice.span(note.onset_s, note.end_s)] = True
+    for note, following in pairwise(notes):
+        if not following.opens_phrase:
+            voice.voiced[voice.span(note.onset_s, following.onset_s)] = True
     _begin_syllables(rng, voice, notes, singer)
     _breathe(rng, voice, notes)
     _record(rng, voice)

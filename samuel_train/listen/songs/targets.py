@@ -44,9 +44,9 @@ def targets_of(sheet: LeadSheet, frames: int) -> Targets:
     tones = np.zeros((12, frames), np.float32)
     root = np.full(frames, UNKNOWN)
     known = np.zeros(frames, np.float32)
-    times_s = (np.arange(frames) + 0.5) * FRAME_S
-    sounding = np.searchsorted([chord.start_s for chord in sheet.chords], times_s, side="right") - 1
-    sounding[times_s > sheet.duration_s] = UNKNOWN
+    frames_s = (np.arange(frames) + 0.5) * FRAME_S
+    sounding = np.searchsorted([chord.start_s for chord in sheet.chords], frames_s, side="right") - 1
+    sounding[frames_s > sheet.duration_s] = UNKNOWN
     for index, span in enumerate(sheet.chords):
         chord, here = Chord.parse(span.name), sounding == index
         known[here] = chord.known

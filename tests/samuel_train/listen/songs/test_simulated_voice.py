@@ -34,7 +34,7 @@ def test_notes_are_voiced_at_their_pitch_and_louder_than_what_is_between() -> No
             cents.append(100 * (69 + 12 * np.log2(found.f0_hz[inside] / 440) - note.midi))
             louder.append(np.median(found.loudness_db[inside]) - np.median(found.loudness_db[silent]))
         between.append(found.confidence[silent] >= 0.5)
-    assert np.mean(voiced) > 0.9 and np.mean(np.concatenate(between)) < 0.15
+    assert np.mean(np.concatenate(voiced)) > 0.9 and np.mean(np.concatenate(between)) < 0.15
     assert np.median(np.abs(np.concatenate(cents))) < 50
     assert min(louder) > 10
 
