@@ -6,7 +6,6 @@ Repeats are not played: what is written is sung through once, first endings befo
 from __future__ import annotations
 
 import io
-import re
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -14,13 +13,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 from tqdm import tqdm
 
 from samuel_runtime.errors import UserError
 from samuel_runtime.leadsheet import ChordSpan, LeadSheet, Meter
-from samuel_runtime.leadsheet.chords import Chord, Key
+from samuel_runtime.leadsheet.chords import Chord, Key, pitch_class
 from samuel_train.data.stems import Skipped
 from samuel_train.listen.songs.sung_sheet import SungSheet, drawn_warp, warped
 from samuel_train.synth.compose.phrasing import Performed, perform_note
@@ -47,13 +47,14 @@ _BPM = {1.0: (60.0, 170.0), 1.5: (45.0, 110.0)}
 _SWING = 0.25  # share of performances of a score in quarters
 _REST_QUARTERS = 0.4  # that end a phrase
 _KINDS = {
-    "Maj7": "maj7", "min": "m", "min7": "m7", "dom": "7", "major": "", "minor": "m", "dominant": "7", "augmented": "+",
-    "diminished": "dim", "half-diminished": "m7b5", "major-seventh": "maj7", "minor-seventh": "m7",
-    "diminished-seventh": "dim7", "major-sixth": "6", "minor-sixth": "m6", "suspended-fourth": "sus4",
-    "suspended-second": "sus2", "major-minor": "mmaj7", "power": "5", "dominant-ninth": "9", "maj": "", "M7": "maj7",
-    "Maj9": "maj9", "min6": "m6", "m7b5": "m7b5", "7sus": "sus4", "7sus4": "sus4",
+    "none": "N", "major": "maj", "minor": "min", "augmented": "aug", "diminished": "dim", "dominant": "7",
+    "major-seventh": "maj7", "minor-seventh": "min7", "diminished-seventh": "dim7", "augmented-seventh": "aug",
+    "half-diminished": "hdim7", "major-minor": "minmaj7", "minor-major": "minmaj7", "major-sixth": "maj6",
+    "minor-sixth": "min6", "dominant-ninth": "9", "augmented-ninth": "aug", "major-ninth": "maj9",
+    "minor-ninth": "min9", "dominant-11th": "9", "major-11th": "maj9", "minor-11th": "min9", "dominant-13th": "9",
+    "major-13th": "maj9", "minor-13th": "min9", "suspended-second": "sus2", "suspended-fourth": "sus4", "power": "5",
 }  # fmt: skip
-"""What MusicXML or partitura calls a kind, and what samuel does; others lose their tail: 13 is 7, m11 is m7."""
+"""What MusicXML calls a kind of chord, and Harte's shorthand of it or of what it extends."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def read_scores(root: Path, held_out: bool = False) -> tuple[list[Score], list[S
             if (HELD_OUT in Path(name).parts[:-1]) is not held_out:
                 continue
             try:
-                scores.append(_score(name, partitura.load_musicxml(io.BytesIO(_unpacked(read())))))
+                scores.append(_score(name, partitura.load_musicxml(io.BytesIO(_with_kinds(_unpacked(read()))))))
             except UserError as error:
                 skipped.append(Skipped(name, str(error)))
             # A stranger's score, read by a library that knows the format's corners by raising anything.
@@ -283,20 +284,27 @@ def _line(notes: list[tuple[float, float, int]]) -> tuple[tuple[float, float, in
     return tuple(line)
 
 
+def _with_kinds(content: bytes) -> bytes:
+    """The score with the text of each chord's kind set to the kind: the text, which differs from program to program
+    or is missing, is all that partitura keeps of it."""
+    root = ElementTree.fromstring(content)
+    for kind in root.iter("kind"):
+        kind.set("text", (kind.text or "").strip())
+    return ElementTree.tostring(root)
+
+
 def _harte(symbol: Any) -> str:
-    """Harte's name of a chord; of kinds that are not known, the longest beginning that is."""
-    root = f"{symbol.root}{'#' * max(symbol.alter or 0, 0)}{'b' * max(-(symbol.alter or 0), 0)}"
-    kind = str(symbol.kind or "").strip()
-    if kind in ("none", "N.C.", "NC"):
+    """Harte's name of a chord.
+
+    Raises:
+        UserError: it is of a kind that has none.
+    """
+    if symbol.kind not in _KINDS:
+        raise UserError(f"has a chord of the kind {symbol.kind!r}")
+    if symbol.kind == "none":
         return "N"
-    kind = _KINDS.get(kind, kind)
-    for length in range(len(kind), -1, -1):
-        beginning = re.sub(r"^(m?)1[13]$", r"\g<1>7", kind[:length])
-        try:
-            return Chord.parse(root + beginning).named()
-        except UserError:
-            continue
-    raise UserError(f"{root!r} is no root of a chord")
+    root = pitch_class(symbol.root) + int(symbol.alter or 0)
+    return Chord(root % 12, _KINDS[symbol.kind]).named()
 
 
 def _key(signatures: set[tuple[int, str | None]], chords: list[tuple[float, str]]) -> str | None:
