@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
 
 from samuel_export import flops
+from samuel_export.estimator import check_estimator
 from samuel_export.graphs import denoiser as denoiser_graphs
 from samuel_export.graphs.codec import decoder_graph, encoder_graph
-from samuel_export.metadata import differing_facts, facts_of, tensor_facts
+from samuel_export.metadata import differing_facts, facts_of
 from samuel_export.parity import check
 from samuel_export.parity.check import Say
 from samuel_export.parity.compare import ParityError, build_report
@@ -19,8 +19,9 @@ from samuel_export.parity.runners import TorchRunner
 from samuel_export.precision.convert import convert_precision
 from samuel_export.precision.weights import WeightFormat, pack_weights
 from samuel_export.tensorrt.parity import verify_engines
+from samuel_export.written import write_graph, write_manifest
 from samuel_runtime.bundle.bundle import Bundle
-from samuel_runtime.bundle.manifest import MANIFEST_NAME, SCHEMA_VERSION, GraphFacts, GraphName, Manifest
+from samuel_runtime.bundle.manifest import MANIFEST_NAME, SCHEMA_VERSION, GraphName, Manifest
 from samuel_runtime.bundle.structure import structural_faults
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.errors import UserError
@@ -122,6 +123,7 @@ def verify_bundle(folder: Path, say: Say, reference: tuple[Checkpoint, Codec] | 
         comparisons = check.check_against_model(folder, runner, check.trajectory_steps(manifest.parity), say)
     else:
         comparisons = check.check_against_fingerprints(folder, say)
+    comparisons += check_estimator(Bundle.open(folder), say)
     passed = all(one.passed for one in comparisons)
     if passed:
         check.compare_lowered(folder, say)
@@ -134,25 +136,3 @@ def _graphs(model: Denoiser, codec: Codec, weight_format: WeightFormat) -> Itera
     yield GraphName.TIMESTEPS, denoiser_graphs.timesteps_graph(model, weight_format)
     yield GraphName.STEP, denoiser_graphs.step_graph(model)
     yield GraphName.DECODER, decoder_graph(codec)
-
-
-def write_graph(folder: Path, name: GraphName, graph: onnx.ModelProto, precision: Precision, say: Say) -> GraphFacts:
-    """Write a graph into a bundle's folder; returns its manifest entry."""
-    onnx.helper.set_model_props(graph, {"samuel.graph": name.value, "samuel.schema": str(SCHEMA_VERSION)})
-    data = graph.SerializeToString()
-    path = folder / f"{name.value}.onnx"
-    path.write_bytes(data)
-    say(f"wrote {path.name}: {precision.value}, {len(data) / 1e6:.1f} MB, {len(graph.graph.node)} nodes")
-    return GraphFacts(
-        file=path.name,
-        sha256=hashlib.sha256(data).hexdigest(),
-        size_bytes=len(data),
-        precision=precision,
-        inputs=tuple(tensor_facts(value) for value in graph.graph.input),
-        outputs=tuple(tensor_facts(value) for value in graph.graph.output),
-    )
-
-
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write ``bundle.json``."""
-    (folder / MANIFEST_NAME).write_text(manifest.to_json())

@@ -20,6 +20,7 @@ _EXPORT_OPTIONS = {"output", "codec_location", "weights", "guidance", "guided_do
 if TYPE_CHECKING:
     from samuel_runtime.settings import Flavor, Precision
     from samuel_train.codec import Codec
+    from samuel_train.listen.checkpoint import EstimatorCheckpoint
     from samuel_train.model.checkpoint import Checkpoint
 
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 @click.option("--decoder", metavar="CODEC", show_default=False,
               help="Put the decoder of this codec folder into a bundle, which CHECKPOINT is then; the codec's encoder "
                    "must be the bundle's.")  # fmt: skip
+@click.option("--estimator", type=click.Path(path_type=Path), metavar="FILE", show_default=False,
+              help="Add an estimator of `samuel-train listen`; CHECKPOINT may then be a bundle.")  # fmt: skip
 @click.option("--precision", type=click.Choice(["fp32", "fp16", "bf16"]), show_default=False,
               help="Arithmetic of the graphs, with --trt of the engines; norms, softmax and spectra stay float32.  "
                    "[default: fp32, with --trt fp16]")  # fmt: skip
@@ -58,6 +61,7 @@ def command(
     output: Path | None,
     codec_location: str | None,
     decoder: str | None,
+    estimator: Path | None,
     precision: str | None,
     weights: str,
     guidance: float,
@@ -70,8 +74,8 @@ def command(
 ) -> int:
     """Turn CHECKPOINT (default: the newest in runs/) into a bundle, and check it against the PyTorch model.
 
-    With --trt, CHECKPOINT may be a bundle, which engines are added to; with --decoder it must be one. With --verify, a
-    CHECKPOINT given as well is the reference; without one, the fingerprints in the bundle are.
+    With --trt or --estimator, CHECKPOINT may be a bundle, which they are added to; with --decoder it must be one. With
+    --verify, a CHECKPOINT given as well is the reference; without one, the fingerprints in the bundle are.
     """
     from samuel_export.parity.compare import ParityError
     from samuel_runtime.files import recover_dir
@@ -87,12 +91,14 @@ def command(
             return _verify(context, verify, checkpoint, codec_location)
         if trt:
             _check_builder(trt_flavor, targets)  # before the work of an export
+        hearing = None if estimator is None else _loaded_estimator(estimator)
         if decoder is not None:
             idle = _EXPORT_OPTIONS - {"output"} | (set() if trt else {"precision"})
             _refuse(context, idle, "with --decoder")
             target = _replace_decoder(context, checkpoint, decoder, output)
-        elif trt and checkpoint is not None and _is_bundle(checkpoint):
-            _refuse(context, _EXPORT_OPTIONS, "on a bundle")
+        elif (trt or hearing) and checkpoint is not None and _is_bundle(checkpoint):
+            idle = _EXPORT_OPTIONS - ({"output"} if hearing else set()) | (set() if trt else {"precision"})
+            _refuse(context, idle, "on a bundle")
             target = checkpoint
         else:
             graphs = Precision.FP32 if trt or precision is None else Precision(precision)
@@ -100,6 +106,8 @@ def command(
                 _refuse(context, {"weights"}, f"with --precision {precision}")
             guided = Guidance(guidance, guided_down_to)
             target = _export(checkpoint, output, codec_location, graphs, weights, guided, licence)
+        if hearing is not None:
+            target = _add_estimator(target, hearing, output or target)
         if trt:
             _add_engines(target, precision, trt_flavor, targets)
     except ParityError as error:
@@ -112,7 +120,7 @@ def command(
 def _verify(context: click.Context, bundle: Path, checkpoint: Path | None, codec_location: str | None) -> int:
     from samuel_export.bundle import verify_bundle
 
-    idle = _EXPORT_OPTIONS | {"decoder", "precision", "trt", "trt_flavor", "targets"}
+    idle = _EXPORT_OPTIONS | {"decoder", "estimator", "precision", "trt", "trt_flavor", "targets"}
     _refuse(context, idle - {"codec_location"} if checkpoint is not None else idle, "on this --verify")
     passed = verify_bundle(bundle, _say, None if checkpoint is None else _loaded(checkpoint, codec_location))
     click.echo(f"{bundle}: {'equal' if passed else 'NOT equal'} to its model")
@@ -149,6 +157,18 @@ def _replace_decoder(context: click.Context, bundle: Path | None, codec_location
             "--decoder goes into a bundle; name its folder: samuel-export BUNDLE --decoder CODEC", context
         )
     return replace_decoder(bundle, load_codec(codec_location), output or bundle, _say)
+
+
+def _loaded_estimator(path: Path) -> EstimatorCheckpoint:
+    from samuel_train.listen.checkpoint import load_estimator
+
+    return load_estimator(path)
+
+
+def _add_estimator(bundle: Path, estimator: EstimatorCheckpoint, output: Path) -> Path:
+    from samuel_export.estimator import add_estimator
+
+    return add_estimator(bundle, estimator, output, _say)
 
 
 def _add_engines(bundle: Path, precision: str | None, flavor: str, targets: tuple[str, ...]) -> None:

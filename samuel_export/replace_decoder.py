@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from samuel_export.bundle import write_graph, write_manifest
+from samuel_export.estimator import REPORT
 from samuel_export.graphs.codec import decoder_graph
 from samuel_export.metadata import codec_facts_of
 from samuel_export.parity.cases import test_signal
@@ -21,6 +21,7 @@ from samuel_export.parity.compare import ParityError, build_report, compare_runn
 from samuel_export.parity.runners import RuntimeRunner, TorchCodecRunner
 from samuel_export.precision.convert import convert_precision
 from samuel_export.precision.weights import WeightFormat, pack_weights
+from samuel_export.written import write_graph, write_manifest
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import SCHEMA_VERSION, GraphName
 from samuel_runtime.errors import UserError
@@ -82,6 +83,8 @@ def replace_decoder(folder: Path, codec: Codec, out: Path, say: Say) -> Path:
             failed = "; ".join(one.line() for one in comparisons if not one.passed)
             raise ParityError(f"the exported decoder differs from the model, so no bundle was written: {failed}")
         report["lowered"] = compare_lowered(whole, say)
+        if REPORT in manifest.parity:  # that graph stays as it was
+            report[REPORT] = manifest.parity[REPORT]
         write_manifest(whole, replaced.model_copy(update={"parity": report}))
     return out
 

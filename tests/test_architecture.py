@@ -24,6 +24,7 @@ LEVELS = (
     ("settings",),
     ("audio",),
     ("diffusion.schedule", "diffusion.guidance", "diffusion.noise", "codec.spectrum"),
+    ("leadsheet.activations", "melody.tracks", "melody.features"),
     ("bundle",),
     ("engines.backend",),
     ("codec", "diffusion", "melody", "leadsheet"),

@@ -104,18 +104,38 @@ def compare_fingerprints(cases: Iterable[ParityCase], actual: ParityRunner, repo
     Raises:
         UserError: the report is not one that :func:`build_report` made.
     """
+    kept = fingerprints_of(report)
+    return [
+        compare_fingerprint(case.name, case.run(actual), kept.get(case.name), case.limit, case.measure)
+        for case in cases
+    ]
+
+
+def compare_fingerprint(
+    name: str,
+    result: np.ndarray,
+    kept: np.ndarray | None,
+    limit: float,
+    measure: Measure = Measure.RELATIVE_L2,
+) -> Comparison:
+    """Compare a result with the fingerprint of what was expected; None, where none was kept, fails."""
+    expected = np.full(_PROJECTIONS, np.nan) if kept is None else kept
+    # A fingerprint has the L2 norm of the whole result; the mean over its few values needs that of as few.
+    scale = (_PROJECTIONS / result.size) ** 0.5
+    pair = (scale * np.array(fingerprint(result)), scale * expected)
+    return compare(name, *pair, limit * _FINGERPRINT_SLACK[measure], measure)
+
+
+def fingerprints_of(report: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The fingerprints that a report keeps, by name.
+
+    Raises:
+        UserError: the report is not one that :func:`build_report` made.
+    """
     try:
-        kept = {entry["name"]: np.array(entry["fingerprint"], np.float64) for entry in report.get("probes", [])}
-    except (TypeError, KeyError, ValueError) as error:
+        return {entry["name"]: np.array(entry["fingerprint"], np.float64) for entry in report.get("probes", [])}
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise UserError(f"the bundle's parity report is damaged ({error!r}); export the bundle again") from error
-    found = []
-    for case in cases:
-        expected, result = kept.get(case.name, np.full(_PROJECTIONS, np.nan)), case.run(actual)
-        # A fingerprint has the L2 norm of the whole result; the mean over its few values needs that of as few.
-        scale = (_PROJECTIONS / result.size) ** 0.5
-        pair = (scale * np.array(fingerprint(result)), scale * expected)
-        found.append(compare(case.name, *pair, case.limit * _FINGERPRINT_SLACK[case.measure], case.measure))
-    return found
 
 
 def fingerprint(result: np.ndarray) -> list[float]:

@@ -20,7 +20,7 @@ from samuel_runtime.leadsheet.raster import CHANNELS as SHEET_CHANNELS
 from samuel_runtime.settings import Flavor, Precision
 
 SCHEMA_VERSION = 5
-_OLDEST_SCHEMA_VERSION = 2  # without engines; version 3 without spectral decoders, 4 without lead sheets
+_OLDEST_SCHEMA_VERSION = 2  # without engines; version 3 without spectral decoders, 4 without lead sheets and estimators
 MANIFEST_NAME = "bundle.json"
 _LARGEST_MANIFEST_BYTES = 4 << 20
 _LARGEST_GRAPH_BYTES = 2 << 30  # the most that one protobuf can hold
@@ -44,8 +44,12 @@ class GraphName(str, Enum):
     """Once per step: the network, guidance inside."""
     DECODER = "decoder"
     """Latents to waveform or spectrum."""
+    ESTIMATOR = "estimator"
+    """Once per song: features of the melody to activations of beats, chords and key."""
 
 
+REQUIRED_GRAPHS = tuple(name for name in GraphName if name is not GraphName.ESTIMATOR)
+"""What every bundle has; without an estimator it only hears no lead sheet."""
 ENGINE_GRAPHS = frozenset({GraphName.ENCODER, GraphName.CONDITIONING, GraphName.STEP, GraphName.DECODER})
 """Graphs that have an engine in a bundle with engines; timesteps run once per schedule, on the processor."""
 
@@ -225,7 +229,7 @@ class Manifest(_Strict):
 
     @model_validator(mode="after")
     def _complete(self) -> Manifest:
-        missing = [name.value for name in GraphName if name not in self.graphs]
+        missing = [name.value for name in REQUIRED_GRAPHS if name not in self.graphs]
         if missing:
             raise ValueError(f"no graph called {', '.join(missing)}")
         codec = self.codec

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from samuel_runtime.bundle.manifest import DecoderKind, GraphFacts, GraphName, Manifest, TensorFacts
 from samuel_runtime.codec.spectrum import HOP_SAMPLES, SAMPLE_RATE_HZ, SPECTRUM_WIDTHS
+from samuel_runtime.leadsheet.activations import ACTIVATION_SIZES
+from samuel_runtime.melody.features import MELODY_CHANNELS
 
 _INPUTS = {
     GraphName.ENCODER: {"waveform": "float32"},
@@ -41,6 +43,8 @@ def structural_faults(manifest: Manifest) -> Iterator[str]:
     for tensor in graphs[GraphName.CONDITIONING].inputs:
         if tensor.name == "sheet" and tensor.shape[1:2] != (sheet_channels,):
             yield f"conditioning takes sheet as {tensor.shape}, expected (batch, {sheet_channels}, frames)"
+    if GraphName.ESTIMATOR in graphs:
+        yield from _mismatched_estimator(graphs[GraphName.ESTIMATOR])
     yield from _mismatched_shapes(handed_on, graphs[GraphName.STEP])
 
 
@@ -54,6 +58,16 @@ def _mismatched_spectrum(manifest: Manifest) -> Iterator[str]:
         width = SPECTRUM_WIDTHS.get(tensor.name)
         if len(tensor.shape) != _SPECTRUM_AXES or tensor.shape[-1] != width:
             yield f"decoder gives {tensor.name} as {tensor.shape}, expected (1, steps, {width})"
+
+
+def _mismatched_estimator(graph: GraphFacts) -> Iterator[str]:
+    """What it takes and gives is one and the same for every bundle."""
+    taken = [(tensor.name, tensor.dtype, tensor.shape[1:2], len(tensor.shape)) for tensor in graph.inputs]
+    if taken != [("melody", "float32", (MELODY_CHANNELS,), 3)]:
+        yield f"estimator takes {taken}, expected melody (batch, {MELODY_CHANNELS}, frames)"
+    given = {tensor.name: tensor.shape[2:] for tensor in graph.outputs}
+    if given != ACTIVATION_SIZES:
+        yield f"estimator gives {given}, expected {ACTIVATION_SIZES} beside (batch, frames)"
 
 
 def _mismatched_shapes(handed_on: dict[str, TensorFacts], step: GraphFacts) -> Iterator[str]:

@@ -12,6 +12,7 @@ from samuel_runtime.engines.availability import backend_of_graph
 from samuel_runtime.engines.backend import Backend, Engine
 from samuel_runtime.engines.processors import threads_for
 from samuel_runtime.errors import UserError
+from samuel_runtime.leadsheet.estimator import Estimator
 from samuel_runtime.settings import Precision, Provider
 
 _TOGETHER_BYTES = 100 << 20
@@ -43,6 +44,20 @@ def open_parts(bundle: Bundle, backend: Backend, threads: int | None) -> tuple[C
     codec = Codec(CodecEngines(engine, together=together), manifest.codec, manifest.statistics)
     conditioning, timesteps = engine(GraphName.CONDITIONING), engine(GraphName.TIMESTEPS)
     return codec, Denoiser(conditioning, timesteps, engine(GraphName.STEP), manifest.model)
+
+
+def open_estimator(bundle: Bundle, backend: Backend, threads: int | None) -> Estimator:
+    """Open what hears a melody's beats, chords and key; beside TensorRT's engines it runs on the processor.
+
+    Raises:
+        UserError: the bundle has none, its file is not in order, or the engine refuses it.
+    """
+    if GraphName.ESTIMATOR not in bundle.manifest.graphs:
+        raise UserError(
+            f"{bundle.folder}: has no estimator, which hears beats and chords in a voice; add one with "
+            f"`samuel-export {bundle.folder} --estimator FILE`"
+        )
+    return Estimator(_graph(bundle, GraphName.ESTIMATOR, backend, threads))
 
 
 def open_engine(

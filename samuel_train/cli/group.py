@@ -16,6 +16,7 @@ _COMMANDS = {
         "samuel_train.cli.evaluate_codec:command",
         "Compare recordings with a codec's output.",
     ),
+    "listen": ("samuel_train.cli.listen:command", "Train the estimator of beats, chords and key."),
     "fit": ("samuel_train.cli.fit:command", "Train a denoiser on latents."),
     "evaluate": ("samuel_train.cli.evaluate:command", "Compare generated bands with the true ones."),
     "import-published": ("samuel_train.cli.import_published:command", "Convert a checkpoint of the published code."),

@@ -9,7 +9,7 @@ import click
 from tqdm import tqdm
 
 from samuel_train.synth.library import MOST_SONGS, synthesize
-from samuel_train.synth.song import LONGEST_S, SHORTEST_S
+from samuel_train.synth.sung import LONGEST_S, SHORTEST_S
 from samuel_train.synth.voice.singer import FREEST
 
 

@@ -18,7 +18,7 @@ from samuel_export.bundle import verify_bundle, write_bundle
 from samuel_export.parity.compare import ParityError
 from samuel_export.precision.weights import WeightFormat
 from samuel_runtime.bundle.bundle import Bundle
-from samuel_runtime.bundle.manifest import GraphName, Manifest
+from samuel_runtime.bundle.manifest import REQUIRED_GRAPHS, GraphName, Manifest
 from samuel_runtime.bundle.statistics import Statistics
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.errors import UserError
@@ -29,7 +29,7 @@ from samuel_train.model.config import ModelConfig
 from samuel_train.model.denoiser import Denoiser
 from tests.support.export.sabotage import edit_manifest, nudge, tamper
 
-GRAPHS = [name.value for name in GraphName]
+GRAPHS = [name.value for name in REQUIRED_GRAPHS]
 
 
 def write(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,24 +41,49 @@ def perform(
     """The notes that sound within an excerpt, with a singer's deviations from the grid."""
     notes: list[Performed] = []
     for note in melody:
-        late_s = singer.late_s + singer.timing_s * float(np.clip(rng.normal(), -_LATEST, _LATEST))
-        accent = 1.0 if float(note.beat).is_integer() else 0.86
-        loudness = accent * float(rng.uniform(0.8, 1.0)) * (1.0 if note.lifted else 0.9)
-        carries_on = not note.opens_phrase and float(rng.random()) < singer.melisma
-        onset_s = plan.time_s(plan_beat(plan, note.beat)) + late_s
-        end_s = plan.time_s(plan_beat(plan, note.beat + note.beats)) - (_BREATH_S if note.closes_phrase else 0.0)
-        performed = Performed(
-            onset_s=onset_s,
-            end_s=max(end_s, onset_s + 0.08),
-            midi=note.midi,
-            loudness=loudness,
+        performed = perform_note(
+            rng,
+            singer,
+            note.midi,
+            plan.time_s(plan_beat(plan, note.beat)),
+            plan.time_s(plan_beat(plan, note.beat + note.beats)),
+            accent=(1.0 if float(note.beat).is_integer() else 0.86, 1.0 if note.lifted else 0.9),
             opens_phrase=note.opens_phrase,
             closes_phrase=note.closes_phrase,
-            carries_on=carries_on and bool(notes),
         )
-        if performed.end_s > 0.05 and onset_s < duration_s - 0.05:
-            notes.append(performed)
+        if performed.end_s > 0.05 and performed.onset_s < duration_s - 0.05:
+            notes.append(performed if notes else replace(performed, carries_on=False))
     return notes
+
+
+def perform_note(
+    rng: np.random.Generator,
+    singer: Singer,
+    midi: int,
+    start_s: float,
+    end_s: float,
+    *,
+    accent: tuple[float, float],
+    opens_phrase: bool,
+    closes_phrase: bool,
+) -> Performed:
+    """A note from ``start_s`` to ``end_s`` of the grid, with a singer's deviations from it.
+
+    The note's loudness is the product of ``accent``, for its place in the bar and in the song, and of chance.
+    """
+    late_s = singer.late_s + singer.timing_s * float(np.clip(rng.normal(), -_LATEST, _LATEST))
+    loudness = accent[0] * float(rng.uniform(0.8, 1.0)) * accent[1]
+    carries_on = not opens_phrase and float(rng.random()) < singer.melisma
+    onset_s = start_s + late_s
+    return Performed(
+        onset_s=onset_s,
+        end_s=max(end_s - (_BREATH_S if closes_phrase else 0.0), onset_s + 0.08),
+        midi=midi,
+        loudness=loudness,
+        opens_phrase=opens_phrase,
+        closes_phrase=closes_phrase,
+        carries_on=carries_on,
+    )
 
 
 def plan_beat(plan: Plan, beat: float) -> float:

@@ -1,0 +1,69 @@
+"""``samuel-train listen``: train the lead sheet's estimator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_DEFAULT_MINUTES = 30.0
+
+
+@click.command(name="listen")
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for the estimator.")
+@click.option("--minutes", type=float, help="Wall time to train for.  [default: 30]")
+@click.option("--steps", type=int, help="Steps to train for, instead of minutes.")
+@click.option(
+    "--voices",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    multiple=True,
+    metavar="STEMS",
+    help="Songs of `samuel-train synthesize`, whose voices are mixed in; may be given again.",
+)
+@click.option(
+    "--sheets",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="FOLDER|ZIP",
+    help="Lead sheets in MusicXML, whose melodies are mixed in; those in folders called heldout are left out.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights and songs.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Continue the run in the folder, with the same songs; --minutes or --steps may grow.",
+)
+def command(
+    out: Path,
+    minutes: float | None,
+    steps: int | None,
+    voices: tuple[Path, ...],
+    sheets: Path | None,
+    seed: int,
+    resume: bool,
+) -> None:
+    """Train the estimator that hears beats, chords and key in a melody.
+
+    It learns from procedural melodies, of which it sees what the tracker would hear; no sound is needed.
+    """
+    from samuel_train.listen.loop import CHECKPOINT_NAME, train_estimator
+    from samuel_train.listen.settings import ListenSettings
+    from samuel_train.listen.songs.scores import read_scores
+    from samuel_train.listen.songs.voices import hear_voices
+
+    if minutes is None and steps is None:
+        minutes = _DEFAULT_MINUTES
+    settings = ListenSettings(minutes, steps, seed)
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    heard = hear_voices(voices, say)
+    scores, skipped = read_scores(sheets) if sheets else ([], [])
+    for skip in skipped:
+        say(f"skipped {skip.song}: {skip.reason}")
+    found = train_estimator(out, settings, heard, scores, resume=resume, say=say)
+    click.echo(f"{out / CHECKPOINT_NAME}: " + ", ".join(f"{name} {value:.3f}" for name, value in found.items()))
+
+
+if __name__ == "__main__":
+    command()

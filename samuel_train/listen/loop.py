@@ -1,0 +1,212 @@
+"""Trains the estimator on songs as the tracker hears them, within a budget of minutes or steps."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from samuel_runtime.errors import UserError
+from samuel_runtime.files import check_name, replacing
+from samuel_train.fit.metrics_log import append_metrics, rewind_metrics
+from samuel_train.fit.run_folder import refuse_changes
+from samuel_train.listen.checkpoint import EstimatorCheckpoint, save_estimator
+from samuel_train.listen.config import EstimatorConfig
+from samuel_train.listen.examples import HELD_OUT_SEED, Example, Examples, Reservoir, batch_of, example_of
+from samuel_train.listen.network import EstimatorNetwork
+from samuel_train.listen.objective import losses, root_share
+from samuel_train.listen.settings import ListenSettings
+from samuel_train.listen.songs.scores import Score
+from samuel_train.listen.songs.voices import HeardVoice
+
+CHECKPOINT_NAME = "estimator.safetensors"
+STATE_NAME = "training.pt"
+METRICS_NAME = "metrics.jsonl"
+_MAY_CHANGE = {"minutes", "steps", "save_every_s", "log_every_steps"}  # settings that a resumed run may change
+_HELD_OUT_SHARE = 0.1  # of the voices, the last by name
+_VALIDATED_TOGETHER = 4
+_DAMAGED = (AttributeError, KeyError, RuntimeError, ValueError, TypeError, EOFError, pickle.UnpicklingError)
+"""What reading a damaged state raises."""
+
+
+def train_estimator(
+    out_dir: Path,
+    settings: ListenSettings,
+    voices: Sequence[HeardVoice] = (),
+    scores: Sequence[Score] = (),
+    config: EstimatorConfig | None = None,
+    resume: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, float]:
+    """Train, and save the estimator; losses and share of right roots on songs that are held out.
+
+    Args:
+        out_dir: receives ``estimator.safetensors``, ``training.pt`` and ``metrics.jsonl``.
+        settings: budget and hyperparameters.
+        voices: of which the last tenth is held out.
+        scores: all to train on.
+        config: sizes of the network.
+        resume: continue from ``training.pt`` in ``out_dir``.
+        say: receives a line of progress now and then.
+
+    Raises:
+        UserError: there is nothing to resume from, a resumed run has other settings or songs, or a new one would
+            replace another.
+    """
+    check_name(out_dir)
+    if not resume:
+        for name in (STATE_NAME, CHECKPOINT_NAME):
+            if (out_dir / name).exists():
+                raise UserError(
+                    f"{out_dir}: holds an estimator already ({name}); continue it with --resume or choose another "
+                    "folder with -o"
+                )
+    run = _Run(out_dir, settings, voices, scores, config or EstimatorConfig())
+    if resume:
+        run.restore()
+    else:
+        run.begin()
+    run.loop(say)
+    return run.validate()
+
+
+class _Run:
+    def __init__(
+        self,
+        out_dir: Path,
+        settings: ListenSettings,
+        voices: Sequence[HeardVoice],
+        scores: Sequence[Score],
+        config: EstimatorConfig,
+    ) -> None:
+        torch.manual_seed(settings.seed)
+        self.out_dir, self.settings = out_dir, settings
+        self.network = EstimatorNetwork(config)
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        held = round(_HELD_OUT_SHARE * len(voices))
+        training_voices, self.held_out_voices = voices[: len(voices) - held], voices[len(voices) - held :]
+        examples = Examples(settings.seed, training_voices, scores)
+        self.reservoir = Reservoir(examples, settings.seed, settings.reservoir, settings.renewed, settings.batch_frames)
+        self.step, self.elapsed_s = 0, 0.0
+        self.chosen = {
+            **asdict(settings),
+            "config": config.to_dict(),
+            "voices": [voice.name for voice in voices],
+            "scores": [score.name for score in scores],
+        }
+
+    def begin(self) -> None:
+        """Make the folder."""
+        try:
+            self.out_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"{self.out_dir}: cannot be created ({error.strerror}); choose another folder with -o"
+            ) from error
+        (self.out_dir / METRICS_NAME).unlink(missing_ok=True)
+
+    def restore(self) -> None:
+        """Continue where ``training.pt`` stopped."""
+        path = self.out_dir / STATE_NAME
+        if not path.is_file():
+            raise UserError(f"{path}: missing, so there is nothing to resume; leave out --resume to begin anew")
+        try:
+            state = torch.load(path, weights_only=True)
+            refuse_changes(self.out_dir, state["settings"], self.chosen, _MAY_CHANGE)
+            self.network.load_state_dict(state["network"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            torch.set_rng_state(state["generator"])
+            self.step, self.elapsed_s = int(state["step"]), float(state["elapsed_s"])
+        except (
+            AttributeError,
+            KeyError,
+            RuntimeError,
+            ValueError,
+            TypeError,
+            EOFError,
+            pickle.UnpicklingError,
+        ) as error:
+            raise UserError(f"{path}: damaged; begin anew in another folder without --resume") from error
+        rewind_metrics(self.out_dir / METRICS_NAME, self.step)
+
+    def loop(self, say: Callable[[str], None]) -> None:
+        """Train until the budget is spent, saving now and then."""
+        began_s = time.monotonic() - self.elapsed_s
+        saved_s = self.elapsed_s
+        while (spent := self.settings.spent(self.step, self.elapsed_s)) < 1:
+            found = self._train(spent)
+            self.step += 1
+            self.elapsed_s = time.monotonic() - began_s
+            if self.step % self.settings.log_every_steps == 0:
+                if not math.isfinite(found["loss"]):
+                    raise UserError(f"{self.out_dir}: loss {found['loss']} at step {self.step}; begin anew elsewhere")
+                line = {"step": self.step, "elapsed_s": self.elapsed_s}
+                append_metrics(self.out_dir / METRICS_NAME, line | {name: round(v, 5) for name, v in found.items()})
+                say(f"{spent:4.0%} " + "  ".join(f"{name} {value:.3f}" for name, value in found.items()))
+            if self.elapsed_s - saved_s > self.settings.save_every_s:
+                saved_s = self.elapsed_s
+                self._save()
+        self._save()
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Losses and share of right roots: of simulated songs, and of voices (``voice_...``) if some are held out."""
+        self.network.eval()
+        unseen = Examples(self.settings.seed + HELD_OUT_SEED)
+        found = self._means([unseen[number] for number in range(self.settings.validation_songs)])
+        if self.held_out_voices:
+            heard = self._means([example_of(voice.tracks, voice.sheet) for voice in self.held_out_voices])
+            found |= {f"voice_{name}": value for name, value in heard.items()}
+        return found
+
+    def _train(self, spent: float) -> dict[str, float]:
+        self.network.train()
+        warm = min(1.0, (self.step + 1) / self.settings.warmup_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * spent))
+        batch = self.reservoir.batch(self.step)
+        found = losses(self.network(batch.features), batch)
+        self.optimizer.zero_grad()
+        found["loss"].backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
+        self.optimizer.step()
+        return {name: value.item() for name, value in found.items()}
+
+    def _means(self, examples: Sequence[Example]) -> dict[str, float]:
+        totals: dict[str, float] = {}
+        for start in range(0, len(examples), _VALIDATED_TOGETHER):
+            some = examples[start : start + _VALIDATED_TOGETHER]
+            batch = batch_of(some)
+            estimate = self.network(batch.features)
+            found = {name: value.item() for name, value in losses(estimate, batch).items()}
+            for name, value in (found | {"root_share": root_share(estimate, batch)}).items():
+                totals[name] = totals.get(name, 0.0) + value * len(some) / len(examples)
+        return totals
+
+    def _save(self) -> None:
+        how = (
+            f"samuel-train listen: {self.step} steps, seed {self.settings.seed}, {len(self.chosen['voices'])} voices, "
+            f"{len(self.chosen['scores'])} scores, and procedural melodies"
+        )
+        weights = self.network.state_dict()
+        save_estimator(
+            self.out_dir / CHECKPOINT_NAME, EstimatorCheckpoint(self.network.config, weights, {"training": how})
+        )
+        state: dict[str, Any] = {
+            "network": weights,
+            "optimizer": self.optimizer.state_dict(),
+            "generator": torch.get_rng_state(),
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "settings": self.chosen,
+        }
+        with replacing(self.out_dir / STATE_NAME) as temporary:
+            torch.save(state, temporary)

@@ -1,0 +1,321 @@
+"""Lead sheets in MusicXML: melody, chords and meter as written, and how somebody may sing them.
+
+Repeats are not played: what is written is sung through once, first endings before second ones.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+from tqdm import tqdm
+
+from samuel_runtime.errors import UserError
+from samuel_runtime.leadsheet import ChordSpan, LeadSheet, Meter
+from samuel_runtime.leadsheet.chords import Chord, Key, pitch_class
+from samuel_train.data.stems import Skipped
+from samuel_train.listen.songs.sung_sheet import SungSheet, drawn_warp, warped
+from samuel_train.synth.compose.phrasing import Performed, perform_note
+from samuel_train.synth.voice.singer import draw_singer
+
+HELD_OUT = "heldout"
+"""Scores in a folder of this name are for evaluation alone."""
+_SUFFIXES = (".mxl", ".musicxml", ".xml")
+_MOST_BYTES = 16 << 20  # of a score, unpacked
+_MOST_SCORES = 100_000
+_LEAST_NOTES, _LEAST_CHORDS = 16, 4
+_SAME = 1e-3  # quarters
+_METERS = {
+    "4/4": (Meter.COMMON, 1.0),
+    "2/2": (Meter.COMMON, 1.0),
+    "12/8": (Meter.COMMON, 1.5),
+    "3/4": (Meter.WALTZ, 1.0),
+    "9/8": (Meter.WALTZ, 1.5),
+    "6/8": (Meter.SIX_EIGHT, 1.5),
+}
+"""What a time signature is heard as, and the quarters of its beat. In 2/4 nobody hears them, so it is left out."""
+_BPM = {1.0: (60.0, 170.0), 1.5: (45.0, 110.0)}
+"""Range of tempi, by the quarters of a beat."""
+_SWING = 0.25  # share of performances of a score in quarters
+_REST_QUARTERS = 0.4  # that end a phrase
+_KINDS = {
+    "none": "N", "major": "maj", "minor": "min", "augmented": "aug", "diminished": "dim", "dominant": "7",
+    "major-seventh": "maj7", "minor-seventh": "min7", "diminished-seventh": "dim7", "augmented-seventh": "aug",
+    "half-diminished": "hdim7", "major-minor": "minmaj7", "minor-major": "minmaj7", "major-sixth": "maj6",
+    "minor-sixth": "min6", "dominant-ninth": "9", "augmented-ninth": "aug", "major-ninth": "maj9",
+    "minor-ninth": "min9", "dominant-11th": "9", "major-11th": "maj9", "minor-11th": "min9", "dominant-13th": "9",
+    "major-13th": "maj9", "minor-13th": "min9", "suspended-second": "sus2", "suspended-fourth": "sus4", "power": "5",
+}  # fmt: skip
+"""What MusicXML calls a kind of chord, and Harte's shorthand of it or of what it extends."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A lead sheet in quarters from its first bar line."""
+
+    name: str
+    meter: Meter
+    beat_quarters: float
+    """Quarters of a felt beat: 1.5 in 6/8."""
+    key: str | None
+    beats: tuple[float, ...]
+    downbeats: tuple[float, ...]
+    chords: tuple[tuple[float, str], ...]
+    """Start and Harte name."""
+    notes: tuple[tuple[float, float, int], ...]
+    """Start, end and MIDI number, one after the other."""
+
+    @property
+    def quarters(self) -> float:
+        """To the end of the last note."""
+        return self.notes[-1][1]
+
+
+def read_scores(root: Path, held_out: bool = False) -> tuple[list[Score], list[Skipped]]:
+    """The scores of a folder or zip archive in the order of their names, and those that cannot be used.
+
+    Args:
+        root: holds .mxl, .musicxml and .xml files, in any folders.
+        held_out: read those in folders called ``HELD_OUT`` instead of all others.
+
+    Raises:
+        UserError: there is no such folder or archive, it holds no score, or partitura is not installed.
+    """
+    try:
+        import partitura
+    except ImportError as error:
+        raise UserError(
+            f"{root}: scores are read by partitura, which is not installed; add it with "
+            "`pip install 'samuel-deploy[scores]'`"
+        ) from error
+    scores, skipped = [], []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # partitura's remarks on untidy scores
+        for name, read in tqdm(_files(root), desc="reading scores", unit="score", disable=None):
+            if (HELD_OUT in Path(name).parts[:-1]) is not held_out:
+                continue
+            try:
+                scores.append(_score(name, partitura.load_musicxml(io.BytesIO(_with_kinds(_unpacked(read()))))))
+            except UserError as error:
+                skipped.append(Skipped(name, str(error)))
+            # A stranger's score, read by a library that knows the format's corners by raising anything.
+            except Exception as error:
+                skipped.append(Skipped(name, f"partitura cannot read it ({type(error).__name__}: {error})"))
+    if not scores and not skipped:
+        raise UserError(f"{root}: holds no MusicXML score; give a folder or .zip of {', '.join(_SUFFIXES)} files")
+    if not scores:
+        raise UserError(f"{root}: none of {len(skipped)} scores can be used; {skipped[0].song}: {skipped[0].reason}")
+    return scores, skipped
+
+
+def sung_score(rng: np.random.Generator, score: Score, duration_s: float) -> SungSheet | None:
+    """An excerpt of a score at some tempo by some singer; None if hardly anybody sings in it."""
+    quarter_s = 60 / float(rng.uniform(*_BPM[score.beat_quarters])) / score.beat_quarters
+    swings = score.beat_quarters == 1 and rng.random() < _SWING
+    first = float(rng.uniform(0, max(0.0, score.quarters - duration_s / quarter_s)))
+
+    def time_s(quarter: float) -> float:
+        if swings:
+            beat, inside = divmod(quarter, 1)
+            quarter = beat + (inside * 4 / 3 if inside < 0.5 else 2 / 3 + (inside - 0.5) * 2 / 3)
+        return (quarter - first) * quarter_s
+
+    def within(times: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple(at_s for at_s in map(time_s, times) if 0 <= at_s < end_s)
+
+    end_s = min(duration_s, time_s(score.quarters))
+    sheet = LeadSheet(
+        duration_s=end_s,
+        meter=score.meter,
+        key=score.key,
+        beats_s=within(score.beats),
+        downbeats_s=within(score.downbeats),
+        chords=_chords_from([(time_s(at), name) for at, name in score.chords], end_s),
+    )
+    singer = draw_singer(rng)
+    middle = float(np.median([midi for _, _, midi in score.notes]))
+    octaves = 12 * round(((singer.lowest + singer.highest) / 2 - middle) / 12)
+    notes: list[Performed] = []
+    ends = [-np.inf, *(end for _, end, _ in score.notes)]
+    starts = [*(start for start, _, _ in score.notes), np.inf]
+    for index, (start, end, midi) in enumerate(score.notes):
+        if time_s(end) < 0.05 or time_s(start) > end_s - 0.1:
+            continue
+        opens = start - ends[index] > _REST_QUARTERS or not notes
+        accent = (1.0 if (start / score.beat_quarters).is_integer() else 0.86, 0.95)
+        notes.append(
+            perform_note(rng, singer, midi + octaves, time_s(start), time_s(end), accent=accent,
+                         opens_phrase=opens, closes_phrase=starts[index + 1] - end > _REST_QUARTERS)
+        )  # fmt: skip
+    if len(notes) < _LEAST_NOTES // 2:
+        return None
+    return warped(SungSheet(sheet, singer, tuple(notes)), drawn_warp(rng, 1.0))
+
+
+def _chords_from(timed: list[tuple[float, str]], end_s: float) -> tuple[ChordSpan, ...]:
+    """Chords within an excerpt, of which the first may have begun before."""
+    sounding = [name for at_s, name in timed if at_s <= 0]
+    begun = [(0.0, sounding[-1])] if sounding else []
+    return tuple(ChordSpan(at_s, name) for at_s, name in begun + [each for each in timed if 0 < each[0] < end_s])
+
+
+def _files(root: Path) -> Iterator[tuple[str, Any]]:
+    """Name and reader of every score."""
+    if root.is_dir():
+        for path in sorted(root.rglob("*")):
+            if path.suffix.lower() in _SUFFIXES and path.is_file():
+                yield path.relative_to(root).as_posix(), lambda path=path: _read_file(path)
+        return
+    try:
+        archive = zipfile.ZipFile(root)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UserError(f"{root}: is no folder and no zip archive ({error}); give one of MusicXML scores") from error
+    with archive:
+        if len(archive.infolist()) > _MOST_SCORES:
+            raise UserError(f"{root}: holds more than {_MOST_SCORES} files; split it")
+        for info in sorted(archive.infolist(), key=lambda info: info.filename):
+            if Path(info.filename).suffix.lower() in _SUFFIXES:
+                yield info.filename, lambda info=info: _read_member(archive, info)
+
+
+def _read_file(path: Path) -> bytes:
+    if path.stat().st_size > _MOST_BYTES:
+        raise UserError(f"larger than {_MOST_BYTES >> 20} MB")
+    return path.read_bytes()
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    with archive.open(info) as file:
+        content = file.read(_MOST_BYTES + 1)  # whatever the archive says of its size
+    if len(content) > _MOST_BYTES:
+        raise UserError(f"larger than {_MOST_BYTES >> 20} MB")
+    return content
+
+
+def _unpacked(content: bytes) -> bytes:
+    """The XML of a score; a compressed one is an archive with the score beside what describes it."""
+    if not content.startswith(b"PK"):
+        return content
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for info in archive.infolist():
+                if Path(info.filename).suffix.lower() in (".xml", ".musicxml") and "META-INF" not in info.filename:
+                    return _read_member(archive, info)
+    except zipfile.BadZipFile as error:
+        raise UserError(f"is a damaged archive ({error})") from error
+    raise UserError("is an archive without a score")
+
+
+def _score(name: str, loaded: Any) -> Score:
+    from partitura.score import ChordSymbol, KeySignature, Measure, TimeSignature
+
+    part = loaded.parts[0]
+    signatures = {f"{each.beats}/{each.beat_type}" for each in part.iter_all(TimeSignature)}
+    if len(signatures) != 1:
+        raise UserError(f"has {len(signatures)} meters ({', '.join(sorted(signatures))}); only one can be used")
+    signature = signatures.pop()
+    if signature not in _METERS:
+        raise UserError(f"is in {signature}; {', '.join(_METERS)} can be used")
+    meter, beat_quarters = _METERS[signature]
+    quarters = part.quarter_map
+    bars = [(float(quarters(bar.start.t)), float(quarters(bar.end.t))) for bar in part.iter_all(Measure)]
+    downbeats = _bar_lines(bars, int(signature.split("/")[0]) * 4 / int(signature.split("/")[1]))
+    zero = downbeats[0]
+    symbols = [(float(quarters(each.start.t)) - zero, _harte(each)) for each in part.iter_all(ChordSymbol)]
+    if len(symbols) < _LEAST_CHORDS:
+        raise UserError(f"has {len(symbols)} chords; at least {_LEAST_CHORDS} are needed")
+    notes = _line(
+        [(float(quarters(note.start.t)) - zero, float(quarters(note.end_tied.t)) - zero, int(note.midi_pitch))
+         for note in part.notes_tied if note.voice in (None, 1)]
+    )  # fmt: skip
+    if len(notes) < _LEAST_NOTES:
+        raise UserError(f"has {len(notes)} notes; at least {_LEAST_NOTES} are needed")
+    keys = {(each.fifths, each.mode) for each in part.iter_all(KeySignature)}
+    lines = tuple(line - zero for line in downbeats)
+    beats = tuple(float(beat) for beat in np.arange(0, max(lines[-1], notes[-1][1]) + _SAME, beat_quarters))
+    return Score(name, meter, beat_quarters, _key(keys, symbols), beats, lines,
+                 tuple(dict(sorted(symbols)).items()), notes)  # fmt: skip
+
+
+def _bar_lines(bars: list[tuple[float, float]], full: float) -> list[float]:
+    """Where bars begin: a pickup is none, and bars that a repeat splits are one.
+
+    Raises:
+        UserError: a bar is longer or shorter than the meter says, with its neighbour.
+    """
+    lines, open_since = [], None
+    for index, (start, end) in enumerate(bars):
+        length = end - start
+        if open_since is None and abs(length - full) < _SAME:
+            lines.append(start)
+        elif length > full + _SAME:
+            raise UserError(f"bar {index + 1} is longer than its meter")
+        elif not lines and open_since is None:  # a pickup
+            continue
+        elif open_since is None:
+            lines.append(start)
+            open_since = start
+        elif end - open_since > full + _SAME:
+            raise UserError(f"bar {index + 1} is longer than its meter")
+        if open_since is not None and abs(end - open_since - full) < _SAME:
+            open_since = None
+    if len(lines) < 2 or any(abs(b - a - full) > _SAME for a, b in pairwise(lines)):
+        raise UserError("has bars that are shorter than their meter")
+    return lines
+
+
+def _line(notes: list[tuple[float, float, int]]) -> tuple[tuple[float, float, int], ...]:
+    """One note at a time: of those that begin together the highest, each until the next at most."""
+    line: list[tuple[float, float, int]] = []
+    for start, end, midi in sorted(notes, key=lambda note: (note[0], -note[2])):
+        if end - start < _SAME or (line and start - line[-1][0] < _SAME):
+            continue
+        if line and line[-1][1] > start:
+            line[-1] = (line[-1][0], start, line[-1][2])
+        line.append((start, end, midi))
+    return tuple(line)
+
+
+def _with_kinds(content: bytes) -> bytes:
+    """The score with the text of each chord's kind set to the kind: the text, which differs from program to program
+    or is missing, is all that partitura keeps of it."""
+    root = ElementTree.fromstring(content)
+    for kind in root.iter("kind"):
+        kind.set("text", (kind.text or "").strip())
+    return ElementTree.tostring(root)
+
+
+def _harte(symbol: Any) -> str:
+    """Harte's name of a chord.
+
+    Raises:
+        UserError: it is of a kind that has none.
+    """
+    if symbol.kind not in _KINDS:
+        raise UserError(f"has a chord of the kind {symbol.kind!r}")
+    if symbol.kind == "none":
+        return "N"
+    root = pitch_class(symbol.root) + int(symbol.alter or 0)
+    return Chord(root % 12, _KINDS[symbol.kind]).named()
+
+
+def _key(signatures: set[tuple[int, str | None]], chords: list[tuple[float, str]]) -> str | None:
+    """The key of the one signature, if the last chord agrees; None otherwise.
+
+    What files say of major and minor is not to be trusted, and some have no signature at all where it is needed.
+    """
+    last = Chord.parse(max(chords)[1])
+    if len(signatures) != 1 or last.root is None:
+        return None
+    ((fifths, _),) = signatures
+    minor = last.quality.startswith("min")
+    key = Key((7 * fifths + (9 if minor else 0)) % 12, minor)
+    return str(key) if key.tonic == last.root else None
