@@ -16,7 +16,7 @@ from samuel_runtime.audio.level import Level, gain_from_db
 from samuel_runtime.audio.reading import Recording, resampled, resampled_count
 from samuel_runtime.audio.samples import Audio, AudioLike, recording_of
 from samuel_runtime.bundle.bundle import Bundle
-from samuel_runtime.bundle.manifest import Manifest
+from samuel_runtime.bundle.manifest import GraphName, Manifest
 from samuel_runtime.codec import Codec
 from samuel_runtime.codec.codec import Await
 from samuel_runtime.diffusion.denoiser import DenoiserBackend, Network, Sampling
@@ -25,11 +25,12 @@ from samuel_runtime.diffusion.samplers import timesteps_for
 from samuel_runtime.diffusion.windows import OVERLAP_FRAMES, Window, windows
 from samuel_runtime.engines.availability import chosen_backends
 from samuel_runtime.engines.backend import Backend
-from samuel_runtime.engines.loading import open_parts
+from samuel_runtime.engines.loading import open_estimator, open_parts
 from samuel_runtime.errors import UserError
 from samuel_runtime.leadsheet.raster import rasterised
 from samuel_runtime.leadsheet.sheet import LeadSheet
 from samuel_runtime.leadsheet.stated import sheet_from_given
+from samuel_runtime.leadsheet.transcription import Transcriber
 from samuel_runtime.progress import OnProgress, Reporter, Step
 from samuel_runtime.settings import Precision, Provider, Settings, chosen, whole_number
 from samuel_runtime.tuning.preference import preferred
@@ -47,9 +48,11 @@ class Samuel:
     Not for several threads at once: runs share the engines' memory.
     """
 
-    def __init__(self, manifest: Manifest, codec: Codec, denoiser: DenoiserBackend) -> None:
+    def __init__(
+        self, manifest: Manifest, codec: Codec, denoiser: DenoiserBackend, transcriber: Transcriber | None = None
+    ) -> None:
         """Of its parts; :meth:`load` makes them from a bundle."""
-        self.manifest = manifest
+        self.manifest, self._transcriber = manifest, transcriber
         self._parts: tuple[Codec, DenoiserBackend] | None = (codec, denoiser)
 
     @classmethod
@@ -83,7 +86,8 @@ class Samuel:
         while True:
             backend = backends.pop(0)
             try:
-                return cls(opened.manifest, *open_parts(opened, backend, threads))
+                codec, denoiser = open_parts(opened, backend, threads)
+                return cls(opened.manifest, codec, denoiser, _transcriber(opened, backend, threads))
             except UserError as error:
                 if not backends or backend.provider is Provider.CPU:  # where everything runs that is in order
                     raise
@@ -177,9 +181,10 @@ class Samuel:
         return self._stream(voice, settings, self.listen(voice, settings), progress)
 
     def listen(self, audio: AudioLike, settings: Settings | None = None) -> LeadSheet:
-        """The song's lead sheet: what the settings say of it.
+        """The song's lead sheet: what the bundle hears in the voice, on the terms of what the settings say.
 
-        Correct it, and give it back as ``Settings(lead_sheet=...)``.
+        Correct it, and give it back as ``Settings(lead_sheet=...)``. A bundle without an estimator hears nothing, and
+        the sheet has what the settings say alone.
 
         Args:
             audio: as for :meth:`accompany`.
@@ -188,9 +193,10 @@ class Samuel:
         Raises:
             UserError: the audio is not in order, or what is said does not fit the song.
         """
-        voice = recording_of(audio)
-        # A bundle that estimates lead sheets does so here; what is given is a constraint of its decoder then.
-        return sheet_from_given((settings or Settings()).given, voice.samples_count / voice.sample_rate_hz)
+        voice, given = recording_of(audio), (settings or Settings()).given
+        if self._transcriber is not None:
+            return self._transcriber.transcribe(voice, given)
+        return sheet_from_given(given, voice.samples_count / voice.sample_rate_hz)
 
     def encode(self, audio: AudioLike, progress: OnProgress | None = None) -> np.ndarray:
         """Normalised latents of a voice, float32 (channels, frames), padded with silence to a length the model takes.
@@ -362,6 +368,16 @@ class Samuel:
         steps = self.denoiser.trajectory(vocals[None], prefix_latents[None], sampling, draw, of_window)
         for index, (t, x) in enumerate(zip(timesteps, steps, strict=True)):
             yield Step(number, index, t, x[0])
+
+
+def _transcriber(bundle: Bundle, backend: Backend, threads: int | None) -> Transcriber | None:
+    """Of a bundle with an estimator whose model plays from what it hears."""
+    if GraphName.ESTIMATOR not in bundle.manifest.graphs or not bundle.manifest.model.sheet_channels:
+        return None
+    if (missing := Transcriber.missing()) is not None:
+        _LOG.warning("%s", missing)
+        return None
+    return Transcriber(open_estimator(bundle, backend, threads), threads)
 
 
 def rescale_to_unit_std(song: np.ndarray) -> np.ndarray:

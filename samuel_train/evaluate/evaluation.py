@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from samuel_runtime.audio.samples import Audio
-from samuel_runtime.errors import UserError, unhandled
+from samuel_runtime.errors import UserError
 from samuel_runtime.leadsheet.sheet import LeadSheet
 from samuel_runtime.pipeline import Samuel, rescale_to_unit_std
-from samuel_train.data.annotations import lead_sheet
 from samuel_train.data.stems import SongFolder
 from samuel_train.evaluate.cases import Case, SheetSource
 from samuel_train.evaluate.features import Features
-from samuel_train.evaluate.rendering import encode_band, encode_voice, render
+from samuel_train.evaluate.rendering import encode_band, encode_voice, render, sheet_for
 from samuel_train.evaluate.report.rows import Kind, Row
 from samuel_train.evaluate.scores import Scores, Truth
 from samuel_train.evaluate.songs import read_facts, read_stems
@@ -118,26 +116,13 @@ def _reference(
     stems = read_stems(song, rate, facts.channels)
     samples = len(stems.accompaniment)
     voice_onsets = onset_strength(analysed(stems.vocals, rate))
-    truth = Truth(Features.of(stems.accompaniment, rate), read_facts(song), samples / rate, voice_onsets)
+    written = read_facts(song)
+    truth = Truth(Features.of(stems.accompaniment, rate), written, samples / rate, voice_onsets)
     on_audio(EvaluatedAudio(Kind.VOICE, None, index, stems.vocals))
     on_audio(EvaluatedAudio(Kind.TRUTH, None, index, stems.accompaniment))
     band, voice = encode_band(samuel, stems.accompaniment), encode_voice(samuel, stems.vocals)
-    sheets = {source: _sheet(samuel, source, song, stems.vocals, samples / rate) for source in wanted}
+    sheets = {source: sheet_for(samuel, source, stems.vocals, written, song.name) for source in wanted}
     return _Reference(truth, band, voice, samples, sheets)
-
-
-def _sheet(samuel: Samuel, source: SheetSource, song: SongFolder, voice: np.ndarray, duration_s: float) -> LeadSheet:
-    if source is SheetSource.NONE:
-        return LeadSheet(duration_s)
-    if source is SheetSource.ESTIMATED:
-        return samuel.listen(Audio(voice, samuel.manifest.codec.sample_rate_hz))
-    if source is SheetSource.GIVEN:
-        if (written := read_facts(song)) is None:
-            raise UserError(
-                f"{song.folder}: has no song.json, so no lead sheet is given; leave `given` out of --sheets"
-            )
-        return lead_sheet(written, duration_s)
-    raise unhandled(source)
 
 
 def _floor(truths: Sequence[Truth], index: int) -> Scores:

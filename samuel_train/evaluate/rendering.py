@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from samuel_runtime.audio.samples import Audio
+from samuel_runtime.errors import UserError, unhandled
+from samuel_runtime.leadsheet.sheet import LeadSheet
 from samuel_runtime.pipeline import Samuel
+from samuel_train.data.annotations import lead_sheet
+from samuel_train.evaluate.cases import SheetSource
+from samuel_train.synth.facts import SongFacts
 
 
 def encode_voice(samuel: Samuel, voice: np.ndarray) -> np.ndarray:
@@ -24,6 +29,31 @@ def as_band(samuel: Samuel, vocals: np.ndarray) -> np.ndarray:
     statistics = samuel.manifest.statistics
     latents = vocals * statistics.vocals_std[:, None] + statistics.vocals_mean[:, None]
     return np.asarray(statistics.normalise_accompaniment(latents))
+
+
+def sheet_for(samuel: Samuel, source: SheetSource, voice: np.ndarray, facts: SongFacts | None, name: str) -> LeadSheet:
+    """The lead sheet that a band plays from.
+
+    Args:
+        samuel: the loaded bundle.
+        source: where it comes from.
+        voice: (samples, channels) at the codec's rate.
+        facts: of the song; None if nobody wrote them down.
+        name: of the song, for messages.
+
+    Raises:
+        UserError: it is to be given and nobody wrote it down.
+    """
+    duration_s = len(voice) / samuel.manifest.codec.sample_rate_hz
+    if source is SheetSource.NONE:
+        return LeadSheet(duration_s)
+    if source is SheetSource.ESTIMATED:
+        return samuel.listen(Audio(voice, samuel.manifest.codec.sample_rate_hz))
+    if source is SheetSource.GIVEN:
+        if facts is None:
+            raise UserError(f"{name}: has no song.json, so no lead sheet is given; leave `given` out of --sheets")
+        return lead_sheet(facts, duration_s)
+    raise unhandled(source)
 
 
 def render(samuel: Samuel, latents: np.ndarray, samples: int) -> np.ndarray:

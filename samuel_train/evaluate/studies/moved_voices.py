@@ -11,13 +11,14 @@ import numpy as np
 
 from samuel_runtime.audio.reading import AudioFile, resampled
 from samuel_runtime.errors import UserError
+from samuel_runtime.leadsheet.sheet import LeadSheet
 from samuel_runtime.pipeline import Samuel, rescale_to_unit_std
 from samuel_train.data.stems import VOCALS
 from samuel_train.evaluate import spectra
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.excerpt import loudest_start
 from samuel_train.evaluate.metrics.harmony import pooled, spans
-from samuel_train.evaluate.rendering import as_band, encode_voice, render
+from samuel_train.evaluate.rendering import as_band, encode_voice, render, sheet_for
 from samuel_train.evaluate.studies.transposition import Followed, Shift, Transposition
 
 _LEAST_S = 2.0
@@ -103,8 +104,11 @@ def _asked(
         heard()
         return pooled(chroma, spans(samples / rate, None))  # (12, seconds)
 
-    def band(latents: np.ndarray, case: Case) -> np.ndarray:
-        takes = (rescale_to_unit_std(samuel.generate(latents, case.settings(seed))) for seed in range(plan.seeds))
+    def band(latents: np.ndarray, case: Case, sheet: LeadSheet) -> np.ndarray:
+        takes = (
+            rescale_to_unit_std(samuel.generate(latents, case.settings(seed), sheet=sheet))
+            for seed in range(plan.seeds)
+        )
         return np.mean([_levelled(listen(render(samuel, take, samples))) for take in takes], axis=0)
 
     shifts = (0, *plan.semitones)
@@ -119,7 +123,8 @@ def _asked(
         ),
     )
     for case in cases:
-        bands = [band(one, case) for one in latents]
+        sheets = [sheet_for(samuel, case.sheet, one, None, _name(file.path)) for one in moved]
+        bands = [band(one, case, sheet) for one, sheet in zip(latents, sheets, strict=True)]
         yield Transposition(_name(file.path), case, plan.seeds, _followed("band", shifts, bands), controls)
 
 

@@ -9,11 +9,12 @@ import numpy as np
 
 from samuel_runtime.bundle.manifest import Manifest
 from samuel_runtime.errors import UserError
+from samuel_runtime.leadsheet.sheet import LeadSheet
 from samuel_runtime.pipeline import Samuel, frames_for, rescale_to_unit_std, windows_of
 from samuel_train.data.stems import Skipped, SongFolder
-from samuel_train.evaluate.cases import Case
+from samuel_train.evaluate.cases import Case, SheetSource
 from samuel_train.evaluate.features import Features
-from samuel_train.evaluate.rendering import encode_voice, render
+from samuel_train.evaluate.rendering import encode_voice, render, sheet_for
 from samuel_train.evaluate.scores import Scores, Truth
 from samuel_train.evaluate.songs import read_facts, read_stems
 from samuel_train.evaluate.spectra import analysed, onset_strength
@@ -33,6 +34,8 @@ class _Reference:
     """Of every window."""
     vocals: np.ndarray
     """Normalised latents of the voice, (channels, frames)."""
+    sheets: dict[SheetSource, LeadSheet]
+    """What its band may play from."""
 
 
 def spans_of(manifest: Manifest, minutes: float) -> Spans:
@@ -69,7 +72,7 @@ def drifts(
     spans = spans_of(samuel.manifest, minutes)
     listened: list[_Reference] = []
     for song in songs:
-        one = _listen(samuel, song, minutes, spans)
+        one = _listen(samuel, song, minutes, spans, {case.sheet for case in cases})
         heard()
         if one is None:
             yield Skipped(
@@ -85,7 +88,9 @@ def drifts(
     for case in cases:
         scores = []
         for index, one in enumerate(listened):
-            latents = rescale_to_unit_std(samuel.generate(one.vocals, case.settings(index)))
+            latents = rescale_to_unit_std(
+                samuel.generate(one.vocals, case.settings(index), sheet=one.sheets[case.sheet])
+            )
             scores.append(
                 _judged(one.truths, _parts(samuel, render(samuel, latents, _samples(samuel, minutes)), spans))
             )
@@ -93,7 +98,9 @@ def drifts(
         yield Drift(minutes, case, tuple(spans), names, scores)
 
 
-def _listen(samuel: Samuel, song: SongFolder, minutes: float, spans: Spans) -> _Reference | None:
+def _listen(
+    samuel: Samuel, song: SongFolder, minutes: float, spans: Spans, wanted: set[SheetSource]
+) -> _Reference | None:
     codec = samuel.manifest.codec
     rate = codec.sample_rate_hz
     long = lengthened(read_stems(song, rate, codec.channels), read_facts(song), _samples(samuel, minutes), rate)
@@ -104,7 +111,9 @@ def _listen(samuel: Samuel, song: SongFolder, minutes: float, spans: Spans) -> _
         voice = long.stems.vocals[round(start_s * rate) : round(stop_s * rate)]
         onsets = onset_strength(analysed(voice, rate))
         truths.append(Truth(band, facts_within(long.facts, start_s, stop_s), stop_s - start_s, onsets))
-    return _Reference(song.name, truths, encode_voice(samuel, long.stems.vocals))
+    voice = long.stems.vocals
+    sheets = {source: sheet_for(samuel, source, voice, long.facts, song.name) for source in wanted}
+    return _Reference(song.name, truths, encode_voice(samuel, voice), sheets)
 
 
 def _parts(samuel: Samuel, band: np.ndarray, spans: Spans) -> list[Features]:
