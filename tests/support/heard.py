@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -29,12 +30,16 @@ class Hearing:
     """Mean of the activation between peaks."""
     downbeats: float = 1.0
     """How much of the truth is in the downbeats' activations; the rest is chance."""
+    between: float = 0.0
+    """Share of beats after which a peak of half the height stands in the middle, where an eighth is."""
     roots_noise: float = 0.0
     """Of the roots' logits, in which the true one is 1 higher."""
+    key_noise: float = 0.0
+    """Of the keys' logits, in which the true one is 2 higher."""
 
 
 CLEAN = Hearing()
-NOISY = Hearing(0.2, 0.15, 0.1, 0.012, 0.03, 0.4, 1.0)
+NOISY = Hearing(0.2, 0.15, 0.1, 0.012, 0.03, 0.4, 0.0, 0.65, 1.0)
 """Roots are right in 45 % of half bars."""
 
 
@@ -87,6 +92,8 @@ def heard(
     for time_s in sheet.beats_s:
         if chance.random() < hearing.missing:
             continue
+        if chance.random() < hearing.between:
+            _pulse(beat, time_s + 30 / (sheet.tempo_bpm or 60), 0.5 * chance.uniform(hearing.least_peak, 1))
         height, at_s = chance.uniform(hearing.least_peak, 1), time_s + hearing.jitter_s * chance.standard_normal()
         opens = hearing.downbeats * (time_s in sheet.downbeats_s) + (1 - hearing.downbeats) * chance.random()
         _pulse(beat, at_s, height)
@@ -103,8 +110,9 @@ def heard(
     key = np.full((frames, 24), 1 / 24)
     if sheet.key is not None:
         parsed = Key.parse(sheet.key)
-        key[:] = 0.3 / 23
-        key[:, parsed.tonic + 12 * parsed.minor] = 0.7
+        logits = hearing.key_noise * chance.standard_normal(24)
+        logits[parsed.tonic + 12 * parsed.minor] += 2
+        key[:] = np.exp(logits) / np.exp(logits).sum()
     as_float = [np.clip(each, 0, 1).astype(np.float32) for each in (beat, downbeat, tones, root, key)]
     return Activations(*as_float)
 
@@ -121,10 +129,12 @@ def _pulse(into: np.ndarray, at_s: float, height: float) -> None:
 def _harmony(
     sheet: LeadSheet, hearing: Hearing, times_s: np.ndarray, chance: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(frames, 12) tones and root: of every two beats a softmax over the roots, and the tones of triads on them."""
+    """(frames, 12) tones and root: of half bars a softmax over the roots, and the tones of such chords on them."""
     tones, root = np.zeros((len(times_s), 12)), np.zeros((len(times_s), 12))
-    bounds = [0.0, *sheet.beats_s[1::2], sheet.duration_s]
-    for start_s, end_s in zip(bounds[:-1], bounds[1:], strict=True):
+    half = 2 if sheet.meter is Meter.COMMON else sheet.meter.beats
+    first = sheet.beats_s.index(sheet.downbeats_s[0])
+    bounds = [0.0, *sheet.beats_s[first % half :: half], sheet.duration_s]
+    for start_s, end_s in pairwise(bounds):
         here = (times_s >= start_s) & (times_s < end_s)
         chord = Chord.parse(sheet.chord_at((start_s + end_s) / 2))
         if chord.root is None:

@@ -63,7 +63,6 @@ def likeliest_beats(scores: BeatScores, meters: Sequence[Meter]) -> BeatPath:
     observed = np.pad(observed, ((0, blocks * _BLOCK - frames), (0, 0)), constant_values=-np.inf)
     tempi, columns = len(_TEMPI), len(table.previous)
     log_durations = -0.5 * ((_DURATIONS - _LENGTHS[:, None]) / _SCATTER) ** 2
-    log_durations -= np.log(np.exp(log_durations).sum(axis=1, keepdims=True))
     log_durations = log_durations.astype(np.float32)[:, :, None]
     rows = _LONGEST + np.arange(_BLOCK)[:, None, None] - _DURATIONS  # (block, tempi, roundings)
     rows = np.ascontiguousarray((rows * tempi + np.arange(tempi)[:, None]).transpose(2, 0, 1))
@@ -108,6 +107,8 @@ class _Table:
     position: np.ndarray
     previous: np.ndarray
     """Column of the beat before."""
+    bar_weights: np.ndarray
+    """By how much of the score for a bar's beginning a beat gains: they sum to zero over every bar."""
     start: np.ndarray
     """Log-probability that a song begins with it."""
     tempo_prior: np.ndarray
@@ -124,6 +125,7 @@ class _Table:
             meter,
             position,
             first + (position - 1) % beats,
+            (position == 0) - 1 / beats,
             np.log([METER_PRIOR[each] / each.beats for each in meter]),
             (-0.5 * off**2 * _PRIOR_A_SECOND * 60 / _TEMPI[:, None]).astype(np.float32),
         )
@@ -131,17 +133,15 @@ class _Table:
 
 def _observed(scores: BeatScores, table: _Table) -> np.ndarray:
     """(frames of the grid, columns): of two frames the one that speaks more for a beat."""
-    odd = np.pad(scores.beat, (0, -len(scores.beat) % _POOL), mode="edge").reshape(-1, _POOL)
-    better = np.minimum(odd.argmax(axis=1) + _POOL * np.arange(len(odd)), len(scores.beat) - 1)
-    of_bar = np.stack([scores.other[better], scores.downbeat[better]])
-    observed = scores.beat[better, None] + of_bar[(table.position == 0).astype(int)].T
-    return np.asarray(observed, np.float32)
+    pairs = np.pad(scores.beat, (0, -len(scores.beat) % _POOL), mode="edge").reshape(-1, _POOL)
+    better = np.minimum(pairs.argmax(axis=1) + _POOL * np.arange(len(pairs)), len(scores.beat) - 1)
+    return np.asarray(scores.beat[better, None] + scores.bar[better, None] * table.bar_weights, np.float32)
 
 
 def _change_costs() -> np.ndarray:
     """(steps,) log-probabilities of a change of tempo by -_BAND .. _BAND steps."""
     costs = -_TEMPO_CHANGE * np.abs(np.expm1(_TEMPO_STEP * np.arange(-_BAND, _BAND + 1)))
-    return np.asarray(costs - np.log(np.exp(costs).sum()), np.float32)
+    return np.asarray(costs, np.float32)
 
 
 def _keep_better(candidate: np.ndarray, best: np.ndarray, which: np.ndarray, index: int) -> None:

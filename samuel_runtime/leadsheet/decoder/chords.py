@@ -105,6 +105,7 @@ def likeliest_chords(log_likelihoods: np.ndarray, opens_bar: np.ndarray, key: Ke
         Index into the vocabulary of every span's chord, and its posterior probability (forwards and backwards).
     """
     moves = [log_transitions(key, bool(opens)) for opens in opens_bar[1:]]
+    shares = {over: np.exp(log_transitions(key, over)) for over in (False, True)}
     count = len(log_likelihoods)
     scores = log_likelihoods.copy()
     scores[0] += log_shares(key) + log_ends(key)
@@ -119,7 +120,7 @@ def likeliest_chords(log_likelihoods: np.ndarray, opens_bar: np.ndarray, key: Ke
     for span in range(count - 1, 0, -1):
         path.append(int(before[span, path[-1]]))
     path.reverse()
-    return path, _posterior(scores, [np.exp(each) for each in moves])[np.arange(count), path]
+    return path, _posterior(scores, [shares[bool(opens)] for opens in opens_bar[1:]])[np.arange(count), path]
 
 
 def _posterior(scores: np.ndarray, moves: list[np.ndarray]) -> np.ndarray:

@@ -228,8 +228,8 @@ def _bars_confidence(scores: BeatScores, beats_s: np.ndarray, positions: np.ndar
     """Share of the likelihood that bars begin where they do, a beat, against any other place in the bar."""
     if not len(beats_s):
         return 0.0
-    frames = np.clip((beats_s / FRAME_S).astype(int), 0, len(scores.downbeat) - 1)
-    gain = scores.downbeat[frames] - scores.other[frames]
+    frames = np.clip((beats_s / FRAME_S).astype(int), 0, len(scores.bar) - 1)
+    gain = scores.bar[frames]
     by_shift = np.array([gain[positions == shift].mean() for shift in np.unique(positions)])
     odds = np.exp(by_shift - by_shift.max())
     return float(odds[0] / odds.sum())

@@ -32,19 +32,15 @@ def constant_grid(bpm: float, first_beat_s: float | None, scores: BeatScores, du
 
 def bar_positions(times_s: np.ndarray, scores: BeatScores, meters: Sequence[Meter]) -> tuple[np.ndarray, Meter]:
     """(beats,) positions in the bar, and the meter that with them is likeliest."""
-    downbeat, other = _at(scores.downbeat, times_s), _at(scores.other, times_s)
+    gains = scores.bar[np.clip((times_s / FRAME_S).astype(int), 0, len(scores.bar) - 1)]
     best, found = -np.inf, (np.zeros(0, int), meters[0])
     for meter in meters:
         for shift in range(meter.beats):
             positions = (np.arange(len(times_s)) + shift) % meter.beats
-            score = np.where(positions == 0, downbeat, other).sum() + np.log(METER_PRIOR[meter] / meter.beats)
+            score = (gains * ((positions == 0) - 1 / meter.beats)).sum() + np.log(METER_PRIOR[meter] / meter.beats)
             if score > best:
                 best, found = score, (positions, meter)
     return found
-
-
-def _at(values: np.ndarray, times_s: np.ndarray) -> np.ndarray:
-    return values[np.clip((times_s / FRAME_S).astype(int), 0, len(values) - 1)]
 
 
 def _likeliest_phase_s(beat_s: float, scores: BeatScores, duration_s: float) -> float:

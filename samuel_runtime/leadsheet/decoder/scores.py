@@ -10,11 +10,10 @@ from samuel_runtime.leadsheet.activations import FRAME_S, Activations
 
 HEARD = 0.1
 """Beats are heard if activations at decoded beats lie this far above the mean of all frames."""
-_BEAT_PRIOR = 0.1  # share of frames in which a trained estimator is told that a beat is
+_INDIFFERENT = 0.3  # share of the song's usual peak at which an activation speaks neither for a beat nor against one
 _BEAT_LEAST, _BEAT_MOST = -1.6, 3.0  # a fifth of beats is not sung at all; no single peak decides alone
-_DOWNBEAT_PRIOR = 0.28  # share of beats that begin a bar, over 4/4, 3/4 and 6/8
-_DOWNBEAT_PSEUDO = 0.15  # of activation: beats that are hardly heard say little of the bar
-_DOWNBEAT_DOUBT = 0.1
+_BAR_PSEUDO = 0.15  # of activation: beats that are hardly heard say little of the bar
+_BAR_MOST = 2.5
 _SILENCE_FRAMES = round(1.0 / FRAME_S)
 _SOUNDING = 0.3  # activation within a second that counts as singing
 _POOL_FRAMES = 2  # 23 ms, by which peaks of beat and downbeat may differ
@@ -27,10 +26,9 @@ class BeatScores:
     beat: np.ndarray
     """(frames,) for a beat against none. Zero where nothing is heard for a second on both sides: a rest says nothing,
     and not that there is no beat."""
-    downbeat: np.ndarray
-    """(frames,) of a beat that is here, for the bar's first, against a beat of any kind."""
-    other: np.ndarray
-    """(frames,) the same for a beat that begins no bar."""
+    bar: np.ndarray
+    """(frames,) of a beat that is here, that it begins a bar rather than none; zero on average over the song's beats:
+    an estimator that gives all downbeats too much or too little shall make bars no shorter or longer."""
     activation: np.ndarray
     """(frames,) of beats, as heard, 0 .. 1."""
 
@@ -38,18 +36,13 @@ class BeatScores:
 def beat_scores(activations: Activations) -> BeatScores:
     """Score every frame."""
     beat = activations.beat.astype(np.float64)
-    sounding = np.minimum(_pooled(beat, _SILENCE_FRAMES) / _SOUNDING, 1)
+    peaks = _pooled(beat, _SILENCE_FRAMES)
+    sounding = np.minimum(peaks / _SOUNDING, 1)
+    usual = float(np.median(peaks[peaks >= HEARD])) if (peaks >= HEARD).any() else 1.0
+    indifferent = _INDIFFERENT * min(usual, 0.99)
     share = np.clip(beat, 1e-3, 1 - 1e-3)
-    ratio = np.log(share / (1 - share)) - np.log(_BEAT_PRIOR / (1 - _BEAT_PRIOR))
-    near, near_down = _pooled(beat, _POOL_FRAMES), _pooled(activations.downbeat.astype(np.float64), _POOL_FRAMES)
-    down = (np.minimum(near_down, near) + _DOWNBEAT_PRIOR * _DOWNBEAT_PSEUDO) / (near + _DOWNBEAT_PSEUDO)
-    down = _DOWNBEAT_DOUBT * _DOWNBEAT_PRIOR + (1 - _DOWNBEAT_DOUBT) * down
-    return BeatScores(
-        np.clip(ratio, _BEAT_LEAST, _BEAT_MOST) * sounding,
-        np.log(down / _DOWNBEAT_PRIOR) * sounding,
-        np.log((1 - down) / (1 - _DOWNBEAT_PRIOR)) * sounding,
-        beat,
-    )
+    ratio = np.log(share / (1 - share)) - np.log(indifferent / (1 - indifferent))
+    return BeatScores(np.clip(ratio, _BEAT_LEAST, _BEAT_MOST) * sounding, _bar_scores(activations), beat)
 
 
 def near_maximum(values: np.ndarray, times_s: np.ndarray, frames: int = 3) -> np.ndarray:
@@ -67,3 +60,12 @@ def _pooled(values: np.ndarray, reach: int) -> np.ndarray:
         pooled = np.maximum(pooled[:-step], pooled[step:])
         width += step
     return pooled
+
+
+def _bar_scores(activations: Activations) -> np.ndarray:
+    beat = _pooled(activations.beat.astype(np.float64), _POOL_FRAMES)
+    downbeat = np.minimum(_pooled(activations.downbeat.astype(np.float64), _POOL_FRAMES), beat)
+    mean = np.clip((downbeat * beat).sum() / max(float((beat * beat).sum()), 1e-9), 0.02, 0.98)
+    share = np.clip((downbeat + _BAR_PSEUDO * mean) / (beat + _BAR_PSEUDO), 0.01, 0.99)
+    gain = np.log(share / (1 - share)) - np.log(mean / (1 - mean))
+    return np.asarray(np.clip(gain, -_BAR_MOST, _BAR_MOST) * np.minimum(beat / _SOUNDING, 1))
