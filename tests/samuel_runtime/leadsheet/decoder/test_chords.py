@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samuel_runtime.leadsheet.activations import FRAME_S
-from samuel_runtime.leadsheet.chords import Chord
+from samuel_runtime.leadsheet.chords import Chord, Key
 from samuel_runtime.leadsheet.decoder import decode
 from samuel_runtime.leadsheet.decoder.harmony import KEYS, log_shares, log_transitions
 from samuel_runtime.leadsheet.given import Given
@@ -34,7 +34,7 @@ def test_a_progression_that_is_heard_clearly_is_written_down(meter: Meter, chord
     assert found.confidence.chords > 0.8
 
 
-@settings(max_examples=5, deadline=None, derandomize=True)
+@settings(max_examples=3, deadline=None, derandomize=True)
 @given(up=st.integers(1, 11), seed=st.integers(0, 99))
 def test_chords_and_key_move_with_the_song(up: int, seed: int) -> None:
     activations = heard(even_sheet(100, 30, chords=SONG, key="A minor"), NOISY, seed)
@@ -53,7 +53,7 @@ def test_chords_and_key_move_with_the_song(up: int, seed: int) -> None:
 
 def test_among_noise_more_roots_are_right_than_heard_likeliest() -> None:
     right, likeliest = [], []
-    for seed in range(4):
+    for seed in range(3):
         truth = even_sheet(100, 60, chords=SONG, key="A minor")
         activations = heard(truth, NOISY, seed)
         found = decode(activations, 60)
@@ -92,14 +92,12 @@ def test_the_estimators_word_decides_where_chords_fit_two_keys() -> None:
 
 
 @pytest.mark.parametrize("key", KEYS, ids=str)
-def test_priors_are_probabilities(key: object) -> None:
-    assert np.exp(log_shares(key)).sum() == pytest.approx(1)  # type: ignore[arg-type]
+def test_priors_are_probabilities(key: Key) -> None:
+    assert np.exp(log_shares(key)).sum() == pytest.approx(1)
     for over in (False, True):
-        np.testing.assert_allclose(np.exp(log_transitions(key, over)).sum(axis=1), 1)  # type: ignore[arg-type]
+        np.testing.assert_allclose(np.exp(log_transitions(key, over)).sum(axis=1), 1)
 
 
 def test_chords_are_spelled_in_the_key() -> None:
-    from samuel_runtime.leadsheet.chords import Key
-
     truth = even_sheet(100, 30, chords=("A#:maj",))
     assert decode(heard(truth), 30, Given(key=Key.parse("Bb major"))).chords[0].name == "Bb:maj"
