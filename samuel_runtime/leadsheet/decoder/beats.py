@@ -29,12 +29,12 @@ _LENGTHS = 60 / _TEMPI / GRID_S  # of a beat, in frames
 _ROUNDINGS = np.arange(-1, 3)
 _DURATIONS = np.floor(_LENGTHS).astype(int)[:, None] + _ROUNDINGS  # (tempi, roundings) whole frames
 _BLOCK, _LONGEST = int(_DURATIONS.min()), int(_DURATIONS.max())
-_SCATTER = 1.0  # frames, standard deviation of a beat's length: singers and peaks of activations
+_SCATTER = 1.3  # frames, standard deviation of a beat's length: singers and peaks of activations
 _BAND = 2  # steps of tempo that a beat may differ from the one before
 _TEMPO_CHANGE = 100.0  # of the exponential distribution of tempo ratios, as in the paper
 _PRIOR_WIDTH = 0.4  # of ln(bpm)
-_PRIOR_BPM = {Meter.COMMON: 108.0, Meter.WALTZ: 108.0, Meter.SIX_EIGHT: 80.0}
-_PRIOR_A_SECOND = 0.15  # nats; it holds all along the song, since what misleads the estimator once misleads it again
+_PRIOR_BPM = 105.0
+_PRIOR_A_SECOND = 0.3  # nats; it holds wherever someone sings, since what misleads the estimator once misleads it again
 METER_PRIOR = {Meter.COMMON: 0.85, Meter.WALTZ: 0.1, Meter.SIX_EIGHT: 0.05}
 
 
@@ -66,7 +66,8 @@ def likeliest_beats(scores: BeatScores, meters: Sequence[Meter]) -> BeatPath:
     log_durations = log_durations.astype(np.float32)[:, :, None]
     rows = _LONGEST + np.arange(_BLOCK)[:, None, None] - _DURATIONS  # (block, tempi, roundings)
     rows = np.ascontiguousarray((rows * tempi + np.arange(tempi)[:, None]).transpose(2, 0, 1))
-    change = _change_costs()
+    sounding = np.pad(scores.sounding[::_POOL], (0, blocks * _BLOCK - frames))[:, None]
+    change, tempo_prior = _change_costs(), _tempo_prior(sounding)
 
     past = np.broadcast_to(table.start, (_LONGEST * tempi, columns)).astype(np.float32)  # before the song: any beat
     which_rounding = np.empty((blocks * _BLOCK, tempi, columns), np.int8)
@@ -85,7 +86,7 @@ def likeliest_beats(scores: BeatScores, meters: Sequence[Meter]) -> BeatPath:
             np.add(widened[:, step : step + tempi], change[step], out=candidate)
             _keep_better(candidate, best, which_change[here], step)
         best += observed[here, None, :]
-        best += table.tempo_prior
+        best += tempo_prior[here, :, None]
         past = np.concatenate([past[_BLOCK * tempi :], best[..., table.previous].reshape(-1, columns)])
     frame, tempo, column = _last(past, frames, blocks, table)
     beats = []
@@ -111,8 +112,6 @@ class _Table:
     """By how much of the score for a bar's beginning a beat gains: they sum to zero over every bar."""
     start: np.ndarray
     """Log-probability that a song begins with it."""
-    tempo_prior: np.ndarray
-    """(tempi, columns), of one beat."""
 
     @classmethod
     def of(cls, meters: Sequence[Meter]) -> _Table:
@@ -120,14 +119,12 @@ class _Table:
         position = np.concatenate([np.arange(meter.beats) for meter in meters])
         first = np.arange(len(meter)) - position
         beats = np.array([each.beats for each in meter])
-        off = (np.log(_TEMPI)[:, None] - np.log([_PRIOR_BPM[each] for each in meter])) / _PRIOR_WIDTH
         return cls(
             meter,
             position,
             first + (position - 1) % beats,
             (position == 0) - 1 / beats,
             np.log([METER_PRIOR[each] / each.beats for each in meter]),
-            (-0.5 * off**2 * _PRIOR_A_SECOND * 60 / _TEMPI[:, None]).astype(np.float32),
         )
 
 
@@ -138,8 +135,14 @@ def _observed(scores: BeatScores, table: _Table) -> np.ndarray:
     return np.asarray(scores.beat[better, None] + scores.bar[better, None] * table.bar_weights, np.float32)
 
 
+def _tempo_prior(sounding: np.ndarray) -> np.ndarray:
+    """(frames, tempi) of a beat that ends there: nothing in rests, which go on in the tempo before them."""
+    off = np.log(_TEMPI / _PRIOR_BPM) / _PRIOR_WIDTH
+    return np.asarray(sounding * (-0.5 * off**2 * _PRIOR_A_SECOND * 60 / _TEMPI), np.float32)
+
+
 def _change_costs() -> np.ndarray:
-    """(steps,) log-probabilities of a change of tempo by -_BAND .. _BAND steps."""
+    """(steps,) log-probabilities of a change of tempo by -_BAND .. _BAND steps, against none."""
     costs = -_TEMPO_CHANGE * np.abs(np.expm1(_TEMPO_STEP * np.arange(-_BAND, _BAND + 1)))
     return np.asarray(costs, np.float32)
 

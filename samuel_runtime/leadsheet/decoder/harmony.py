@@ -55,7 +55,6 @@ def log_shares(key: Key) -> np.ndarray:
 def log_transitions(key: Key, over_bar_line: bool) -> np.ndarray:
     """(chords, next chords) log-probabilities from one half bar to the next."""
     moves = np.exp(log_shares(key)) * _MOVES[(ROOTS[None, :] - ROOTS[:, None]) % 12]
-    np.fill_diagonal(moves, 0)
     stays = _STAYS_OVER_BAR_LINE if over_bar_line else _STAYS_IN_BAR
     return np.log((1 - stays) * moves / moves.sum(axis=1, keepdims=True) + stays * np.eye(len(VOCABULARY)))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from samuel_runtime.leadsheet.chords import Chord, Key
 from samuel_runtime.leadsheet.decoder import decode
 from samuel_runtime.leadsheet.decoder.harmony import KEYS, log_shares, log_transitions
 from samuel_runtime.leadsheet.given import Given
-from samuel_runtime.leadsheet.sheet import LeadSheet, Meter
+from samuel_runtime.leadsheet.sheet import ChordSpan, LeadSheet, Meter
 from tests.support.heard import NOISY, even_sheet, heard
 
 SONG = ("A:min", "F:maj", "C:maj", "G:maj")
@@ -32,6 +34,15 @@ def test_a_progression_that_is_heard_clearly_is_written_down(meter: Meter, chord
     np.testing.assert_allclose(*starts_s, atol=0.01)
     assert found.chords[0].start_s == 0
     assert found.confidence.chords > 0.8
+
+
+def test_a_chord_may_change_within_a_bar() -> None:
+    truth = even_sheet(100, 30, chords=SONG, shift=1)
+    half_bars = [truth.beats_s[0], *truth.beats_s[1::2]]
+    changes = tuple(ChordSpan(time_s, SONG[index % 4]) for index, time_s in enumerate(half_bars))
+    found = decode(heard(replace(truth, chords=changes)), 30)
+    starts_s = [[chord.start_s for chord in spans][1:] for spans in (found.chords, changes)]
+    np.testing.assert_allclose(*starts_s, atol=0.01)
 
 
 @settings(max_examples=3, deadline=None, derandomize=True)
@@ -82,6 +93,11 @@ def test_the_key_is_found_from_the_chords_alone(chords: tuple[str, ...], key: st
     found = decode(heard(even_sheet(100, 40, chords=chords)), 40)
     assert found.key == key
     assert 1 / 24 < found.confidence.key <= 1
+
+
+@pytest.mark.parametrize(("ends", "middle", "key"), [("A:min", "C:maj", "A minor"), ("C:maj", "A:min", "C major")])
+def test_songs_rather_begin_and_end_on_the_tonic(ends: str, middle: str, key: str) -> None:
+    assert decode(heard(even_sheet(120, 16.2, chords=(ends, middle, middle, ends))), 16.2).key == key
 
 
 def test_the_estimators_word_decides_where_chords_fit_two_keys() -> None:
