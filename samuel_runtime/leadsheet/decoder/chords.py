@@ -1,0 +1,149 @@
+"""Chords of half bars and the key of the song, from averages of the activations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from samuel_runtime.leadsheet.activations import FRAME_S, Activations
+from samuel_runtime.leadsheet.chords import Key
+from samuel_runtime.leadsheet.decoder.harmony import (
+    KEYS,
+    ROOTS,
+    TONES,
+    VOCABULARY,
+    log_ends,
+    log_shares,
+    log_transitions,
+)
+from samuel_runtime.leadsheet.sheet import Meter
+
+_TONES_WEIGHT, _ROOT_WEIGHT = 0.7, 1.0  # of their log-probabilities; the twelve tones do not err independently
+_TONE_DOUBT, _ROOT_DOUBT = 0.05, 0.15
+_FOURTH_TONE = -0.7  # a chord of four tones must be spoken for, a triad is understood
+_KEY_WEIGHT = 4.0  # of the estimator's word against
+_FIT_WEIGHT = 0.3  # a half bar's, since neighbours do not err independently
+_HEARD = 0.02  # standard deviation over pitch classes of mean activations, below which no chord is heard
+
+
+@dataclass(frozen=True, eq=False)
+class Spans:
+    """Half bars of 4/4, whole bars of 3/4 and 6/8: a chord each."""
+
+    starts_s: np.ndarray
+    ends_s: np.ndarray
+    opens_bar: np.ndarray
+    """(spans,) bool, whether a bar line is at its start."""
+
+
+def spans(beats_s: np.ndarray, downbeats: np.ndarray, meter: Meter, duration_s: float) -> Spans:
+    """Divide the song.
+
+    Args:
+        beats_s: (beats,), at least one.
+        downbeats: (beats,) bool.
+        meter: of its bars.
+        duration_s: end of the last span.
+    """
+    first = int(downbeats.argmax()) if downbeats.any() else 0
+    places = np.arange(len(beats_s))
+    since_bar = places - np.maximum.accumulate(np.where(downbeats, places, -1))
+    since_bar[:first] = places[:first] - first  # before the first bar line, counted back from it
+    begins = downbeats | (since_bar % (2 if meter is Meter.COMMON else meter.beats) == 0)
+    begins[0] = True
+    starts_s = beats_s[begins]
+    return Spans(starts_s, np.append(starts_s[1:], duration_s), downbeats[begins])
+
+
+def emissions(activations: Activations, where: Spans) -> np.ndarray:
+    """(spans, chords) log-likelihoods of every chord of the vocabulary."""
+    tones, roots = _averaged(activations.tones, where), _averaged(activations.root, where)
+    tones = _TONE_DOUBT + (1 - 2 * _TONE_DOUBT) * tones
+    roots = roots / np.maximum(roots.sum(axis=1, keepdims=True), 1e-6)
+    roots = _ROOT_DOUBT / 12 + (1 - _ROOT_DOUBT) * roots
+    by_tones = np.log(tones) @ TONES.T + np.log(1 - tones) @ (1 - TONES.T)
+    four = TONES.sum(axis=1) > 3
+    return np.asarray(_TONES_WEIGHT * by_tones + _ROOT_WEIGHT * np.log(roots)[:, ROOTS] + _FOURTH_TONE * four)
+
+
+def chords_heard(activations: Activations) -> bool:
+    """Whether the activations prefer any pitch class to others at any time."""
+    contrast = max(float(each.std(axis=1).mean()) for each in (activations.tones, activations.root))
+    return contrast >= _HEARD
+
+
+def key_probabilities(activations: Activations, log_likelihoods: np.ndarray) -> np.ndarray:
+    """(24,) of ``KEYS``: the estimator's word, and how well the chords of the whole song fit.
+
+    Args:
+        activations: of the song.
+        log_likelihoods: (spans, chords).
+    """
+    heard = activations.key.mean(axis=0, dtype=np.float64)
+    heard = 0.02 / len(KEYS) + 0.98 * heard / max(float(heard.sum()), 1e-6)
+    scores = _KEY_WEIGHT * np.log(heard)
+    ends = np.zeros(len(log_likelihoods))
+    ends[[0, -1]] = 1
+    for index, key in enumerate(KEYS):
+        fit = log_likelihoods + log_shares(key) + ends[:, None] * log_ends(key)
+        top = fit.max(axis=1)
+        scores[index] += _FIT_WEIGHT * (top + np.log(np.exp(fit - top[:, None]).sum(axis=1))).sum()
+    odds = np.exp(scores - scores.max())
+    return np.asarray(odds / odds.sum())
+
+
+def likeliest_chords(log_likelihoods: np.ndarray, opens_bar: np.ndarray, key: Key) -> tuple[list[int], np.ndarray]:
+    """Viterbi over the song.
+
+    Args:
+        log_likelihoods: (spans, chords), one span at least.
+        opens_bar: (spans,) bool.
+        key: whose chords are likelier.
+
+    Returns:
+        Index into the vocabulary of every span's chord, and its posterior probability (forwards and backwards).
+    """
+    moves = [log_transitions(key, bool(opens)) for opens in opens_bar[1:]]
+    shares = {over: np.exp(log_transitions(key, over)) for over in (False, True)}
+    count = len(log_likelihoods)
+    scores = log_likelihoods.copy()
+    scores[0] += log_shares(key) + log_ends(key)
+    scores[-1] += log_ends(key)
+    best = scores[0]
+    before = np.zeros((count, len(VOCABULARY)), int)
+    for span in range(1, count):
+        reached = best[:, None] + moves[span - 1]
+        before[span] = reached.argmax(axis=0)
+        best = reached.max(axis=0) + scores[span]
+    path = [int(best.argmax())]
+    for span in range(count - 1, 0, -1):
+        path.append(int(before[span, path[-1]]))
+    path.reverse()
+    return path, _posterior(scores, [shares[bool(opens)] for opens in opens_bar[1:]])[np.arange(count), path]
+
+
+def _posterior(scores: np.ndarray, moves: list[np.ndarray]) -> np.ndarray:
+    """(spans, chords) probabilities given the whole song."""
+    likely = np.exp(scores - scores.max(axis=1, keepdims=True))
+    forwards, backwards = likely.copy(), np.ones_like(likely)
+    for span in range(1, len(likely)):
+        forwards[span] *= forwards[span - 1] @ moves[span - 1]
+        forwards[span] /= forwards[span].sum()
+    for span in range(len(likely) - 2, -1, -1):
+        backwards[span] = moves[span] @ (backwards[span + 1] * likely[span + 1])
+        backwards[span] /= backwards[span].sum()
+    both = forwards * backwards
+    return np.asarray(both / both.sum(axis=1, keepdims=True))
+
+
+def _averaged(values: np.ndarray, where: Spans) -> np.ndarray:
+    """(spans, 12) means, in which the edges count little: neighbours' chords reach over them."""
+    frames = len(values)
+    averaged = np.zeros((len(where.starts_s), values.shape[1]))
+    for index, (start_s, end_s) in enumerate(zip(where.starts_s, where.ends_s, strict=True)):
+        first = min(max(round(start_s / FRAME_S), 0), frames - 1)
+        last = min(max(round(end_s / FRAME_S), first + 1), frames)
+        weights = np.sin(np.pi * (np.arange(last - first) + 0.5) / (last - first)) + 0.2
+        averaged[index] = weights @ values[first:last] / weights.sum()
+    return averaged
