@@ -19,7 +19,7 @@ from samuel_runtime.audio.writing import FORMATS, Band, check_encodable, check_t
 from samuel_runtime.errors import UserError, with_options
 from samuel_runtime.files import explained, is_folder, replacing, scratch_folder
 from samuel_runtime.leadsheet.files import JSON_SUFFIXES, MIDI_SUFFIXES, encoded
-from samuel_runtime.leadsheet.json_format import to_dict
+from samuel_runtime.leadsheet.files.json_format import to_dict
 from samuel_runtime.leadsheet.sheet import LeadSheet
 from samuel_runtime.pipeline import Samuel, concerns
 from samuel_runtime.progress import OnProgress

@@ -10,7 +10,7 @@ from samuel_runtime.leadsheet.estimator import Estimator
 from samuel_runtime.leadsheet.given import Given
 from samuel_runtime.leadsheet.sheet import LeadSheet
 from samuel_runtime.leadsheet.stated import sheet_from_given
-from samuel_runtime.melody import MelodyTracker
+from samuel_runtime.melody.tracker import MelodyTracker
 
 
 class Transcriber:

@@ -27,12 +27,12 @@ def read_sheet(path: str | os.PathLike[str]) -> LeadSheet:
     is_midi = _is_midi(path)
     # Imported here: `samuel-run --help` reads no sheet, and pydantic and mido take their time.
     if is_midi:
-        from samuel_runtime.leadsheet.midi_reading import from_midi as parsed
+        from samuel_runtime.leadsheet.files.midi_reading import from_midi as parsed
 
         largest = _MIDI_LARGEST_BYTES
     else:
-        from samuel_runtime.leadsheet.json_format import LARGEST_BYTES as largest  # noqa: N811
-        from samuel_runtime.leadsheet.json_format import from_json as parsed
+        from samuel_runtime.leadsheet.files.json_format import LARGEST_BYTES as largest  # noqa: N811
+        from samuel_runtime.leadsheet.files.json_format import from_json as parsed
     content = _content(path, largest)
     try:
         return parsed(content)
@@ -62,10 +62,10 @@ def encoded(sheet: LeadSheet, path: Path) -> bytes:
     is_midi = _is_midi(path)
     try:
         if is_midi:
-            from samuel_runtime.leadsheet.midi_writing import to_midi
+            from samuel_runtime.leadsheet.files.midi_writing import to_midi
 
             return to_midi(sheet)
-        from samuel_runtime.leadsheet.json_format import to_json
+        from samuel_runtime.leadsheet.files.json_format import to_json
 
         return to_json(sheet)
     except UserError as error:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from samuel_runtime.errors import UserError
 from samuel_runtime.leadsheet.files import read_sheet, write_sheet
-from samuel_runtime.leadsheet.midi_reading import from_midi
-from samuel_runtime.leadsheet.midi_writing import to_midi
+from samuel_runtime.leadsheet.files.midi_reading import from_midi
+from samuel_runtime.leadsheet.files.midi_writing import to_midi
 from samuel_runtime.leadsheet.sheet import ChordSpan, LeadSheet, Meter, Note
 from tests.support.runtime.lead_sheets import a_sheet, sheets
 

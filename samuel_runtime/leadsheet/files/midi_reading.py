@@ -12,7 +12,7 @@ from typing import Any
 
 from samuel_runtime.errors import UserError
 from samuel_runtime.leadsheet.chords import Key, harte
-from samuel_runtime.leadsheet.midi_writing import FIRST_BAR, FIRST_BEAT, LAST_BAR, LAST_BEAT, MELODY, Timed
+from samuel_runtime.leadsheet.files.midi_writing import FIRST_BAR, FIRST_BEAT, LAST_BAR, LAST_BEAT, MELODY, Timed
 from samuel_runtime.leadsheet.sheet import ChordSpan, LeadSheet, Meter, Note
 
 _BEATS_MOST = 100_000
