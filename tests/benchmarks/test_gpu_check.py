@@ -34,7 +34,7 @@ def test_the_table_and_the_numbers(gpu: FakeCuda, engined: Engined, tmp_path: Pa
     assert ended.exit_code == 0, ended.output
     report = json.loads(output.read_text())
     (row,) = report["rows"]
-    assert row["side"] == "tensorrt fp16" and row["repeats"] is True and row["latent_snr_db"] > 40
+    assert row["runner"] == "tensorrt fp16" and row["repeats"] is True and row["latent_snr_db"] > 40
     assert all(row[part] > 0 for part in ("step_s", "latents_s", "encode_s", "decode_s", "whole_s"))
     assert "PyTorch on the GPU" in report["missing"] and "cuda fp32" in report["missing"]
     assert "| tensorrt fp16 |" in ended.output and "the same |" in ended.output

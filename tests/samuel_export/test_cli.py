@@ -338,7 +338,7 @@ def test_what_is_neither_bundle_nor_checkpoint_gets_no_engines(tmp_path: Path, e
 def test_a_checkpoint_becomes_a_bundle_with_engines(
     tmp_path: Path, checkpoint: Path, export: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its graphs in float32 for every other way, its engines in half precision unless another is asked for."""
+    """Its graphs in float32 for every other backend, its engines in half precision unless another is asked for."""
     asked: list[tuple[object, ...]] = []
     monkeypatch.setattr(add_engines, "add_engines", lambda *given: asked.append(given[:-1]))
     out = tmp_path / "bundle"
