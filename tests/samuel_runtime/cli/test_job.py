@@ -42,6 +42,15 @@ def test_alone_a_voice_gets_its_band_beside_it(voice: Path, bundle: Path, capfd:
     assert soundfile.info(band).frames == soundfile.info(voice).frames
 
 
+def test_a_bundle_whose_replacement_was_killed_half_way_was_no_bundle(
+    voice: Path, bundle_copy: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = tree(bundle_copy)
+    bundle_copy.rename(bundle_copy.with_name(f".{bundle_copy.name}-old"))
+    _run(capfd, bundle_copy, voice)
+    assert tree(bundle_copy) == before
+
+
 def test_a_batch_loads_the_bundle_once(
     tmp_path: Path, bundle: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
