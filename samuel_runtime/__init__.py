@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from samuel_runtime.audio.samples import Audio
     from samuel_runtime.errors import UserError
+    from samuel_runtime.leadsheet.files import read_sheet, write_sheet
+    from samuel_runtime.leadsheet.sheet import LeadSheet
     from samuel_runtime.pipeline import Samuel
     from samuel_runtime.progress import Progress
     from samuel_runtime.settings import Precision, Provider, Sampler, Settings
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Audio",
+    "LeadSheet",
     "Precision",
     "Progress",
     "Provider",
@@ -33,10 +36,13 @@ __all__ = [
     "Settings",
     "UserError",
     "__version__",
+    "read_sheet",
+    "write_sheet",
 ]
 
 _HOMES = {
     "Audio": "audio.samples",
+    "LeadSheet": "leadsheet.sheet",
     "Precision": "settings",
     "Progress": "progress",
     "Provider": "settings",
@@ -44,6 +50,8 @@ _HOMES = {
     "Samuel": "pipeline",
     "Settings": "settings",
     "UserError": "errors",
+    "read_sheet": "leadsheet.files",
+    "write_sheet": "leadsheet.files",
 }
 
 

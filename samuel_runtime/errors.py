@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import NoReturn
 
-_PARAMETERS = "bundle|provider|precision|threads|sampler|steps|guidance|seed"
-_REFUSED = re.compile(rf"^({_PARAMETERS})(?= must )")
+_PARAMETERS = (
+    "bundle|provider|precision|threads|sampler|steps|guidance|seed|bpm|first_beat_s|meter|key|chords|lead_sheet"
+)
+_REFUSED = re.compile(rf"^({_PARAMETERS})()(?= must )")
 _IN_CODE = re.compile(rf"`({_PARAMETERS})(?:='?([^`']*)'?)?`")
 
 
@@ -34,9 +36,9 @@ def with_options(message: str) -> str:
 
     def option(found: re.Match[str]) -> str:
         value = found[2] or ""
-        return f"--{found[1]} {value}".rstrip()
+        return f"--{found[1].replace('_', '-')} {value}".rstrip()
 
-    return _IN_CODE.sub(option, _REFUSED.sub(r"--\1", message))
+    return _IN_CODE.sub(option, _REFUSED.sub(option, message))
 
 
 def unhandled(case: NoReturn) -> ValueError:

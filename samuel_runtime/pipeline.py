@@ -27,6 +27,9 @@ from samuel_runtime.engines.availability import chosen_backends
 from samuel_runtime.engines.backend import Backend
 from samuel_runtime.engines.loading import open_parts
 from samuel_runtime.errors import UserError
+from samuel_runtime.leadsheet.raster import rasterised
+from samuel_runtime.leadsheet.sheet import LeadSheet
+from samuel_runtime.leadsheet.stated import sheet_from_given
 from samuel_runtime.progress import OnProgress, Reporter, Step
 from samuel_runtime.settings import Precision, Provider, Settings, chosen, whole_number
 from samuel_runtime.tuning.preference import preferred
@@ -129,15 +132,17 @@ class Samuel:
 
         Args:
             audio: the voice: a path, an :class:`Audio`, or (samples, sample rate) as :class:`Audio` takes them.
-            settings: sampler, steps, guidance and seed.
+            settings: sampler, steps, guidance and seed, and what is known of the song.
             progress: called with a :class:`Progress` after every piece of work. An exception that it raises ends the
                 run and is passed on: raise one to cancel.
 
         Raises:
             UserError: the audio or the settings are not in order or do not fit the bundle, or the model made NaN.
         """
-        voice = recording_of(audio)
-        latents = self.generate(self.encode(voice, progress), settings or Settings(), progress)
+        voice, settings = recording_of(audio), settings or Settings()
+        self.check(settings)
+        sheet = self.listen(voice, settings)
+        latents = self.generate(self.encode(voice, progress), settings, progress, sheet)
         band = Audio(np.concatenate(list(self.decode(latents, voice, progress))), self.manifest.codec.sample_rate_hz)
         for concern in concerns(voice.level.laid_out(self.manifest.codec.channels), band.level):
             _LOG.warning("%s", concern)
@@ -167,9 +172,25 @@ class Samuel:
             UserError: as :meth:`accompany`; what is wrong with audio or settings is said by the call itself.
         """
         voice, settings = recording_of(audio), settings or Settings()
-        self._check(settings)
+        self.check(settings)
         self._opened()
-        return self._stream(voice, settings, progress)
+        return self._stream(voice, settings, self.listen(voice, settings), progress)
+
+    def listen(self, audio: AudioLike, settings: Settings | None = None) -> LeadSheet:
+        """The song's lead sheet: what the settings say of it.
+
+        Correct it, and give it back as ``Settings(lead_sheet=...)``.
+
+        Args:
+            audio: as for :meth:`accompany`.
+            settings: what is known of the song; the rest of them plays no part.
+
+        Raises:
+            UserError: the audio is not in order, or what is said does not fit the song.
+        """
+        voice = recording_of(audio)
+        # A bundle that estimates lead sheets does so here; what is given is a constraint of its decoder then.
+        return sheet_from_given((settings or Settings()).given, voice.samples_count / voice.sample_rate_hz)
 
     def encode(self, audio: AudioLike, progress: OnProgress | None = None) -> np.ndarray:
         """Normalised latents of a voice, float32 (channels, frames), padded with silence to a length the model takes.
@@ -183,29 +204,38 @@ class Samuel:
         frames = frames_of(self.manifest, recording)
         return self.codec.encode(blocks, frames, Reporter("encode", progress))
 
-    def conditioned(self, vocals_latents: np.ndarray) -> Network:
+    def conditioned(self, vocals_latents: np.ndarray, sheet: np.ndarray | None = None) -> Network:
         """The denoiser for given vocals, ``step(x, t, guidance=1.0)``, for other samplers than ours.
 
         Args:
             vocals_latents: normalised, float32 (batch, channels, frames).
+            sheet: the lead sheet by :func:`samuel_runtime.leadsheet.raster.rasterised`, float32 (batch, 34, frames),
+                for models with one; None knows nothing.
 
         Raises:
-            ValueError: if the shape is not one the model takes.
+            ValueError: if a shape is not one the model takes.
         """
         facts = self.manifest.model
         if vocals_latents.ndim != 3 or vocals_latents.shape[1] != facts.latent_channels:
             raise ValueError(f"vocals latents are (batch, {facts.latent_channels}, frames), not {vocals_latents.shape}")
         if vocals_latents.shape[2] % facts.frames_multiple or vocals_latents.shape[2] == 0:
             raise ValueError(f"{vocals_latents.shape[2]} frames are not a multiple of {facts.frames_multiple}")
-        return self.denoiser.conditioned(vocals_latents)
+        return self.denoiser.conditioned(vocals_latents, sheet)
 
-    def generate(self, vocals: np.ndarray, settings: Settings, progress: OnProgress | None = None) -> np.ndarray:
+    def generate(
+        self,
+        vocals: np.ndarray,
+        settings: Settings,
+        progress: OnProgress | None = None,
+        sheet: LeadSheet | None = None,
+    ) -> np.ndarray:
         """Sample the accompaniment's latents, window by window.
 
         Args:
             vocals: normalised latents, float32 (channels, frames).
-            settings: sampler, steps, guidance and seed.
+            settings: sampler, steps, guidance and seed, and what is known of the song.
             progress: called after every denoising step.
+            sheet: of :meth:`listen`; None is what the settings say.
 
         Returns:
             Normalised latents, float32 (channels, frames).
@@ -213,9 +243,10 @@ class Samuel:
         Raises:
             UserError: the settings do not fit the bundle, or the model produced NaN.
         """
-        self._check(settings)
-        song = np.empty_like(vocals)
-        for _ in self._sampled(vocals, song, settings, progress):
+        self.check(settings)
+        song, frame_s = np.empty_like(vocals), self.manifest.codec.hop_samples / self.manifest.codec.sample_rate_hz
+        sheet = sheet or sheet_from_given(settings.given, vocals.shape[1] * frame_s)
+        for _ in self._sampled(vocals, song, settings, sheet, progress):
             pass
         return song
 
@@ -228,12 +259,29 @@ class Samuel:
         """
         return self._decoded(rescale_to_unit_std(latents), recording, progress)
 
+    def check(self, settings: Settings) -> None:
+        """See whether settings fit the bundle.
+
+        Raises:
+            UserError: they do not; the message says what does.
+        """
+        most = self.manifest.model.timesteps
+        if settings.steps > most:
+            raise UserError(
+                f"steps must be at most {most}, the timesteps of this bundle's schedule, not {settings.steps}"
+            )
+        if settings.stated and not self.manifest.model.sheet_channels:
+            stated = ", ".join(f"`{name}`" for name in settings.stated)
+            raise UserError(
+                f"{stated}: this bundle's model takes no lead sheet; leave them out, or use another `bundle`"
+            )
+
     def _stream(
-        self, voice: Recording, settings: Settings, progress: OnProgress | None
+        self, voice: Recording, settings: Settings, sheet: LeadSheet, progress: OnProgress | None
     ) -> Generator[np.ndarray, None, None]:
         vocals = self.encode(voice, progress)
         song, scaled = np.empty_like(vocals), np.empty_like(vocals)
-        sampled = self._sampled(vocals, song, settings, progress)
+        sampled = self._sampled(vocals, song, settings, sheet, progress)
         first = windows_of(self.manifest, vocals.shape[1])[0].frames
         final, scale = 0, np.float32(1)
 
@@ -249,13 +297,21 @@ class Samuel:
         yield from self._decoded(scaled, voice, progress, wait_for)
 
     def _sampled(
-        self, vocals: np.ndarray, song: np.ndarray, settings: Settings, progress: OnProgress | None
+        self,
+        vocals: np.ndarray,
+        song: np.ndarray,
+        settings: Settings,
+        sheet: LeadSheet,
+        progress: OnProgress | None,
     ) -> Iterator[int]:
         """Fill ``song`` window by window; yields after each how many frames no later window draws again."""
         report, spans = Reporter("sample", progress), windows_of(self.manifest, vocals.shape[1])
+        raster = self._raster(sheet, vocals.shape[1])
         for index, (window, following) in enumerate(zip(spans, [*spans[1:], None], strict=True)):
             span = slice(window.start, window.start + window.frames)
-            for step in self._steps(vocals[:, span], song[:, span][:, : window.prefix_frames], index, window, settings):
+            prefix_latents = song[:, span][:, : window.prefix_frames]
+            part = None if raster is None else raster[:, span]
+            for step in self._steps(vocals[:, span], prefix_latents, part, index, window, settings):
                 report(index * settings.steps + step.index + 1, len(spans) * settings.steps, step)
             if not np.isfinite(step.latents).all():
                 raise UserError(
@@ -273,12 +329,12 @@ class Samuel:
             yield block[:missing]
             missing -= min(missing, len(block))
 
-    def _check(self, settings: Settings) -> None:
-        most = self.manifest.model.timesteps
-        if settings.steps > most:
-            raise UserError(
-                f"steps must be at most {most}, the timesteps of this bundle's schedule, not {settings.steps}"
-            )
+    def _raster(self, sheet: LeadSheet, frames: int) -> np.ndarray | None:
+        """The sheet of the whole song as the model takes it, so that windows share one grid; None takes none."""
+        codec = self.manifest.codec
+        if not self.manifest.model.sheet_channels:
+            return None
+        return rasterised(sheet, frames, codec.hop_samples / codec.sample_rate_hz)
 
     def _opened(self) -> tuple[Codec, DenoiserBackend]:
         if self._parts is None:
@@ -286,7 +342,13 @@ class Samuel:
         return self._parts
 
     def _steps(
-        self, vocals: np.ndarray, prefix_latents: np.ndarray, number: int, window: Window, settings: Settings
+        self,
+        vocals: np.ndarray,
+        prefix_latents: np.ndarray,
+        sheet: np.ndarray | None,
+        number: int,
+        window: Window,
+        settings: Settings,
     ) -> Iterator[Step]:
         schedule = self.denoiser.schedule
         guidance = self.manifest.model.guided(settings.guidance)
@@ -296,7 +358,8 @@ class Samuel:
         def draw(t: int) -> np.ndarray:
             return noise(settings.seed, t, window.start, window.frames, len(vocals))[None]
 
-        steps = self.denoiser.trajectory(vocals[None], prefix_latents[None], sampling, draw)
+        of_window = None if sheet is None else sheet[None]
+        steps = self.denoiser.trajectory(vocals[None], prefix_latents[None], sampling, draw, of_window)
         for index, (t, x) in enumerate(zip(timesteps, steps, strict=True)):
             yield Step(number, index, t, x[0])
 

@@ -1,10 +1,11 @@
-"""What a user chooses: sampler, steps, guidance and seed, provider and precision.
+"""What a user chooses: sampler, steps, guidance and seed, what is known of the song, provider and precision.
 
 Imports neither numpy nor an engine: `--help` needs it.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import Enum
 from numbers import Real
@@ -12,6 +13,8 @@ from operator import index
 from typing import TYPE_CHECKING, TypeVar
 
 from samuel_runtime.errors import UserError
+from samuel_runtime.leadsheet.given import Given
+from samuel_runtime.leadsheet.sheet import LeadSheet, Meter
 
 Choice = TypeVar("Choice", bound=Enum)
 
@@ -95,6 +98,18 @@ class Settings:
     """Classifier-free guidance scale, 0 .. 100; 1.0 turns guidance off, None takes the bundle's default."""
     seed: int = DEFAULT_SEED
     """Seed of the noise; its lowest 64 bits count. Equal settings and equal input give equal samples."""
+    bpm: float | None = None
+    """A constant tempo, 20 .. 400 beats a minute; in 6/8 a beat is a dotted quarter."""
+    first_beat_s: float | None = None
+    """Where the song's first beat is, in seconds; goes with ``bpm``."""
+    meter: Meter | None = None
+    """Also taken by its value, such as "3/4"."""
+    key: str | None = None
+    """Such as "A minor", "F#m" or "Bb"; kept as "A minor"."""
+    chords: str | None = None
+    """Such as "Am F C G", one a bar, repeated; "Am/C" has another bass, "F:2 G:2" are two beats each."""
+    lead_sheet: LeadSheet | None = None
+    """All of it; also taken as a JSON or MIDI file's path, which is read at once. The fields above replace parts."""
 
     if TYPE_CHECKING:
 
@@ -104,6 +119,12 @@ class Settings:
             steps: int = DEFAULT_STEPS,
             guidance: float | None = None,
             seed: int = DEFAULT_SEED,
+            bpm: float | None = None,
+            first_beat_s: float | None = None,
+            meter: Meter | str | None = None,
+            key: str | None = None,
+            chords: str | None = None,
+            lead_sheet: LeadSheet | str | os.PathLike[str] | None = None,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -115,6 +136,31 @@ class Settings:
         scale = self.guidance
         if scale is not None and not (isinstance(scale, Real) and 0 <= scale <= 100):
             raise UserError(f"guidance must lie between 0 and 100, not {scale!r}")
+        object.__setattr__(self, "lead_sheet", _sheet(self.lead_sheet))
+        given = self.given
+        object.__setattr__(self, "meter", given.meter)
+        object.__setattr__(self, "key", None if given.key is None else str(given.key))
+
+    @property
+    def given(self) -> Given:
+        """What is said of the song, as the decoder of lead sheets takes it."""
+        return Given.of(self.bpm, self.first_beat_s, self.meter, self.key, self.chords, self.lead_sheet)
+
+    @property
+    def stated(self) -> list[str]:
+        """The fields that say something of the song."""
+        names = ("bpm", "first_beat_s", "meter", "key", "chords", "lead_sheet")
+        return [name for name in names if getattr(self, name) is not None]
+
+
+def _sheet(given: LeadSheet | str | os.PathLike[str] | None) -> LeadSheet | None:
+    if given is None or isinstance(given, LeadSheet):
+        return given
+    if isinstance(given, str | os.PathLike):
+        from samuel_runtime.leadsheet.files import read_sheet  # `--help` reads none
+
+        return read_sheet(given)
+    raise UserError(f"lead_sheet must be a LeadSheet or a file's path; give one, not {given!r}")
 
 
 def chosen(choices: type[Choice], value: Choice | str, parameter: str) -> Choice:

@@ -20,6 +20,7 @@ ROOM_FILES_MOST = 12
 LEVELS = (
     ("errors", "progress", "files"),
     ("leadsheet.chords", "leadsheet.sheet", "leadsheet.raster"),
+    ("leadsheet.given", "leadsheet.json_format", "leadsheet.midi_reading", "leadsheet.midi_writing", "leadsheet.files"),
     ("settings",),
     ("audio",),
     ("diffusion.schedule", "diffusion.guidance", "diffusion.noise", "codec.spectrum"),

@@ -10,6 +10,9 @@ conditional output alone. What the null branch attends to comes with the memory,
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import repeat
 from typing import cast
 
 import numpy as np
@@ -32,9 +35,11 @@ from samuel_export.graphs.attention import (
 from samuel_export.graphs.builder import Axis, GraphBuilder
 from samuel_export.graphs.timestep_table import TOLERANCES, factored, film_table
 from samuel_export.precision.weights import WeightFormat
+from samuel_runtime.leadsheet.raster import CHANNELS
 from samuel_train.model.attention import mixing_weights
 from samuel_train.model.config import ModelConfig
 from samuel_train.model.denoiser import DEVIATION_MIN, Denoiser
+from samuel_train.model.sheet_encoder import SheetEncoder
 from samuel_train.model.unet import Downsample, ResidualBlock
 from samuel_train.model.vocal_context import VocalContextEncoder
 
@@ -54,8 +59,11 @@ def conditioning_graph(model: Denoiser) -> onnx.ModelProto:
     values = {**vars(memory), "null_keys": null_keys, "null_values": null_values}
     if model.vocal_context is not None:
         values["heard"] = g.op("Squeeze", _heard(g, vocals, model.vocal_context), g.ints(2))
+    if model.sheet is not None:
+        values |= _write_modulation(g, model.sheet)
+    shapes = _memory_shapes(config) | _modulation_shapes(model)
     for name, value in values.items():
-        g.output(name, value, _memory_shapes(config)[name])
+        g.output(name, value, shapes[name])
     return g.build()
 
 
@@ -86,6 +94,7 @@ def step_graph(model: Denoiser) -> onnx.ModelProto:
     scales = g.input("scales", ["branches"])
     film = g.input("film", ["batch", sum(f.time_proj.out_features for f in films)])
     heard = g.input("heard", _memory_shapes(config)["heard"]) if model.vocal_context is not None else None
+    given = [g.input(name, shape) for name, shape in _modulation_shapes(model).items()]
     weights, biases = [], []
     for name, width in (("align", base), ("bottom", bottom_width)):
         weights.append(g.input(f"{name}_weights", ["batch", 2 * width]))
@@ -106,9 +115,12 @@ def step_graph(model: Denoiser) -> onnx.ModelProto:
     mean = _frame_mean(g, context)
     h = _film(g, h, next(terms), g.op("MatMul", mean, _context_weight(g, rewrites.film_context(films[0]))))
 
+    modulation: Iterator[_Modulation | None] = (
+        iter([_of_branches(g, each, h) for each in given]) if given else repeat(None)
+    )
     skips = []
     for resnet, down in zip(unet.downs, unet.cond_downs, strict=True):
-        h = _residual(g, h, resnet, next(terms), mean)
+        h = _residual(g, h, resnet, next(terms), mean, next(modulation))
         skips.append(h)
         h, context = _down(g, h, down), _down(g, context, down)
         mean = _frame_mean(g, context)
@@ -120,14 +132,14 @@ def step_graph(model: Denoiser) -> onnx.ModelProto:
     wide_queries, near_queries = write_queries(g, h, align.queries, frames)
     near, wide = local_attention(g, near_queries, memory, frames), global_attention(g, wide_queries, memory, frames)
     h = write_mixed(g, near, wide, bottom_weights, align.output, bottom_bias)
-    h = _residual(g, h, unet.mid_resnet, next(terms), mean)
+    h = _residual(g, h, unet.mid_resnet, next(terms), mean, next(modulation))
 
     summary = _context_summary(g, context, mean)
     collapsed = rewrites.context_means(unet.cond_ups).matrices
     for up, resnet, matrix in zip(unet.ups, unet.up_resnets, collapsed, strict=True):
         h = g.op("Concat", _conv_transpose(g, h, up), skips.pop(), axis=1)
         share = matrix @ rewrites.film_context(cast("ResidualBlock", resnet).film).weight.T  # (3 n + 1, 2 n_i)
-        h = _residual_given(g, h, resnet, next(terms), g.op("MatMul", summary, g.weight(share)))
+        h = _residual_given(g, h, resnet, next(terms), g.op("MatMul", summary, g.weight(share)), next(modulation))
     h = conv1x1(g, h, rewrites.after(rewrites.linear(model.output_conv), rewrites.linear(unet.final_conv)))
     g.output("output", _guided(g, h, scales, branches, x), ["batch", config.latent_channels, "frames"])
     return g.build()
@@ -141,6 +153,49 @@ def _memory_shapes(config: ModelConfig) -> dict[str, list[Axis]]:
     return {"global_keys": wide, "global_values": wide,
             "local_keys": near, "local_values": near, "null_keys": near, "null_values": near,
             "heard": ["batch", config.base_channels, "frames"]}  # fmt: skip
+
+
+def _modulation_shapes(model: Denoiser) -> dict[str, list[Axis]]:
+    """Axes of the lead sheet's modulation of every block, [1 + gamma; beta]; none without a sheet encoder."""
+    if model.sheet is None:
+        return {}
+    return {
+        f"sheet_{index}": ["batch", 2 * channels, f"frames_{2**level}" if level else "frames"]
+        for index, (channels, level) in enumerate(model.unet.blocks)
+    }
+
+
+def _write_modulation(g: GraphBuilder, encoder: SheetEncoder) -> dict[str, str]:
+    """[1 + gamma; beta] of every block by name, (batch, 2 n, frames / 2^level), of the input "sheet"."""
+    sheet = _wide(g, g.input("sheet", ["batch", CHANNELS, "frames"]))
+    features = [g.op("Gelu", _conv(g, g.op("Gelu", _conv(g, sheet, encoder.enter)), encoder.deepen))]
+    for down in encoder.downs:
+        features.append(g.op("Gelu", _conv(g, features[-1], down)))
+    values = {}
+    for index, (layer, level) in enumerate(zip(encoder.leave, encoder.levels, strict=True)):
+        gamma_beta = _conv(g, features[level], layer)  # (batch, 2 n, 1, frames)
+        width = cast("nn.Conv1d", layer).out_channels
+        one = np.repeat([1.0, 0.0], width // 2)[:, None, None]
+        values[f"sheet_{index}"] = g.op("Squeeze", g.op("Add", gamma_beta, g.weight(one)), g.ints(2))
+    return values
+
+
+@dataclass(frozen=True)
+class _Modulation:
+    """Of one block: gamma h + beta, (rows, n, 1, frames) each."""
+
+    gamma: str
+    beta: str
+
+
+def _of_branches(g: GraphBuilder, modulation: str, h: str) -> _Modulation:
+    """[1 + gamma; beta] (batch, 2 n, frames) for all rows of h; the null branches, which know no sheet, have [1; 0]."""
+    wide = _wide(g, modulation)
+    missing = g.op("Sub", g.op("Shape", h, start=0, end=1), g.op("Shape", wide, start=0, end=1))
+    gamma, beta = g.split_op("Split", 2, wide, axis=1, num_outputs=2)
+    pads = g.op("Concat", g.ints(0, 0, 0, 0), missing, g.ints(0, 0, 0), axis=0)
+    one, zero = (g.weight(np.array(value, np.float32)) for value in (1, 0))
+    return _Modulation(g.op("Pad", gamma, pads, one), g.op("Pad", beta, pads, zero))
 
 
 def _memory_of_branches(g: GraphBuilder, config: ModelConfig, branches: str) -> Memory:
@@ -232,16 +287,20 @@ def _film(g: GraphBuilder, h: str, term: str, share: str) -> str:
     return g.op("Add", g.op("Mul", h, gamma), beta)
 
 
-def _residual(g: GraphBuilder, h: str, block: nn.Module, term: str, mean: str) -> str:
+def _residual(g: GraphBuilder, h: str, block: nn.Module, term: str, mean: str, modulation: _Modulation | None) -> str:
     assert isinstance(block, ResidualBlock)
     share = g.op("MatMul", mean, _context_weight(g, rewrites.film_context(block.film)))
-    return _residual_given(g, h, block, term, share)
+    return _residual_given(g, h, block, term, share, modulation)
 
 
-def _residual_given(g: GraphBuilder, h: str, block: nn.Module, term: str, share: str) -> str:
+def _residual_given(
+    g: GraphBuilder, h: str, block: nn.Module, term: str, share: str, modulation: _Modulation | None
+) -> str:
     assert isinstance(block, ResidualBlock)
     inner = _conv(g, _silu(g, _group_norm(g, h, block.norm)), block.conv1)
     inner = _film(g, inner, term, share)
+    if modulation is not None:
+        inner = g.op("Add", g.op("Mul", inner, modulation.gamma), modulation.beta)
     return g.op("Add", h, _conv(g, _silu(g, _group_norm(g, inner, block.norm)), block.conv2))
 
 

@@ -45,7 +45,7 @@ class HostLoop:
         known = np.zeros_like(x)
         known[..., :held] = inputs.prefix_latents
         once = {
-            **self._conditioning(vocals=inputs.vocals),
+            **self._conditioning(**inputs.conditioning),
             "known": known,
             "held": (np.arange(x.shape[-1]) < held)[None, None],
         }

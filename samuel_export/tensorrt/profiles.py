@@ -6,6 +6,7 @@ import onnx
 
 from samuel_runtime.bundle.manifest import GraphName, Manifest, ShapeRange
 from samuel_runtime.diffusion.fused_step import BRANCHES
+from samuel_train.model.config import LEVELS
 
 MOST_TOGETHER = 8
 """Largest batch size."""
@@ -40,7 +41,8 @@ def _sizes(name: GraphName, manifest: Manifest) -> tuple[Sizes, Sizes, Sizes]:
 
 
 def _window(batch: int, frames: int) -> Sizes:
-    return {"batch": batch, "frames": frames, "branches": BRANCHES}
+    coarser = {f"frames_{2**level}": frames // 2**level for level in range(1, LEVELS + 1)}
+    return {"batch": batch, "frames": frames, **coarser, "branches": BRANCHES}
 
 
 def _chunk(frames: int, manifest: Manifest) -> Sizes:

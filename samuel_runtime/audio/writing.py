@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import shlex
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
@@ -34,15 +34,19 @@ _CEILING, _LOSSY_CEILING = 0.98, 0.85  # a lossy encoder overshoots the peaks it
 _BAND_UNDER_VOICE_DB = -3.0
 
 
-def check_target(path: Path) -> None:
+def check_target(path: Path, suffixes: Collection[str] = FORMATS) -> None:
     """Refuse an output that could not be written in the end, before any work is done.
+
+    Args:
+        path: of the output.
+        suffixes: that it may have.
 
     Raises:
         UserError: unknown suffix, a folder in its place, or a folder that is missing or not writable.
     """
     check_name(path)
-    if path.suffix.lower() not in FORMATS:
-        raise UserError(f"{path}: cannot write {path.suffix or 'a file without suffix'}; use {', '.join(FORMATS)}")
+    if path.suffix.lower() not in suffixes:
+        raise UserError(f"{path}: cannot write {path.suffix or 'a file without suffix'}; use {', '.join(suffixes)}")
     if is_folder(path):
         raise UserError(f"{path}: is a folder; name a file in it")
     try:

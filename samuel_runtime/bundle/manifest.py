@@ -16,10 +16,11 @@ from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.diffusion.schedule import Prediction
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import is_folder
+from samuel_runtime.leadsheet.raster import CHANNELS as SHEET_CHANNELS
 from samuel_runtime.settings import Flavor, Precision
 
-SCHEMA_VERSION = 4
-_OLDEST_SCHEMA_VERSION = 2  # without engines; version 3 without spectral decoders
+SCHEMA_VERSION = 5
+_OLDEST_SCHEMA_VERSION = 2  # without engines; version 3 without spectral decoders, 4 without lead sheets
 MANIFEST_NAME = "bundle.json"
 _LARGEST_MANIFEST_BYTES = 4 << 20
 _LARGEST_GRAPH_BYTES = 2 << 30  # the most that one protobuf can hold
@@ -72,6 +73,8 @@ class ModelFacts(_Strict):
     """Default classifier-free guidance scale."""
     guided_down_to: Annotated[int, Field(ge=0)] = 0
     """The lowest timestep that is guided, see :class:`samuel_runtime.diffusion.guidance.Guidance`."""
+    sheet_channels: int = 0
+    """Channels of the lead sheet that its conditioning takes, those of leadsheet/raster.py; 0 takes none."""
     statistics: dict[str, Any]
     """See :class:`samuel_runtime.bundle.statistics.Statistics`."""
 
@@ -87,6 +90,8 @@ class ModelFacts(_Strict):
             raise ValueError(str(error)) from error
         if channels != self.latent_channels or self.latent_channels % 4:
             raise ValueError(f"{channels} statistics for {self.latent_channels} latent channels (a multiple of 4)")
+        if self.sheet_channels not in (0, SHEET_CHANNELS):
+            raise ValueError(f"{self.sheet_channels} channels of a lead sheet; this software has {SHEET_CHANNELS}")
         if self.frames * self.latent_channels > _MOST_VALUES:
             raise ValueError(f"{self.frames} frames of {self.latent_channels} channels are too many for one window")
         if self.frames % self.frames_multiple or not self.frames_min <= self.frames:

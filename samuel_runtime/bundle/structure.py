@@ -14,6 +14,7 @@ _INPUTS = {
     GraphName.TIMESTEPS: {"t": "int64"},
     GraphName.STEP: {"x": "float32", "scales": "float32"},
 }
+_WITH_SHEET = {"vocals": "float32", "sheet": "float32"}
 _OUTPUTS = {GraphName.ENCODER: ("latents",), GraphName.STEP: ("output",)}
 _SPECTRUM_AXES = 3  # song, step, value
 _DECODER_OUTPUTS = {DecoderKind.WAVEFORM: ("waveform",), DecoderKind.SPECTRUM: tuple(SPECTRUM_WIDTHS)}
@@ -23,7 +24,9 @@ def structural_faults(manifest: Manifest) -> Iterator[str]:
     """What is wrong with the graphs' names, types and ranks; nothing if all is well."""
     graphs = manifest.graphs
     handed_on = {t.name: t for name in (GraphName.CONDITIONING, GraphName.TIMESTEPS) for t in graphs[name].outputs}
-    for name, expected in _INPUTS.items():
+    sheet_channels = manifest.model.sheet_channels
+    inputs = {**_INPUTS, **({GraphName.CONDITIONING: _WITH_SHEET} if sheet_channels else {})}
+    for name, expected in inputs.items():
         wanted = {**expected, **({key: t.dtype for key, t in handed_on.items()} if name is GraphName.STEP else {})}
         found = {tensor.name: tensor.dtype for tensor in graphs[name].inputs}
         if found != wanted:
@@ -35,6 +38,9 @@ def structural_faults(manifest: Manifest) -> Iterator[str]:
             yield f"{name.value} gives {', '.join(given)}, expected {', '.join(wanted_names)}"
     if manifest.codec.decoder is DecoderKind.SPECTRUM:
         yield from _mismatched_spectrum(manifest)
+    for tensor in graphs[GraphName.CONDITIONING].inputs:
+        if tensor.name == "sheet" and tensor.shape[1:2] != (sheet_channels,):
+            yield f"conditioning takes sheet as {tensor.shape}, expected (batch, {sheet_channels}, frames)"
     yield from _mismatched_shapes(handed_on, graphs[GraphName.STEP])
 
 

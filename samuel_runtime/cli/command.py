@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from samuel_runtime.cli import console
+from samuel_runtime.leadsheet.sheet import Meter
 from samuel_runtime.settings import (
     DEFAULT_SAMPLER,
     DEFAULT_SEED,
@@ -37,6 +38,15 @@ _OF_DOCTOR = frozenset({"doctor", "bundle", "threads", "trust_engines", "as_json
               help="Classifier-free guidance scale; 1 is none.  [default: the bundle's]")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=DEFAULT_SEED, help="The same seed, the same take.")
 @click.option("--variations", type=click.IntRange(1, 1000), default=1, help="Takes per voice, from consecutive seeds.")
+@click.option("--bpm", type=float, help="The song's constant tempo, in beats a minute.")
+@click.option("--first-beat-s", type=float, help="Where its first beat is, in seconds; goes with --bpm.")
+@click.option("--meter", type=click.Choice([m.value for m in Meter]), help="Its meter.")
+@click.option("--key", help='Its key, such as "A minor", F#m or Bb.')
+@click.option("--chords", help='Its chords, such as "Am F C G/B": one a bar, repeated; F:2 is two beats.')
+@click.option("--lead-sheet", type=click.Path(path_type=Path),
+              help="All of it, from a JSON or MIDI file; what else is given replaces parts of it.")  # fmt: skip
+@click.option("--lead-sheet-out", type=click.Path(), help="Also write what the band was played from, here, as JSON.")
+@click.option("--midi", type=click.Path(), help="The same as MIDI: tempo map, chord names, melody, block chords.")
 @click.option("--provider", type=click.Choice([p.value for p in Provider]), default=Provider.AUTO.value,
               help="Where to run; auto is what --doctor measured as the fastest, before that the CPU.")  # fmt: skip
 @click.option("--precision", type=click.Choice(["auto", *(p.value for p in Precision)]), default="auto",
@@ -67,6 +77,14 @@ def command(
     guidance: float | None,
     seed: int,
     variations: int,
+    bpm: float | None,
+    first_beat_s: float | None,
+    meter: str | None,
+    key: str | None,
+    chords: str | None,
+    lead_sheet: Path | None,
+    lead_sheet_out: str | None,
+    midi: str | None,
     provider: str,
     precision: str,
     target_s: float | None,
@@ -107,17 +125,30 @@ def command(
     from samuel_runtime.settings import Settings
     from samuel_runtime.tuning.target import Target
 
-    given = None if sampler is None else Sampler(sampler)
+    named = None if sampler is None else Sampler(sampler)
     run_requests(
         list(vocals),
         output=out,
         mix=mix,
         bundle=bundle,
-        settings=Settings(given or DEFAULT_SAMPLER, steps or DEFAULT_STEPS, guidance, seed),
+        settings=Settings(
+            named or DEFAULT_SAMPLER,
+            steps or DEFAULT_STEPS,
+            guidance,
+            seed,
+            bpm=bpm,
+            first_beat_s=first_beat_s,
+            meter=meter,
+            key=key,
+            chords=chords,
+            lead_sheet=lead_sheet,
+        ),
         variations=variations,
+        lead_sheet_out=lead_sheet_out,
+        midi=midi,
         provider=Provider(provider),
         precision=None if precision == "auto" else Precision(precision),
-        target=None if target_s is None else Target(target_s, given, steps),
+        target=None if target_s is None else Target(target_s, named, steps),
         threads=threads,
         diagnostics=diagnostics,
         as_json=as_json,

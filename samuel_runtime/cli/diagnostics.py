@@ -15,6 +15,7 @@ from samuel_runtime.bundle.manifest import Manifest
 from samuel_runtime.cli.render import RenderResult
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import is_folder, replacing
+from samuel_runtime.leadsheet.text import page_of
 from samuel_runtime.progress import OnProgress, Progress, Step, StepStatistics
 
 SPECTROGRAMS = "spectrograms.png"
@@ -81,7 +82,11 @@ class Diagnostics:
             recordings["mix"] = AudioFile.open(result.take.mix)
         rate = self._manifest.codec.sample_rate_hz
         with replacing(folder / SPECTROGRAMS) as path:
-            plots.spectrograms(path, {name: _mono(one, rate) for name, one in recordings.items()}, rate)
+            waveforms = {name: _mono(one, rate) for name, one in recordings.items()}
+            plots.spectrograms(path, waveforms, rate, {"band": result.sheet})
+        if not result.sheet.is_empty:
+            with replacing(folder / "lead_sheet.txt") as path:
+                path.write_text(page_of(result.sheet))
         with replacing(folder / "sampling.png") as path:
             plots.sampling(path, self._statistics)
         with replacing(folder / "latents.gif") as path:

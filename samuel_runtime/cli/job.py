@@ -16,6 +16,7 @@ from samuel_runtime.cli import console
 from samuel_runtime.cli.diagnostics import SPECTROGRAMS, Diagnostics, check_diagnostics
 from samuel_runtime.cli.render import RenderResult, plan_requests, render
 from samuel_runtime.errors import with_options
+from samuel_runtime.leadsheet.text import line_of
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.progress import Progress
 from samuel_runtime.settings import Precision, Provider, Settings
@@ -31,6 +32,8 @@ def run_requests(
     bundle: Path | None,
     settings: Settings,
     variations: int,
+    lead_sheet_out: Path | str | None,
+    midi: Path | str | None,
     provider: Provider,
     precision: Precision | None,
     target: Target | None,
@@ -49,7 +52,7 @@ def run_requests(
     if diagnostics is not None:
         check_diagnostics(diagnostics)
     seconds = {"start": perf_counter() - started}
-    takes = plan_requests(voices, output, mix, settings, variations)
+    takes = plan_requests(voices, output, mix, settings, variations, lead_sheet_out, midi)
     seconds["read"] = perf_counter() - started - sum(seconds.values())
     chosen: Plan | None = None
     if target is None:
@@ -106,10 +109,13 @@ def _load_within(
 
 def _print(result: RenderResult, diagnostics: str | None) -> None:
     take = result.take
+    if "encode" in result.seconds and (line := line_of(result.sheet)):  # once a voice
+        console.tell(line)
     stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.seconds.items())
     console.tell(f"{take.accompaniment}  (seed {take.settings.seed}; {stages})")
-    if take.mix is not None:
-        console.tell(str(take.mix))
+    for path in (take.mix, take.lead_sheet, take.midi):
+        if path is not None:
+            console.tell(str(path))
     if diagnostics is not None:
         console.tell(str(Path(diagnostics) / SPECTROGRAMS))
 

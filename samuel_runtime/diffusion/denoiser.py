@@ -60,11 +60,19 @@ class DenoiserBackend(Protocol):
     def backend(self) -> Backend:
         """Provider and precision of its step graph."""
 
-    def conditioned(self, vocals: np.ndarray) -> Network:
-        """The network for given vocals: normalised latents, float32 (batch, channels, frames)."""
+    def conditioned(self, vocals: np.ndarray, sheet: np.ndarray | None = None) -> Network:
+        """The network for given vocals: normalised latents, float32 (batch, channels, frames).
+
+        ``sheet`` is as for :meth:`trajectory`.
+        """
 
     def trajectory(
-        self, vocals: np.ndarray, prefix_latents: np.ndarray, sampling: Sampling, draw: Draw
+        self,
+        vocals: np.ndarray,
+        prefix_latents: np.ndarray,
+        sampling: Sampling,
+        draw: Draw,
+        sheet: np.ndarray | None = None,
     ) -> Iterator[np.ndarray]:
         """Sample a window.
 
@@ -73,6 +81,8 @@ class DenoiserBackend(Protocol):
             prefix_latents: the window's first frames, (batch, channels, held frames), which stay as they are.
             sampling: sampler, timesteps and guidance.
             draw: noise of a timestep, in the latents' shape; that of the schedule's length is where it starts.
+            sheet: the lead sheet as leadsheet/raster.py draws it, float32 (batch, sheet channels, frames); None knows
+                nothing, and is all that a model without sheet channels takes.
 
         Yields:
             The band's latents after every step, (batch, channels, frames).
@@ -86,6 +96,21 @@ def check_step(facts: ModelFacts, vocals: tuple[int, ...], x: np.ndarray, t: Seq
         raise ValueError(f"x {x.shape} and {len(t)} timesteps for {batch} x {frames} frames of vocals")
     if not all(0 <= one < facts.timesteps for one in t):
         raise ValueError(f"timesteps lie between 0 and {facts.timesteps - 1}")
+
+
+def conditioning_inputs(facts: ModelFacts, vocals: np.ndarray, sheet: np.ndarray | None) -> dict[str, np.ndarray]:
+    """The conditioning graph's inputs by name; where nothing is known, a sheet is zeros.
+
+    Raises:
+        ValueError: the sheet does not fit the vocals, or the model takes none.
+    """
+    inputs = {"vocals": np.ascontiguousarray(vocals, dtype=np.float32)}
+    shape = (vocals.shape[0], facts.sheet_channels, vocals.shape[2])
+    if sheet is not None and (facts.sheet_channels == 0 or sheet.shape != shape):
+        raise ValueError(f"a sheet of {sheet.shape} where the model and the vocals want {shape}")
+    if facts.sheet_channels:
+        inputs["sheet"] = np.zeros(shape, np.float32) if sheet is None else np.ascontiguousarray(sheet, np.float32)
+    return inputs
 
 
 TimestepFeatures = Callable[[tuple[int, ...]], dict[str, np.ndarray]]
@@ -113,16 +138,22 @@ class Denoiser:
         return self.step_engine.backend
 
     def trajectory(
-        self, vocals: np.ndarray, prefix_latents: np.ndarray, sampling: Sampling, draw: Draw
+        self,
+        vocals: np.ndarray,
+        prefix_latents: np.ndarray,
+        sampling: Sampling,
+        draw: Draw,
+        sheet: np.ndarray | None = None,
     ) -> Iterator[np.ndarray]:
         """See :class:`DenoiserBackend`."""
-        denoise = inpaint_prefix(self.conditioned(vocals).clean(sampling.guidance, sampling.clamp), prefix_latents)
+        clean = self.conditioned(vocals, sheet).clean(sampling.guidance, sampling.clamp)
+        denoise = inpaint_prefix(clean, prefix_latents)
         start = draw(self.schedule.timesteps)
         return sample(sampling.sampler, denoise, start, self.schedule, list(sampling.timesteps), draw, sampling.clamp)
 
-    def conditioned(self, vocals: np.ndarray) -> ConditionedDenoiser:
+    def conditioned(self, vocals: np.ndarray, sheet: np.ndarray | None = None) -> ConditionedDenoiser:
         """See :class:`DenoiserBackend`."""
-        memory = self._conditioning(vocals=np.ascontiguousarray(vocals, dtype=np.float32))
+        memory = self._conditioning(**conditioning_inputs(self.facts, vocals, sheet))
         return ConditionedDenoiser(self, memory, vocals.shape[0], vocals.shape[2])
 
 

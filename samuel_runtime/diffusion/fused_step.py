@@ -37,8 +37,8 @@ _ANY = (-3e38, 3e38)  # a range that keeps everything: float32 ends a little bey
 class Inputs:
     """Inputs of one run of a :class:`SamplingLoop`; (batch, channels, frames) is the latents' shape."""
 
-    vocals: np.ndarray
-    """Latents of the voice."""
+    conditioning: Mapping[str, np.ndarray]
+    """Inputs of the conditioning graph by name: "vocals", latents of the voice, and "sheet" where the model has one."""
     start: np.ndarray
     """Latents, pure noise."""
     prefix_latents: np.ndarray

@@ -44,8 +44,11 @@ _MUSICIANS = {
     "5": "5",
 }  # fmt: skip
 """What stands on lead sheets, and Harte's shorthand for it."""
+_SYMBOLS = {harte: symbol for symbol, harte in reversed(_MUSICIANS.items())}
+"""Of several symbols the first."""
 
-_CHORD = re.compile(r"([A-G][#b]{0,2})(?::([^/]*)|([^/:]*))(?:/(\S+))?")
+_ROOT = re.compile(r"[A-G][#b]{0,2}")
+_CHORD = re.compile(rf"({_ROOT.pattern})(?::([^/]*)|([^/:]*))(?:/(\S+))?")
 _KEY = re.compile(r"([A-G][#b]?)\s*[: ]?\s*(major|maj|minor|min|m)?")
 
 
@@ -131,6 +134,36 @@ class Key:
         return f"{spelled(self.tonic, self)} {'minor' if self.minor else 'major'}"
 
 
+def harte(name: str) -> str:
+    """A chord's name in either notation as Harte writes it; the root keeps its spelling.
+
+    Raises:
+        UserError: it names no chord.
+    """
+    chord = Chord.parse(name)
+    letters = _ROOT.match(name)
+    if chord.root is None or letters is None:
+        return chord.named()
+    return letters[0] + chord.named().removeprefix(spelled(chord.root))
+
+
+def symbol(name: str) -> str:
+    """A chord's name in either notation as musicians write it, such as ``Am7/G``; the root keeps its spelling.
+
+    Raises:
+        UserError: it names no chord.
+    """
+    chord = Chord.parse(name)
+    letters = _ROOT.match(name)
+    if chord.root is None or letters is None:
+        return "N.C." if chord.known else "X"
+    root = letters[0] + _SYMBOLS[chord.quality]
+    if chord.bass is None:
+        return root
+    scale = Key(chord.root, "min" in chord.quality or "dim" in chord.quality)
+    return f"{root}/{spelled(chord.bass, scale)}"
+
+
 def pitch_class(letters: str) -> int:
     """0 .. 11 of a note's name without its octave: a letter, then sharps or flats."""
     return (_NATURALS[letters[0]] + letters.count("#") - letters[1:].count("b")) % 12
@@ -143,7 +176,7 @@ def spelled(pitch: int, key: Key | None = None) -> str:
 
 def _bass(root: int, below: str) -> int | None:
     """Pitch class of what stands behind the slash: a note, or Harte's degree of the scale above the root."""
-    if re.fullmatch(r"[A-G][#b]{0,2}", below):
+    if _ROOT.fullmatch(below):
         return pitch_class(below)
     found = re.fullmatch(r"([#b]*)(\d+)", below)
     if found is None or found[2] not in _DEGREES:

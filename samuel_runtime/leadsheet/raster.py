@@ -32,11 +32,9 @@ def rasterised(sheet: LeadSheet, frames: int, frame_s: float) -> np.ndarray:
             raster[BAR] = _circle(_bar_position(sheet, beats))
             raster[METER][list(Meter).index(sheet.meter)] = 1
             raster[KNOWN_BARS] = 1
-    starts_s = [chord.start_s for chord in sheet.chords]
-    sounding = np.searchsorted(starts_s, times_s, side="right") - 1
-    for index, span in enumerate(sheet.chords):
-        here = sounding == index
-        chord = Chord.parse(span.name)
+    bounds = [*np.searchsorted(times_s, [chord.start_s for chord in sheet.chords]).tolist(), frames]
+    for span, first, end in zip(sheet.chords, bounds, bounds[1:], strict=False):
+        here, chord = slice(first, end), Chord.parse(span.name)
         raster[KNOWN_CHORDS, here] = chord.known
         for tone in chord.pitch_classes:
             raster[TONES.start + tone, here] = 1

@@ -103,6 +103,11 @@ class LeadSheet:
         _check_times("melody", starts_s, self.duration_s)
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing is known of the song but its length."""
+        return not (self.key or self.beats_s or self.chords or self.melody)
+
+    @property
     def tempo_bpm(self) -> float | None:
         """Beats a minute, from the median distance of beats; None with fewer than two."""
         intervals = sorted(b - a for a, b in pairwise(self.beats_s))

@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     help="Begin with the weights of this checkpoint, to go on with other songs or settings; they must fit [model], "
     "which is the checkpoint's if there is no --config.",
 )
+@click.option(
+    "--own-statistics",
+    is_flag=True,
+    help="With --from: normalise by the statistics of LATENTS instead of the checkpoint's, when its codec was trained "
+    "further since.",
+)
 @click.option("--resume", is_flag=True, help="Continue a run that was stopped, to the same result.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--seed", type=int, help="Overrides the config, as do the options below.")
@@ -45,6 +51,7 @@ def command(
     out: Path | None,
     config: Path | None,
     start: Path | None,
+    own_statistics: bool,
     resume: bool,
     device: str,
     **overrides: Any,
@@ -65,13 +72,16 @@ def command(
         raise UserError("--config does not go with --resume: a run keeps its settings; leave --config out")
     if resume and start is not None:
         raise UserError("--from does not go with --resume: a run has begun where it has; leave --from out")
+    if own_statistics and start is None:
+        raise UserError("--own-statistics goes with --from; a run of its own has no other statistics; leave it out")
     keep_freed_memory()
     checkpoint = None if start is None else load_checkpoint(start)
     folder = fetch_latents(latents.removeprefix(PREFIX)) if latents.startswith(PREFIX) else Path(latents)
     if out is None:
         out = newest_run() if resume else RUNS / time.strftime("%Y%m%d-%H%M%S")
     chosen = {name: value for name, value in overrides.items() if value is not None}
-    fitted = fit(folder, out, _settings(out, config, checkpoint, resume, chosen), device, resume, checkpoint)
+    settings = _settings(out, config, checkpoint, resume, chosen)
+    fitted = fit(folder, out, settings, device, resume, checkpoint, own_statistics)
     if PartialState().is_main_process:
         click.echo(f"{fitted.checkpoint}: validation loss {fitted.validation_loss:.4f} after {fitted.steps} steps")
     PartialState().destroy_process_group()

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
 from samuel_runtime.errors import UserError
+from samuel_runtime.leadsheet.chords import Chord as SheetChord
+from samuel_runtime.leadsheet.chords import Key
+from samuel_runtime.leadsheet.raster import rasterised
+from samuel_runtime.leadsheet.sheet import ChordSpan, LeadSheet, Meter
 from samuel_train.data.stems import SongFolder
 from samuel_train.synth.compose.theory import Chord
 from samuel_train.synth.facts import SongFacts
@@ -66,6 +72,34 @@ def music_frames(facts: SongFacts, frames: int, frame_s: float, semitones: int =
             music[_TONES + (pitch_class + semitones) % 12, here] = 1
         music[_ROOT + (chord.root + semitones) % 12, here] = 1
     return music
+
+
+def sheet_frames(facts: SongFacts, frames: int, frame_s: float, semitones: int = 0) -> np.ndarray:
+    """(34, frames) float16 of a song's lead sheet, see samuel_runtime/leadsheet/raster.py; arguments as above."""
+    return rasterised(lead_sheet(facts, frames * frame_s, semitones), frames, frame_s).astype(np.float16)
+
+
+def lead_sheet(facts: SongFacts, duration_s: float, semitones: int = 0) -> LeadSheet:
+    """The lead sheet of a song as it was written, played faster or slower by so many semitones."""
+    speed = 2 ** (semitones / 12)
+
+    def played(times_s: Sequence[float]) -> tuple[float, ...]:
+        return tuple(time_s / speed for time_s in times_s if time_s / speed <= duration_s)
+
+    chords = []
+    for start_s, name in facts.chords:
+        chord = SheetChord.parse(name)
+        moved = replace(chord, root=(cast(int, chord.root) + semitones) % 12)
+        chords.append(ChordSpan(start_s / speed, moved.named()))
+    key = Key(cast(int, SheetChord.parse(facts.tonic).root) + semitones, minor=facts.mode == "minor")
+    return LeadSheet(
+        duration_s=duration_s,
+        meter=Meter(facts.meter),
+        key=str(key),
+        beats_s=played(facts.beats_s),
+        downbeats_s=played(facts.bars_s),
+        chords=tuple(chord for chord in chords if chord.start_s <= duration_s),
+    )
 
 
 def mark(channel: np.ndarray, at: Sequence[int] | np.ndarray) -> None:

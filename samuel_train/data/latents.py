@@ -15,11 +15,13 @@ import numpy as np
 
 from samuel_runtime.bundle.statistics import Statistics
 from samuel_runtime.errors import UserError
+from samuel_runtime.leadsheet.raster import CHANNELS as SHEET_CHANNELS
 from samuel_train.data.annotations import CHANNELS as MUSIC_CHANNELS
 
 VOCALS_FILE = "latent_vocal.npy"
 ACCOMPANIMENT_FILE = "latent_accomp.npy"
 MUSIC_FILE = "latent_music.npy"
+SHEETS_FILE = "latent_sheets.npy"
 INDEX_FILE = "latents.json"
 
 CHANNELS = 64
@@ -47,6 +49,9 @@ class Latents:
     """Where the codec that made them was found, empty if nobody wrote it down."""
     music: np.ndarray | None = None
     """(entries, 26, 1024) float16, a memory map, see annotations.py; None where it is not written for every song."""
+    sheets: np.ndarray | None = None
+    """(entries, 34, 1024) float16, a memory map of lead sheets as samuel_runtime/leadsheet/raster.py draws them; as
+    ``music``."""
 
     def __len__(self) -> int:
         return len(self.vocals)
@@ -82,7 +87,11 @@ def read_latents(folder: Path) -> Latents:
             if not np.isfinite(array[start : start + _CHUNK_ENTRIES]).all():
                 raise UserError(f"{folder / name}: holds NaN or infinity; prepare the folder again")
     songs, valid_frames, codec = _read_index(folder / INDEX_FILE, len(vocals))
-    return Latents(folder, vocals, accompaniment, songs, valid_frames, codec, _open_music(folder, len(vocals)))
+    written = (
+        _open_written(folder / name, (len(vocals), channels, FRAMES))
+        for name, channels in ((MUSIC_FILE, MUSIC_CHANNELS), (SHEETS_FILE, SHEET_CHANNELS))
+    )
+    return Latents(folder, vocals, accompaniment, songs, valid_frames, codec, *written)
 
 
 def split_songs(latents: Latents, validation_fraction: float, seed: int) -> Split:
@@ -146,16 +155,14 @@ def _open(path: Path) -> np.ndarray:
     return array
 
 
-def _open_music(folder: Path, entries: int) -> np.ndarray | None:
-    """Memory map of (entries, 26, 1024) float16, if the file is there."""
-    path = folder / MUSIC_FILE
+def _open_written(path: Path, expected: tuple[int, int, int]) -> np.ndarray | None:
+    """Memory map of float16, (entries, channels, 1024) as expected, if the file is there."""
     if not path.exists():
         return None
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise UserError(f"{path}: not a readable .npy array ({error}); prepare it again") from error
-    expected = (entries, MUSIC_CHANNELS, FRAMES)
     if not isinstance(array, np.ndarray) or array.shape != expected or array.dtype != np.float16:
         raise UserError(f"{path}: not float16 {expected}, so it does not fit the latents; prepare the folder again")
     return array

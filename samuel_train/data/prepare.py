@@ -2,6 +2,7 @@
 
 OUT/latent_vocal.npy, OUT/latent_accomp.npy   (entries, 64, 1024) float32
 OUT/latent_music.npy                          (entries, 26, 1024) float16, if beats and chords are written for all songs
+OUT/latent_sheets.npy                         (entries, 34, 1024) float16, as music: the lead sheets
 OUT/latents.json                              entry -> song, semitones, start frame, valid frames; the codec
 OUT/skipped.json                              songs left out, with the reason
 OUT/.parts/                                   one file per encoded song and speed, reused by the next run
@@ -25,9 +26,9 @@ from tqdm import tqdm
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import check_name, replacing
 from samuel_train.codec.model.base import Codec, encoder_context_frames
-from samuel_train.data.annotations import music_frames, written_music
+from samuel_train.data.annotations import music_frames, sheet_frames, written_music
 from samuel_train.data.encode import ENTRY_FRAMES, Encoded, encode_song
-from samuel_train.data.latents import ACCOMPANIMENT_FILE, INDEX_FILE, MUSIC_FILE, VOCALS_FILE
+from samuel_train.data.latents import ACCOMPANIMENT_FILE, INDEX_FILE, MUSIC_FILE, SHEETS_FILE, VOCALS_FILE
 from samuel_train.data.stems import Skipped, SongFolder, find_songs
 
 SKIPPED_FILE = "skipped.json"
@@ -151,17 +152,21 @@ def _assemble(out: Path, parts: list[Path], index: dict[str, Any], channels: int
 
 def _write_music(out: Path, done: list[_Part], frame_s: float) -> None:
     """What is written about the songs, where it is for every one of them."""
-    (out / MUSIC_FILE).unlink(missing_ok=True)
+    drawn = {MUSIC_FILE: music_frames, SHEETS_FILE: sheet_frames}
+    for name in drawn:
+        (out / name).unlink(missing_ok=True)
     facts = {part.song.name: written_music(part.song) for part in done}
-    rows = []
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in drawn}
     for part in done:
         if (written := facts[part.song.name]) is None:
             return
         entries = len(_load(part.path).valid_frames)
-        music = music_frames(written, entries * ENTRY_FRAMES, frame_s, part.semitones)
-        rows.append(music.reshape(len(music), entries, ENTRY_FRAMES).transpose(1, 0, 2))  # (entries, channels, 1024)
-    with replacing(out / MUSIC_FILE) as temporary:
-        np.save(temporary, np.concatenate(rows))
+        for name, frames_of in drawn.items():
+            frames = frames_of(written, entries * ENTRY_FRAMES, frame_s, part.semitones)  # (channels, frames)
+            rows[name].append(frames.reshape(len(frames), entries, ENTRY_FRAMES).transpose(1, 0, 2))
+    for name, arrays in rows.items():
+        with replacing(out / name) as temporary:
+            np.save(temporary, np.concatenate(arrays))
 
 
 def _concatenate(path: Path, parts: list[Path], role: int, shape: tuple[int, int, int]) -> None:

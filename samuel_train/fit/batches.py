@@ -8,7 +8,7 @@ step carries nothing to it but these few numbers.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from samuel_runtime.bundle.statistics import Statistics
 from samuel_train.data.latent_crops import LatentCrops, to_device
 from samuel_train.data.latents import Latents
+from samuel_train.fit.imperfect_sheets import Faults, with_faults
 from samuel_train.fit.settings import FRAMES_MULTIPLE, FitConfig
 
 LENGTHS = 8
@@ -44,6 +45,9 @@ class Batch(NamedTuple):
     """(batch, channels, frames) float32, standard normal."""
     music: Tensor
     """(batch, 26, frames) float32, see data/annotations.py; (batch, 0, frames) where it is not written."""
+    sheet: Tensor
+    """(batch, 34, frames) float32 lead sheets with faults, zero where they or the condition are dropped; (batch, 0,
+    frames) where they are not written or not wanted."""
 
 
 def generator(seed: int, stream: Stream, index: int) -> np.random.Generator:
@@ -90,6 +94,8 @@ class Batches:
             LatentCrops(latents.accompaniment, device),
         )
         self._music = None if latents.music is None else LatentCrops(latents.music, device)
+        wanted = config.model.sheet_width and latents.sheets is not None
+        self._sheets = LatentCrops(cast("np.ndarray", latents.sheets), device) if wanted else None
         of_vocals = (statistics.vocals_mean, statistics.vocals_std)
         of_accompaniment = (statistics.accompaniment_mean, statistics.accompaniment_std)
         self._of_vocals, self._of_accompaniment = (
@@ -118,7 +124,13 @@ class Batches:
             vocals += self._to_device(strengths.astype(np.float32))[:, None, None] * self._noise(vocals, chance)
         vocals *= self._to_device(conditioned)[:, None, None]  # the mean of the vocals is zero now
         music = noise[:, :0] if self._music is None else self._music.cut(*crops)
-        return Batch(accompaniment, vocals, self._to_device(timesteps), noise, music)
+        sheet = noise[:, :0]
+        if self._sheets is not None:
+            # One draw for all, so that the choices of a run without sheets stay what they were.
+            faults = Faults.drawn(draw, config.batch, config.sheet_dropout, config.sheet_faults)
+            sheet = with_faults(self._sheets.cut(*crops), faults.share(share))
+            sheet *= self._to_device(conditioned)[:, None, None]
+        return Batch(accompaniment, vocals, self._to_device(timesteps), noise, music, sheet)
 
     def _entries_of(self, numbers: np.ndarray) -> np.ndarray:
         return np.array([self._entry(int(number)) for number in numbers])

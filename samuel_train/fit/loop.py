@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -42,7 +42,7 @@ from samuel_train.fit.run_folder import (
 from samuel_train.fit.settings import FitConfig, MixedPrecision
 from samuel_train.fit.state import RunState, load_state, save_state
 from samuel_train.fit.validation import Validation, report
-from samuel_train.model.checkpoint import Checkpoint, save_checkpoint
+from samuel_train.model.checkpoint import Checkpoint, grown, save_checkpoint
 from samuel_train.model.denoiser import Denoiser
 from samuel_train.model.fast_forward import with_fast_forward
 
@@ -69,11 +69,14 @@ def fit(
     device: str = "auto",
     resume: bool = False,
     start: Checkpoint | None = None,
+    own_statistics: bool = False,
 ) -> Fitted:
     """Train on the folder ``latents`` and write checkpoint, metrics, plots and the state to resume from to ``out``.
 
     A run with a ``start`` begins with its weights, and normalises latents by its statistics, not by its own: those
-    weights mean nothing in another space. A resumed run needs none.
+    weights mean nothing in another space. With ``own_statistics`` it normalises by its own, for latents of a codec that
+    was trained further: its channels mean the same, but have other means and deviations. A resumed run needs no start.
+    What a start lacks of this network, its sheet encoder, begins anew, and changes nothing at first.
 
     Under ``accelerate launch`` every process calls this with the same arguments; ``config.batch`` is split
     among them and the losses are those of a single process. A resumed run continues to the same losses.
@@ -83,7 +86,7 @@ def fit(
             finite.
     """
     if start is not None:
-        start = replace(start, config=config.model)  # which sees whether its weights fit
+        start = grown(start, config.model)
     data = read_latents(latents)
     split = split_songs(data, config.validation_fraction, config.seed)
     accelerator = _accelerator(config, device)
@@ -94,7 +97,7 @@ def fit(
     accelerator.wait_for_everyone()  # nobody looks for a run that the main process has already opened
     if accelerator.is_main_process:
         open_run(out, config, resume)
-    return _Run(data, split, out, config, accelerator, resume, start).train()
+    return _Run(data, split, out, config, accelerator, resume, start, own_statistics).train()
 
 
 def learning_rate(config: FitConfig, progress: float) -> float:
@@ -115,6 +118,7 @@ class _Run:
         accelerator: Accelerator,
         resume: bool,
         start: Checkpoint | None,
+        own_statistics: bool,
     ) -> None:
         self.data, self.split, self.out, self.config, self.accelerator = data, split, out, config, accelerator
         measured = latent_statistics(data, self.split.training)
@@ -122,7 +126,8 @@ class _Run:
         if resume:
             self.state = self._stored(digest)
         elif start:
-            self.state = RunState(digest, start.statistics.to_dict(), start.provenance)
+            statistics = measured if own_statistics else start.statistics
+            self.state = RunState(digest, statistics.to_dict(), start.provenance)
         else:
             self.state = RunState(digest, measured.to_dict())
         self.statistics = Statistics.from_dict(self.state.statistics)
@@ -217,7 +222,8 @@ class _Run:
             self.accelerator.backward(auxiliary)
             self._share_gradients()
         else:
-            loss = self.objective(self.model, batch.accompaniment, batch.vocals, batch.timesteps, batch.noise)
+            sheet = batch.sheet if batch.sheet.shape[1] else None
+            loss = self.objective(self.model, batch.accompaniment, batch.vocals, batch.timesteps, batch.noise, sheet)
             self.accelerator.backward(loss + self.config.auxiliary_weight * auxiliary)
         norm = torch.as_tensor(
             self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.gradient_norm_max),

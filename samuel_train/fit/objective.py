@@ -14,8 +14,8 @@ _WEIGHT_SCALE, _WEIGHT_OFFSET = 2.0, 1e-5
 PUBLISHED_WEIGHTS = (0.0, 10.0)
 """Smallest and largest weight of an error, as in SAMUeL-GEN."""
 
-Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(x_t, vocals, t) -> prediction, as the network."""
+Denoise = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
+"""(x_t, vocals, t, sheet) -> prediction, as the network."""
 
 
 class Objective(nn.Module):
@@ -41,17 +41,21 @@ class Objective(nn.Module):
             self.register_buffer(name, torch.from_numpy(table).float())
         self._prediction = prediction
 
-    def errors(self, denoise: Denoise, x0: Tensor, vocals: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+    def errors(
+        self, denoise: Denoise, x0: Tensor, vocals: Tensor, t: Tensor, eps: Tensor, sheet: Tensor | None = None
+    ) -> Tensor:
         """(batch,) unweighted MSE of the prediction at timesteps ``t`` (batch,) int64, noised by ``eps``.
 
-        ``x0``, ``vocals`` and ``eps`` are (batch, channels, frames), normalised.
+        ``x0``, ``vocals`` and ``eps`` are (batch, channels, frames), normalised; ``sheet`` (batch, 34, frames).
         """
         alpha = self.alpha[t][:, None, None]  # (batch, 1, 1)
         sigma = self.sigma[t][:, None, None]  # (batch, 1, 1)
         target = target_of(self._prediction, x0, eps, alpha, sigma)
-        output = denoise(diffuse(x0, eps, alpha, sigma), vocals, t)
+        output = denoise(diffuse(x0, eps, alpha, sigma), vocals, t, sheet)
         return (output.float() - target).square().mean(dim=(1, 2))
 
-    def forward(self, denoise: Denoise, x0: Tensor, vocals: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+    def forward(
+        self, denoise: Denoise, x0: Tensor, vocals: Tensor, t: Tensor, eps: Tensor, sheet: Tensor | None = None
+    ) -> Tensor:
         """Mean over the batch of the weighted :meth:`errors`."""
-        return (self.weight[t] * self.errors(denoise, x0, vocals, t, eps)).mean()
+        return (self.weight[t] * self.errors(denoise, x0, vocals, t, eps, sheet)).mean()

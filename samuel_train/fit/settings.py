@@ -76,6 +76,10 @@ class FitConfig:
     """Learning rate of those steps."""
     vocal_context_dropout: float = 0.0
     """Dropout probability of the vocal context encoder's channels."""
+    sheet_dropout: float = 0.15
+    """Probability that an example with a voice is trained without its lead sheet."""
+    sheet_faults: float = 0.7
+    """Probability that a lead sheet has faults as estimates have, see fit/imperfect_sheets.py."""
     validation_fraction: float = 0.2
     """Share of the songs that is held out."""
     validation_examples: int = 32
@@ -161,6 +165,8 @@ _RANGES: dict[str, tuple[type, float, float, bool]] = {
     "auxiliary_steps": (int, 0, 10**9, False),
     "auxiliary_learning_rate": (float, 0, 1, False),
     "vocal_context_dropout": (float, 0, 0.9, False),
+    "sheet_dropout": (float, 0, 1, False),
+    "sheet_faults": (float, 0, 1, False),
     "validation_fraction": (float, 0.001, 0.9, False),
     "validation_examples": (int, 1, 65536, False),
     "validate_every_steps": (int, 1, 10**9, True),

@@ -36,6 +36,8 @@ class _Example:
     """(channels, frames)."""
     music: Tensor
     """(26, frames), see data/annotations.py; (0, frames) where it is not written."""
+    sheets: Tensor
+    """(conditions, 34, frames), each with its voice; (conditions, 0, frames) where they are not written."""
     number: int
     """Decides timesteps and noise."""
 
@@ -70,9 +72,11 @@ class Validation:
             t, eps = self._draw(example)
             x0 = example.accompaniment.expand(BUCKETS, -1, -1)  # (buckets, channels, frames)
             errors = []
-            for vocals in example.vocals:
-                batch = (x0, vocals.expand(BUCKETS, -1, -1), t, eps)
-                errors.append(objective.errors(model, *(tensor.to(device) for tensor in batch)).cpu())
+            for vocals, sheet in zip(example.vocals, example.sheets, strict=True):
+                voices = vocals.expand(BUCKETS, -1, -1).to(device)
+                given = sheet.expand(BUCKETS, -1, -1).to(device) if len(sheet) else None
+                noised = (x0.to(device), voices, t.to(device), eps.to(device))
+                errors.append(objective.errors(model, *noised, given).cpu())
             loss = (objective.weight[t.to(device)].cpu() * errors[0]).mean()
             total += torch.cat([torch.cat(errors), loss[None], torch.ones(1)])
         return total.to(device)
@@ -98,11 +102,13 @@ class Validation:
         schedule = Schedule.cosine(self._config.model.timesteps)
         examples = self._examples[:_SAMPLES]
         vocals = torch.stack([example.vocals[0] for example in examples]).to(device)
+        sheets = torch.stack([example.sheets[0] for example in examples]).to(device)
         noise = np.stack([self._draw(example)[1][0].numpy() for example in examples])
 
         def network(x: np.ndarray, t: int) -> np.ndarray:
             timesteps = torch.full((len(x),), t, device=device)
-            output: np.ndarray = model(torch.from_numpy(x).to(device), vocals, timesteps).float().cpu().numpy()
+            given = sheets if sheets.shape[1] else None
+            output: np.ndarray = model(torch.from_numpy(x).to(device), vocals, timesteps, given).float().cpu().numpy()
             return output
 
         steps = trailing_timesteps(schedule, min(_SAMPLING_STEPS, schedule.timesteps))
@@ -140,7 +146,15 @@ def _example(latents: Latents, chosen: np.ndarray, number: int, statistics: Stat
     null = np.zeros_like(normalised[:1])
     music = accompaniment[:0] if latents.music is None else _middle(latents.music, latents, entry, frames)
     voices = torch.from_numpy(np.concatenate([normalised, null]))
-    return _Example(voices, torch.from_numpy(accompaniment), torch.from_numpy(music.astype(np.float32)), number)
+    written = (
+        [_middle(latents.sheets, latents, e, frames) for e in (entry, other)] if latents.sheets is not None else []
+    )
+    sheets = np.stack([*written, np.zeros_like(written[0])]) if written else normalised[[0, 1, 1], :0]
+    return _Example(voices, _float32(accompaniment), _float32(music), _float32(sheets), number)
+
+
+def _float32(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(array.astype(np.float32))
 
 
 def _middle(array: np.ndarray, latents: Latents, entry: int, frames: int) -> np.ndarray:

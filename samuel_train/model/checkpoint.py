@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ FORMAT = 1
 # length of its header, so one byte would not do: every 32nd header is as long as to begin with 0x80.
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02\x8a\x0a", b"\x80\x04\x95", b"\x80\x05\x95")
 _FORMER_WEIGHTS = {"listener.guess.": "vocal_context.auxiliary.", "listener.": "vocal_context."}
+_SHEET = "sheet."
 _NAMED_AT_MOST = 3  # tensors listed in an error line
 
 
@@ -71,6 +72,19 @@ class Checkpoint:
         model = Denoiser(self.config)
         model.load_state_dict(self.weights, strict=True)
         return model.eval()
+
+
+def grown(checkpoint: Checkpoint, config: ModelConfig) -> Checkpoint:
+    """The checkpoint for a network of this config: a sheet encoder that it lacks is added, and changes nothing yet.
+
+    Raises:
+        UserError: its weights do not fit that network for another reason.
+    """
+    weights = dict(checkpoint.weights)
+    if config.sheet_width and not checkpoint.config.sheet_width:
+        fresh = Denoiser(config).state_dict()
+        weights |= {name: weight for name, weight in fresh.items() if name.startswith(_SHEET)}
+    return replace(checkpoint, config=config, weights=weights)
 
 
 def with_current_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -53,6 +53,8 @@ class ModelConfig:
     recordings are unlike those of generated songs. The paper's network takes a voice as it is."""
     vocal_context_width: int = 0
     """Channels of the vocal context encoder, which the paper's network does not have; 0 leaves it out."""
+    sheet_width: int = 0
+    """Channels of the sheet encoder, through which a lead sheet modulates the U-Net; 0, as in the paper, takes none."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "alignment", Alignment(self.alignment))
@@ -61,9 +63,10 @@ class ModelConfig:
             value = getattr(self, name)
             if type(value) is not int or not 0 < value <= 65536:
                 raise UserError(f"model config: {name} must be an integer between 1 and 65536, not {value!r}")
-        width = self.vocal_context_width
-        if type(width) is not int or not 0 <= width <= 65536:
-            raise UserError(f"model config: vocal_context_width must be an integer between 0 and 65536, not {width!r}")
+        for name in ("vocal_context_width", "sheet_width"):
+            value = getattr(self, name)
+            if type(value) is not int or not 0 <= value <= 65536:
+                raise UserError(f"model config: {name} must be an integer between 0 and 65536, not {value!r}")
         if type(self.standardised_voice) is not bool:
             raise UserError(f"model config: standardised_voice must be true or false, not {self.standardised_voice!r}")
         if self.base_channels % (2 * self.heads):

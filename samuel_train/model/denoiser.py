@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from samuel_train.model.attention import SoftAlignment, mixing_weights
 from samuel_train.model.config import FRAMES_MULTIPLE, ModelConfig
 from samuel_train.model.embedding import timestep_embedding
+from samuel_train.model.sheet_encoder import SheetEncoder
 from samuel_train.model.unet import FiLM, UNet
 from samuel_train.model.vocal_context import VocalContextEncoder
 
@@ -41,8 +42,9 @@ class Denoiser(nn.Module):
         x' = Conv3(x);  c' = Conv3(vocals);  context = Align(x', c', t)
         h  = FiLM(x', context, m(t));  output = Conv1(UNet(h, context, e(t), t))
 
-    A vocal context encoder, which the paper does not have, adds its result for the vocals to x' in the last line. With
-    ``standardised_voice``, which it does not have either, all of that takes :func:`standardised` vocals.
+    Three things that the paper does not have: a vocal context encoder adds its result for the vocals to x' in the last
+    line; a sheet encoder modulates every block of the U-Net by a lead sheet; with ``standardised_voice`` all of that
+    takes :func:`standardised` vocals.
     """
 
     mixing: Tensor
@@ -62,6 +64,7 @@ class Denoiser(nn.Module):
         )
         self.initial_film = FiLM(base, width)
         self.unet = UNet(config)
+        self.sheet = SheetEncoder(config.sheet_width, self.unet.blocks) if config.sheet_width else None
         self.output_conv = nn.Conv1d(base, config.latent_channels, 1)
         # Follows from the config, so it moves with the model but is not saved with it.
         self.register_buffer("mixing", mixing_weights(config), persistent=False)
@@ -76,13 +79,15 @@ class Denoiser(nn.Module):
         """Vocals (batch, latent_channels, frames) as the network takes them."""
         return standardised(vocals) if self.config.standardised_voice else vocals
 
-    def forward(self, x: Tensor, vocals: Tensor, t: Tensor) -> Tensor:
+    def forward(self, x: Tensor, vocals: Tensor, t: Tensor, sheet: Tensor | None = None) -> Tensor:
         """Predict the target (``config.prediction``) of the normalised latents ``x`` at timestep ``t``.
 
         Args:
             x: (batch, latent_channels, frames) noisy accompaniment, frames a multiple of 8.
             vocals: (batch, latent_channels, frames); zeros for the unconditional branch.
             t: (batch,) int64, 0 .. timesteps - 1.
+            sheet: (batch, 34, frames) of the lead sheet, see samuel_runtime/leadsheet/raster.py; zeros for the
+                unconditional branch, which is as good as none.
 
         Returns:
             (batch, latent_channels, frames)
@@ -99,7 +104,8 @@ class Denoiser(nn.Module):
         if self.vocal_context is not None:
             h = h + self.vocal_context(vocals)
         h = self.initial_film(h, context, time.hidden)
-        h = self.unet(h, context, time.embedding, time.mixing)
+        modulation = None if self.sheet is None or sheet is None else self.sheet(sheet)
+        h = self.unet(h, context, time.embedding, time.mixing, modulation)
         return self.output_conv(h)
 
 

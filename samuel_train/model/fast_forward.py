@@ -8,6 +8,8 @@ local attention multiplies blocks of 16 queries with 32 keys, instead of gatheri
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import TypeVar, cast
 
 import torch
@@ -25,23 +27,26 @@ Kind = TypeVar("Kind", bound=nn.Module)
 class FastUNet(UNet):
     """The U-Net with means of the context where only its means are used."""
 
-    def forward(self, h: Tensor, context: Tensor, u: Tensor, mixing: Tensor) -> Tensor:
+    def forward(
+        self, h: Tensor, context: Tensor, u: Tensor, mixing: Tensor, sheet: Sequence[Tensor] | None = None
+    ) -> Tensor:
         """As :meth:`UNet.forward`."""
+        modulation: Iterator[Tensor | None] = repeat(None) if sheet is None else iter(sheet)
         skips = []
         for resnet, down in zip(self.downs, self.cond_downs, strict=True):
-            h = resnet(h, context.mean(-1, keepdim=True), u)
+            h = resnet(h, context.mean(-1, keepdim=True), u, next(modulation))
             skips.append(h)
             h, context = down(h), down(context)
 
         h = self.mid_attn(h, context, mixing)
         # Mean, first and last frame are enough to follow the context through the decoder: (batch, n, 3).
         summary, frames = torch.stack([context.mean(-1), context[..., 0], context[..., -1]], dim=-1), context.shape[-1]
-        h = self.mid_resnet(h, summary[..., :1], u)
+        h = self.mid_resnet(h, summary[..., :1], u, next(modulation))
 
         for up, cond_up, resnet in zip(self.ups, self.cond_ups, self.up_resnets, strict=True):
             h, summary, frames = up(h), _summary_above(cast("nn.ConvTranspose1d", cond_up), summary, frames), 2 * frames
             h = torch.cat([h, skips.pop()], dim=1)  # (batch, 2 n, frames)
-            h = resnet(h, summary[..., :1], u)
+            h = resnet(h, summary[..., :1], u, next(modulation))
         return cast("Tensor", self.final_conv(h))
 
 

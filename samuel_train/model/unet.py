@@ -5,12 +5,16 @@ Shapes are (batch, channels, frames); every level halves the frames and doubles 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from samuel_train.model.attention import SoftAlignment
 from samuel_train.model.config import LEVELS, ModelConfig
+from samuel_train.model.sheet_encoder import modulated
 
 
 class FiLM(nn.Module):
@@ -32,7 +36,10 @@ class FiLM(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """h + Conv3(SiLU(GN(FiLM(Conv3(SiLU(GN(h))))))), where both GN are one and the same module."""
+    """h + Conv3(SiLU(GN(FiLM(Conv3(SiLU(GN(h))))))), where both GN are one and the same module.
+
+    A lead sheet's modulation, which the paper does not have, comes after FiLM.
+    """
 
     def __init__(self, channels: int, time_width: int) -> None:
         super().__init__()
@@ -41,10 +48,10 @@ class ResidualBlock(nn.Module):
         self.film = FiLM(channels, time_width)
         self.conv2 = nn.Conv1d(channels, channels, 3, padding=1)
 
-    def forward(self, h: Tensor, context: Tensor, u: Tensor) -> Tensor:
-        """h and context (batch, n, frames), u (batch, time_width) -> (batch, n, frames)."""
+    def forward(self, h: Tensor, context: Tensor, u: Tensor, sheet: Tensor | None = None) -> Tensor:
+        """h and context (batch, n, frames), u (batch, time_width), sheet (batch, 2 n, frames) -> (batch, n, frames)."""
         g = self.conv1(F.silu(self.norm(h)))
-        g = self.film(g, context, u)
+        g = modulated(self.film(g, context, u), sheet)
         return h + self.conv2(F.silu(self.norm(g)))
 
 
@@ -103,7 +110,15 @@ class UNet(nn.Module):
         self.up_resnets = nn.ModuleList(ResidualBlock(n, time_width) for n in decoder_widths)
         self.final_conv = nn.Conv1d(2 * base, base, 1)
 
-    def forward(self, h: Tensor, context: Tensor, u: Tensor, mixing: Tensor) -> Tensor:
+    @property
+    def blocks(self) -> list[tuple[int, int]]:
+        """(channels, level) of the residual blocks, in the order in which they run; level l has frames / 2^l."""
+        widths = [block.conv1.in_channels for block in (*self.downs, self.mid_resnet, *self.up_resnets)]
+        return list(zip(widths, [*range(LEVELS), LEVELS, *reversed(range(LEVELS))], strict=True))
+
+    def forward(
+        self, h: Tensor, context: Tensor, u: Tensor, mixing: Tensor, sheet: Sequence[Tensor] | None = None
+    ) -> Tensor:
         """Run all levels.
 
         Args:
@@ -111,23 +126,25 @@ class UNet(nn.Module):
             context: (batch, C, frames)
             u: (batch, time_width), the raw timestep embedding.
             mixing: (batch, 2), weights of the local and global branch.
+            sheet: the lead sheet's modulation of every block, (batch, 2 n, frames / 2^level).
 
         Returns:
             (batch, C, frames)
         """
+        modulation: Iterator[Tensor | None] = repeat(None) if sheet is None else iter(sheet)
         skips = []
         for resnet, down in zip(self.downs, self.cond_downs, strict=True):
-            h = resnet(h, context, u)
+            h = resnet(h, context, u, next(modulation))
             skips.append(h)
             h, context = down(h), down(context)
 
         h = self.mid_attn(h, context, mixing)
-        h = self.mid_resnet(h, context, u)
+        h = self.mid_resnet(h, context, u, next(modulation))
 
         for up, cond_up, resnet in zip(self.ups, self.cond_ups, self.up_resnets, strict=True):
             h, context = up(h), cond_up(context)
             h = torch.cat([h, skips.pop()], dim=1)  # (batch, 2 n, frames)
-            h = resnet(h, context, u)
+            h = resnet(h, context, u, next(modulation))
         return self.final_conv(h)
 
 

@@ -10,7 +10,9 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from samuel_export import cli, read_back
+from samuel_export import cli
+from samuel_export.read_back import codec as codec_of_bundle
+from samuel_export.read_back.__main__ import command as read_back
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import DecoderKind, GraphName
 from samuel_runtime.errors import UserError
@@ -73,7 +75,7 @@ def test_a_decoder_needs_a_bundle(tmp_path: Path) -> None:
 
 @torch.no_grad()
 def test_a_codec_is_read_back_as_it_was(made: Path, tmp_path: Path) -> None:
-    ran = CliRunner().invoke(read_back.command, [str(made / "bundle"), "-o", str(tmp_path / "codec")])
+    ran = CliRunner().invoke(read_back, [str(made / "bundle"), "-o", str(tmp_path / "codec")])
     assert ran.exit_code == 0, ran.output
     audio = 0.1 * torch.randn(1, 2, 12 * 2048, generator=torch.Generator().manual_seed(0))
     before, after = (load_codec(folder) for folder in (made / "codec", tmp_path / "codec"))
@@ -85,9 +87,7 @@ def test_a_codec_is_read_back_as_it_was(made: Path, tmp_path: Path) -> None:
     assert isinstance(before, SmallCodec) and isinstance(after, SmallCodec)
     assert after.config == before.config
     with pytest.raises(UserError, match="exists"):
-        CliRunner().invoke(
-            read_back.command, [str(made / "bundle"), "-o", str(tmp_path / "codec")], catch_exceptions=False
-        )
+        CliRunner().invoke(read_back, [str(made / "bundle"), "-o", str(tmp_path / "codec")], catch_exceptions=False)
 
 
 def test_a_defect_in_reading_back_was_called_another_kind_of_codec(
@@ -96,9 +96,9 @@ def test_a_defect_in_reading_back_was_called_another_kind_of_codec(
     def broken(*given: object) -> None:
         raise IndexError("a defect")
 
-    monkeypatch.setattr(read_back, "_fill", broken)
+    monkeypatch.setattr(codec_of_bundle, "_fill", broken)
     with pytest.raises(IndexError, match="a defect"):
-        read_back.read_back(made / "bundle")
+        codec_of_bundle.read_codec(made / "bundle")
 
 
 def test_an_encoder_that_cannot_be_read_back_is_refused(
@@ -106,20 +106,20 @@ def test_an_encoder_that_cannot_be_read_back_is_refused(
 ) -> None:
     edit_manifest(bundle_copy, lambda manifest: manifest["graphs"]["encoder"].update(precision="fp16"))
     with pytest.raises(UserError, match="its encoder is typed in fp16"):
-        read_back.read_back(bundle_copy)
+        codec_of_bundle.read_codec(bundle_copy)
     other = Bundle.open(made / "bundle").read_graph(GraphName.STEP)
     monkeypatch.setattr(Bundle, "read_graph", lambda self, name: other)
     with pytest.raises(UserError, match="was not made by `samuel-train codec`"):
-        read_back.read_back(made / "bundle")
+        codec_of_bundle.read_codec(made / "bundle")
 
 
 def test_a_decoder_older_than_spectral_ones_begins_anew(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Bundle.open(made / "bundle")
     codec = opened.manifest.codec.model_copy(update={"decoder": DecoderKind.WAVEFORM})
     older = dataclasses.replace(opened, manifest=opened.manifest.model_copy(update={"codec": codec}))
-    whole = read_back.read_back(made / "bundle")
+    whole = codec_of_bundle.read_codec(made / "bundle")
     monkeypatch.setattr(Bundle, "open", lambda folder: older)
-    found = read_back.read_back(made / "bundle")
+    found = codec_of_bundle.read_codec(made / "bundle")
     pairs = zip(found.encoder.parameters(), whole.encoder.parameters(), strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)
     assert found.decoder.width == SmallCodecConfig().decoder_width != whole.decoder.width

@@ -29,6 +29,7 @@ class CudaGraphSampler:
         terms: Sequence[Mapping[str, np.ndarray]],
         *,
         noisy: bool,
+        sheet_channels: int = 0,
     ) -> None:
         """Allocate everything that any step touches, and capture the steps.
 
@@ -39,15 +40,19 @@ class CudaGraphSampler:
             shape: of the latents.
             terms: of each step's timestep, for their number and shapes.
             noisy: whether every step has noise of its own.
+            sheet_channels: of the lead sheet that conditioning takes; 0 takes none.
 
         Raises:
             UserError: the engines take no such shape, or the device has too little memory.
         """
         self._cuda, self.steps, self._shape = cuda, len(terms), shape
-        self._vocals = StridedBuffer(cuda, 1, shape)
-        self._conditioning = conditioning.execution({"vocals": shape})
+        given = {"vocals": shape}
+        if sheet_channels:
+            given["sheet"] = (shape[0], sheet_channels, shape[2])
+        self._given = {name: StridedBuffer(cuda, 1, size) for name, size in given.items()}
+        self._conditioning = conditioning.execution(given)
         memory = {name: StridedBuffer(cuda, 1, size) for name, size in self._conditioning.output_shapes.items()}
-        self._conditioning.address(vocals=self._vocals[0], **{name: rows[0] for name, rows in memory.items()})
+        self._conditioning.address(**{name: rows[0] for name, rows in {**self._given, **memory}.items()})
 
         self._latents = StridedBuffer(cuda, self.steps + 1, shape)
         self._corrected, self._estimates = StridedBuffer(cuda, 2, shape), StridedBuffer(cuda, 2, shape)
@@ -80,7 +85,8 @@ class CudaGraphSampler:
     def run(self, inputs: Inputs) -> np.ndarray:
         """Sample: float32 (steps, batch, channels, frames), the latents after every step."""
         held = inputs.prefix_latents.shape[-1]
-        self._vocals.host[0] = inputs.vocals
+        for name, rows in self._given.items():
+            rows.host[0] = inputs.conditioning[name]
         self._latents.host[0] = inputs.start
         self._once["known"].host[0, ..., :held] = inputs.prefix_latents
         self._once["held"].host[0, ..., :] = np.arange(self._shape[2]) < held
@@ -89,7 +95,7 @@ class CudaGraphSampler:
         for index, terms in enumerate(inputs.terms):
             for name, value in terms.items():
                 self._tables[name].host[index] = value
-        uploads = [self._vocals, *self._once.values(), *self._tables.values()]
+        uploads = [*self._given.values(), *self._once.values(), *self._tables.values()]
         if inputs.noise is not None:
             self._noise.host[...] = inputs.noise
             uploads.append(self._noise)

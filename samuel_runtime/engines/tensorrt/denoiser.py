@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
 
 from samuel_runtime.bundle.manifest import ModelFacts
 from samuel_runtime.diffusion import fused_step
-from samuel_runtime.diffusion.denoiser import Sampling, check_step, timestep_features_of
+from samuel_runtime.diffusion.denoiser import Sampling, check_step, conditioning_inputs, timestep_features_of
 from samuel_runtime.diffusion.fused_step import Inputs, SamplingLoop
 from samuel_runtime.diffusion.samplers import Draw, updates_of
 from samuel_runtime.diffusion.schedule import Schedule
@@ -40,7 +40,12 @@ class DeviceDenoiser:
         self._loop = loop
 
     def trajectory(
-        self, vocals: np.ndarray, prefix_latents: np.ndarray, sampling: Sampling, draw: Draw
+        self,
+        vocals: np.ndarray,
+        prefix_latents: np.ndarray,
+        sampling: Sampling,
+        draw: Draw,
+        sheet: np.ndarray | None = None,
     ) -> Iterator[np.ndarray]:
         """See diffusion/denoiser.py; all steps are done when the first is yielded."""
         timesteps = list(sampling.timesteps)
@@ -51,7 +56,7 @@ class DeviceDenoiser:
             for update, t in zip(updates, timesteps, strict=True)
         ]
         inputs = Inputs(
-            vocals=vocals,
+            conditioning=conditioning_inputs(self.facts, vocals, sheet),
             start=draw(self.schedule.timesteps),
             prefix_latents=prefix_latents,
             guidance=[sampling.guidance.at(t) for t in timesteps],
@@ -61,16 +66,19 @@ class DeviceDenoiser:
         )
         yield from self._loop(len(timesteps), vocals.shape, noisy).run(inputs)
 
-    def conditioned(self, vocals: np.ndarray) -> DeviceStep:
+    def conditioned(self, vocals: np.ndarray, sheet: np.ndarray | None = None) -> DeviceStep:
         """See :class:`samuel_runtime.diffusion.denoiser.DenoiserBackend`."""
-        return DeviceStep(self, vocals)
+        return DeviceStep(self, conditioning_inputs(self.facts, vocals, sheet))
 
-    def output(self, vocals: np.ndarray, x: np.ndarray, t: Sequence[int], guidance: float) -> np.ndarray:
+    def output(
+        self, conditioning: Mapping[str, np.ndarray], x: np.ndarray, t: Sequence[int], guidance: float
+    ) -> np.ndarray:
         """The network's output alone, as a loop of one step."""
+        vocals = conditioning["vocals"]
         check_step(self.facts, vocals.shape, x, t)
         terms = [self._terms(tuple(int(one) for one in t))]
         updates, nothing = fused_step.output_alone()[None], vocals[..., :0]
-        inputs = Inputs(vocals, x, nothing, [guidance], updates, terms, noise=None)
+        inputs = Inputs(conditioning, x, nothing, [guidance], updates, terms, noise=None)
         return np.asarray(self._loop(1, vocals.shape, False).run(inputs)[0])
 
     def _scales(self, t: int) -> tuple[float, float]:
@@ -78,12 +86,12 @@ class DeviceDenoiser:
 
 
 class DeviceStep:
-    """The network on the device with its vocals fixed."""
+    """The network on the device with its vocals and its sheet fixed."""
 
-    def __init__(self, denoiser: DeviceDenoiser, vocals: np.ndarray) -> None:
-        """Take normalised latents, float32 (batch, channels, frames)."""
-        self._denoiser, self._vocals = denoiser, vocals
+    def __init__(self, denoiser: DeviceDenoiser, conditioning: Mapping[str, np.ndarray]) -> None:
+        """Take the inputs of the conditioning graph by name."""
+        self._denoiser, self._conditioning = denoiser, conditioning
 
     def __call__(self, x: np.ndarray, t: Sequence[int], guidance: float = 1.0) -> np.ndarray:
         """See :class:`samuel_runtime.diffusion.denoiser.Network`."""
-        return self._denoiser.output(self._vocals, x, t, guidance)
+        return self._denoiser.output(self._conditioning, x, t, guidance)

@@ -94,6 +94,20 @@ def test_a_voice_is_standardised_in_the_graph(scales: list[float], frames: int, 
     assert relative_l2(graphs.step(x, t, [1.0], silence), predict(model, x, np.zeros_like(x), t)) <= TORCH_BOUND
 
 
+@pytest.mark.parametrize("scales", [[1.0], [3.0, -2.0]])
+@pytest.mark.parametrize(("frames", "t"), [(8, [799]), (72, [250, 3]), (1024, [401])])
+def test_a_lead_sheet_modulates_the_voiced_branch_alone(scales: list[float], frames: int, t: list[int]) -> None:
+    model = miniature_model(sheet_width=12, vocal_context_width=16)
+    graphs = Sessions(DenoiserGraphs.of(model))
+    x, vocals, sheet = normal(1, len(t), 64, frames), normal(2, len(t), 64, frames), normal(3, len(t), 34, frames)
+    sung, silent = predict(model, x, vocals, t, sheet), predict(model, x, np.zeros_like(x), t)
+    expected = sum(scale * branch for scale, branch in zip(scales, (sung, silent), strict=False))
+    assert relative_l2(graphs.step(x, t, scales, graphs.memory(vocals, sheet)), expected) <= TORCH_BOUND
+    unknown = graphs.step(x, t, [1.0], graphs.memory(vocals, np.zeros_like(sheet)))
+    assert relative_l2(unknown, predict(model, x, vocals, t)) <= TORCH_BOUND
+    assert relative_l2(unknown, sung) > 1e-2
+
+
 def test_the_variants_differ() -> None:
     x, vocals, t = normal(1, 1, 64, 72), normal(2, 1, 64, 72), [300]
     a, b = (miniature(variant)[2] for variant in Alignment)

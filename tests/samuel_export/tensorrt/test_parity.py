@@ -94,7 +94,7 @@ def test_the_loop_leaves_what_it_is_given(bundle: Path) -> None:
     loop = device.denoiser._loop(1, (1, 64, 40), False)  # type: ignore[attr-defined]
     assert isinstance(loop, HostLoop)
     terms = [device.denoiser._terms((3,))]  # type: ignore[attr-defined]
-    inputs = Inputs(vocals, start, vocals[..., :8], [2.0], output_alone()[None], terms, None)
+    inputs = Inputs({"vocals": vocals}, start, vocals[..., :8], [2.0], output_alone()[None], terms, None)
     first, second = loop.run(inputs), loop.run(inputs)
     np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(vocals, kept[0])

@@ -25,8 +25,8 @@ class _Spy:
     def __init__(self, output: Tensor) -> None:
         self.output = output
 
-    def __call__(self, x: Tensor, vocals: Tensor, t: Tensor) -> Tensor:
-        self.x, self.vocals, self.t = x, vocals, t
+    def __call__(self, x: Tensor, vocals: Tensor, t: Tensor, sheet: Tensor | None = None) -> Tensor:
+        self.x, self.vocals, self.t, self.sheet = x, vocals, t, sheet
         return self.output
 
 

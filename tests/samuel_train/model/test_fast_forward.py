@@ -11,7 +11,7 @@ from samuel_train.model.config import Alignment, ModelConfig
 from samuel_train.model.denoiser import Denoiser
 from samuel_train.model.fast_forward import with_fast_forward
 
-SMALL = {"base_channels": 8, "time_width": 16, "heads": 2, "vocal_context_width": 4}
+SMALL = {"base_channels": 8, "time_width": 16, "heads": 2, "vocal_context_width": 4, "sheet_width": 6}
 
 
 def model_of(alignment: Alignment) -> Denoiser:
@@ -30,8 +30,9 @@ def test_outputs_and_gradients_equal_those_of_the_plain_network(alignment: Align
     fast = with_fast_forward(copy.deepcopy(plain))
     generator = torch.Generator().manual_seed(frames)
     x, vocals, weight = (torch.randn(2, 64, frames, dtype=torch.double, generator=generator) for _ in range(3))
+    sheet = torch.randn(2, 34, frames, dtype=torch.double, generator=generator)
     t = torch.tensor([3, 700])
-    outputs = [model(x, vocals, t) for model in (plain, fast)]
+    outputs = [model(x, vocals, t, sheet) for model in (plain, fast)]
     assert ((outputs[1] - outputs[0]).norm() / outputs[0].norm()).item() < 1e-12
     for output in outputs:
         (output * weight).sum().backward()

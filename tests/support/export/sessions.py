@@ -34,9 +34,9 @@ class Sessions:
             session(graph) for graph in (graphs.conditioning, graphs.timesteps, graphs.step)
         )
 
-    def memory(self, vocals: np.ndarray) -> dict[str, np.ndarray]:
-        """Of vocals (batch, channels, frames)."""
-        return run(self._conditioning, vocals=vocals)
+    def memory(self, vocals: np.ndarray, sheet: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Of vocals (batch, channels, frames) and, for networks that take one, a sheet (batch, 34, frames)."""
+        return run(self._conditioning, vocals=vocals, **({} if sheet is None else {"sheet": sheet}))
 
     def step(self, x: np.ndarray, t: list[int], scales: list[float], memory: dict[str, np.ndarray]) -> np.ndarray:
         terms = run(self._timesteps, t=np.array(t, np.int64))
@@ -55,6 +55,9 @@ def run(opened: onnxruntime.InferenceSession, **inputs: np.ndarray) -> dict[str,
 
 
 @torch.no_grad()
-def predict(model: Denoiser, x: np.ndarray, vocals: np.ndarray, t: list[int]) -> np.ndarray:
+def predict(
+    model: Denoiser, x: np.ndarray, vocals: np.ndarray, t: list[int], sheet: np.ndarray | None = None
+) -> np.ndarray:
     """The same in PyTorch, without guidance."""
-    return model(torch.from_numpy(x), torch.from_numpy(vocals), torch.tensor(t)).numpy()
+    given = None if sheet is None else torch.from_numpy(sheet)
+    return model(torch.from_numpy(x), torch.from_numpy(vocals), torch.tensor(t), given).numpy()

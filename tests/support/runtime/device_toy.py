@@ -170,7 +170,7 @@ def on_host(model: bytes, name: str = "m.onnx") -> OnnxEngine:
 
 def facts(prediction: Prediction = Prediction.V, timesteps: int = 800) -> Any:
     """What a denoiser reads of a manifest."""
-    return SimpleNamespace(prediction=prediction, timesteps=timesteps, latent_channels=CHANNELS)
+    return SimpleNamespace(prediction=prediction, timesteps=timesteps, latent_channels=CHANNELS, sheet_channels=0)
 
 
 def host_denoiser(prediction: Prediction = Prediction.V) -> Denoiser:
@@ -212,7 +212,7 @@ class Window:
             for t, update in zip(timesteps, updates_of(sampler, schedule, timesteps), strict=True)
         ]
         return fused_step.Inputs(
-            vocals=self.vocals,
+            conditioning={"vocals": self.vocals},
             start=taken(schedule.timesteps),
             prefix_latents=self.prefix_latents,
             guidance=[self.guidance.at(t) for t in timesteps],

@@ -116,7 +116,7 @@ def test_one_step_gives_the_networks_output(host: Denoiser) -> None:
         window, t = Window(3, seed=seed), (799, 400, seed)
         terms = [host.terms(t)]
         update, nothing = fused_step.output_alone()[None], window.vocals[..., :0]
-        (output,) = loop.run(Inputs(window.vocals, x, nothing, [guidance], update, terms, noise=None))
+        (output,) = loop.run(Inputs({"vocals": window.vocals}, x, nothing, [guidance], update, terms, noise=None))
         expected = host.conditioned(window.vocals)(x, t, guidance)
         np.testing.assert_allclose(output, expected, rtol=1e-6, atol=1e-6)
 

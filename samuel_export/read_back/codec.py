@@ -1,11 +1,7 @@
-"""Reads the codec of a bundle back into a folder, from which training goes on.
+"""A bundle's codec as a folder, from which training goes on.
 
-    python -m samuel_export.read_back BUNDLE -o CODEC
-
-For bundles whose codec was not kept. `samuel-train codec --refine CODEC` then teaches the decoder for latents that stay
-what they were, and `samuel-export BUNDLE --decoder CODEC` puts it into the bundle, whose denoiser stays as it is. What
-graphs/small_codec.py does to the weights is undone: here to the encoder's, in decoder_weights.py to the decoder's. The
-decoder of a bundle older than spectral ones begins anew.
+What graphs/small_codec.py does to the weights is undone: here to the encoder's, in decoder_weights.py to the decoder's.
+The decoder of a bundle older than spectral ones begins anew.
 """
 
 from __future__ import annotations
@@ -15,15 +11,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import click
 import onnx
 import torch
 from onnx import numpy_helper
 from torch import Tensor
 
-from samuel_export.decoder_weights import decoder_sizes, fill_decoder
 from samuel_export.graphs.small_codec import level_order
-from samuel_export.learned_weights import (
+from samuel_export.precision.weights import unpack_weights
+from samuel_export.read_back.decoder_weights import decoder_sizes, fill_decoder
+from samuel_export.read_back.learned_weights import (
     BLOCK,
     CONVOLUTION_AXES,
     LINEAR,
@@ -32,13 +28,10 @@ from samuel_export.learned_weights import (
     fill_linear,
     learned_weights,
 )
-from samuel_export.precision.weights import unpack_weights
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import DecoderKind, GraphName
-from samuel_runtime.cli import console
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Precision
-from samuel_train.codec.model.files import save_small_codec
 from samuel_train.codec.model.small import LEVEL_CENTRE, LEVEL_SPREAD, SKIP_GROUP, SmallCodec, SmallEncoder
 from samuel_train.codec.model.small_config import SmallCodecConfig
 from samuel_train.codec.model.stft import STEPS
@@ -46,7 +39,7 @@ from samuel_train.codec.model.stft import STEPS
 _FIRST_LAYER = 3  # arrays
 
 
-def read_back(bundle: Path, seed: int = 0) -> SmallCodec:
+def read_codec(bundle: Path, seed: int = 0) -> SmallCodec:
     """The bundle's codec.
 
     Args:
@@ -131,18 +124,3 @@ def _reordered(weights: Tensor, order: Tensor) -> Tensor:
     result = torch.empty_like(weights)
     result[..., order] = weights
     return result
-
-
-@click.command()
-@click.argument("bundle", type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for the codec.")
-def command(bundle: Path, out: Path) -> None:
-    """Read the codec of BUNDLE back into a folder, from which `samuel-train codec` goes on."""
-    if out.exists():
-        raise UserError(f"{out}: exists; choose another folder with -o")
-    save_small_codec(out, read_back(bundle))
-    click.echo(str(out))
-
-
-if __name__ == "__main__":
-    console.run(command)

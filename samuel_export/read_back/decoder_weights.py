@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from samuel_export.learned_weights import BLOCK, LINEAR, blocks_from, fill_blocks, fill_linear
+from samuel_export.read_back.learned_weights import BLOCK, LINEAR, blocks_from, fill_blocks, fill_linear
 from samuel_runtime.codec.spectrum import PARTIALS
 from samuel_train.codec.model.small import (
     BAND_BINS,
