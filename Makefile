@@ -49,7 +49,7 @@ check: .venv-dev/.installed ## formatting, lint and types
 	.venv-dev/bin/ruff format --check .
 	.venv-dev/bin/mypy
 
-bench: .venv-dev/.installed ## time every side beside PyTorch, into benchmarks/results/
+bench: .venv-dev/.installed ## time every runner beside PyTorch, into benchmarks/results/
 	mkdir -p benchmarks/results
 	.venv-dev/bin/python -m pytest benchmarks -s --benchmark-json benchmarks/results/latest.json \
 		--benchmark-columns median,min,iqr,rounds --benchmark-sort fullname

@@ -1,4 +1,4 @@
-"""The chart of a run: one panel for each question, PyTorch beside the runtime's ways."""
+"""The chart of a run: one panel for each question, PyTorch beside the runtime's backends."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def draw(results: Results, path: Path) -> None:
 
 
 def _bars(axis: Axes, rows: list[Row]) -> None:
-    """Time of each side; on a logarithmic axis where they differ by more than 20."""
+    """Time of each runner; on a logarithmic axis where they differ by more than 20."""
     longest, shortest = max(row.seconds for row in rows), min(row.seconds for row in rows)
     scale, unit = (1e3, "ms") if longest < 1 else (1, "s")
     bars = axis.barh(
-        [row.side for row in rows], [scale * row.seconds for row in rows], color=[_colour(row) for row in rows]
+        [row.runner for row in rows], [scale * row.seconds for row in rows], color=[_colour(row) for row in rows]
     )
     axis.bar_label(bars, labels=[_label(row, scale) for row in rows], padding=3, fontsize=8, color=_INK)
     if longest > 20 * shortest:
@@ -85,12 +85,12 @@ def _stages(axis: Axes, rows: list[Row]) -> None:
         left = 0.0
         for stage, seconds in row.facts.get("stages", {}).items():
             label = None if stage in drawn else stage
-            axis.barh(row.side, seconds, left=left, color=_STAGES.get(stage, _GRID), label=label)
+            axis.barh(row.runner, seconds, left=left, color=_STAGES.get(stage, _GRID), label=label)
             drawn.add(stage)
             left += seconds
         if left == 0.0:
-            axis.barh(row.side, row.seconds, color=_colour(row))
-        axis.annotate(f" {_label(row, 1)}", (max(left, row.seconds), row.side), va="center", fontsize=8)
+            axis.barh(row.runner, row.seconds, color=_colour(row))
+        axis.annotate(f" {_label(row, 1)}", (max(left, row.seconds), row.runner), va="center", fontsize=8)
     axis.set_xlim(0, 1.25 * max(row.seconds for row in rows))
     axis.invert_yaxis()
     axis.set_xlabel("s")
@@ -118,7 +118,7 @@ def _heading(group: str) -> str:
 
 
 def _colour(row: Row) -> str:
-    return next(colour for start, colour in _COLOURS.items() if start in row.side)
+    return next(colour for start, colour in _COLOURS.items() if start in row.runner)
 
 
 def _label(row: Row, scale: float) -> str:

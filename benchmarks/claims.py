@@ -66,7 +66,8 @@ def _speed(published: Row, ours: Row) -> Claim:
     return Claim(
         f"{_FASTER} times faster inference",
         "against a system that is not named, so not measurable. Here the published 800 steps take "
-        f"{published.seconds:.0f} s, {ours.side} {ours.seconds:.2f} s: {ours.ratio(_PUBLISHED) or 0:.0f} times faster",
+        f"{published.seconds:.0f} s, {ours.runner} {ours.seconds:.2f} s: "
+        f"{ours.ratio(_PUBLISHED) or 0:.0f} times faster",
         f"a system that takes {_FASTER * published.seconds / 3600:.1f} h on this machine for the same 47.5 s, "
         "its codec not counted",
     )
@@ -77,7 +78,7 @@ def _real_time(published: Row, ours: Row, run: Row | None) -> Claim:
     return Claim(
         "real time on consumer hardware",
         f"the published loop runs at {SONG_S / published.seconds:.2f} times real time, its codec not counted; "
-        f"{ours.side} at {SONG_S / ours.seconds:.0f} times{whole}",
+        f"{ours.runner} at {SONG_S / ours.seconds:.0f} times{whole}",
         f"the published loop in {SONG_S:.1f} s: {published.seconds / SONG_S:.1f} times faster, "
         f"or {800 * SONG_S / published.seconds:.0f} of its 800 steps",
     )

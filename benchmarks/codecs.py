@@ -1,4 +1,4 @@
-"""The sides of a codec's two halves: PyTorch and the runtime's backends; and a long song in a process of its own."""
+"""The runners of a codec's two halves: PyTorch and the runtime's backends; and a long song in a process of its own."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from benchmarks.machine import this_machine
-from benchmarks.pairs import Side, Work
+from benchmarks.pairs import Runner, Work
 from benchmarks.process import Finished, run_script
-from benchmarks.sides import BACKENDS, EAGER
+from benchmarks.runners import BACKENDS, EAGER
 from samuel_export import flops
 from samuel_export.graphs.codec import decoder_graph, encoder_graph
 from samuel_export.metadata import chunk_frames
@@ -32,7 +32,10 @@ from samuel_train.codec.model.small_config import SmallCodecConfig
 
 LIMITS = {Precision.FP32: 1e-5, Precision.BF16: 3e-2}
 """Largest relative L2 against PyTorch: rounding alone is 1e-6 in float32, 1e-2 in bfloat16."""
-SIDES = (EAGER, *(name for name, backend in BACKENDS.items() if backend.provider in (Provider.CPU, Provider.OPENVINO)))
+RUNNERS = (
+    EAGER,
+    *(name for name, backend in BACKENDS.items() if backend.provider in (Provider.CPU, Provider.OPENVINO)),
+)
 
 _INPUTS = {GraphName.ENCODER: "waveform", GraphName.DECODER: "latents"}
 _SNAKE_SPREAD = 0.1
@@ -89,13 +92,13 @@ class Halves:
         }[name]
         return (0.3 * np.random.default_rng(0).standard_normal(shape)).astype(np.float32)
 
-    def open(self, name: GraphName, side: str) -> Side:
-        """A side of the encoder or decoder; the calling test is skipped where this machine has no such side."""
-        if side == EAGER:
+    def open(self, name: GraphName, runner: str) -> Runner:
+        """A runner of the encoder or decoder; the calling test is skipped where this machine has no such runner."""
+        if runner == EAGER:
             module = self._module(name)
             given = torch.from_numpy(self.input(name))
-            return Side(side, torch.no_grad()(lambda: _first(module(given)).numpy()), self._module_flop(name))
-        return Side(side, self._runtime(name, BACKENDS[side]), self._graph_flop(name))
+            return Runner(runner, torch.no_grad()(lambda: _first(module(given)).numpy()), self._module_flop(name))
+        return Runner(runner, self._runtime(name, BACKENDS[runner]), self._graph_flop(name))
 
     def _module(self, name: GraphName) -> torch.nn.Module:
         return self.codec.encoder if name is GraphName.ENCODER else self.codec.decoder
@@ -143,20 +146,20 @@ _LONG_SONG = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from samuel_runtime.choices import Precision, Provider
-from samuel_runtime.codec import Codec, CodecEngines
-from samuel_runtime.engines import open_engine
-from samuel_runtime.manifest import CodecFacts
-from samuel_runtime.statistics import Statistics
-from samuel_runtime.ways import Way
+from samuel_runtime.bundle.manifest import CodecFacts
+from samuel_runtime.bundle.statistics import Statistics
+from samuel_runtime.codec.codec import Codec, CodecEngines
+from samuel_runtime.engines.backend import Backend
+from samuel_runtime.engines.loading import open_engine
+from samuel_runtime.settings import Precision, Provider
 
 told = json.loads(sys.argv[1])
 facts = CodecFacts(**told["facts"])
-way = Way(Provider(told["provider"]), Precision(told["precision"]))
+backend = Backend(Provider(told["provider"]), Precision(told["precision"]))
 zero, one = np.zeros(told["latent_channels"]), np.ones(told["latent_channels"])
 
 def open_graph(name):
-    return open_engine(Path(told["graphs"][name.value]).read_bytes(), name.value, way, told["threads"])
+    return open_engine(Path(told["graphs"][name.value]).read_bytes(), name.value, backend, told["threads"])
 
 codec = Codec(CodecEngines(open_graph, together=False), facts, Statistics(zero, one, zero, one, -5.0, 5.0))
 noise = np.random.default_rng(0)

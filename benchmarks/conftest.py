@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.machine import Machine, this_machine
 from benchmarks.network import Paper, make_paper
-from benchmarks.sides import Steps
+from benchmarks.runners import Steps
 from samuel_export.tensorrt.add_engines import add_engines
 from samuel_runtime.engines.tensorrt.device import gpu_here
 from samuel_runtime.errors import UserError
@@ -39,7 +39,7 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Paper:
 
 @pytest.fixture(scope="session")
 def steps(paper: Paper) -> Steps:
-    """Every side of a guided step."""
+    """Every runner of a guided step."""
     return Steps(paper)
 
 

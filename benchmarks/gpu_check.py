@@ -1,6 +1,6 @@
 """Everything that only a GPU can show, in one call and one table to paste: python -m benchmarks.gpu_check.
 
-The paper's network and Stable Audio Open's codec, both with random weights: engines are built, every way that this
+The paper's network and Stable Audio Open's codec, both with random weights: engines are built, every backend that this
 machine has must make the processor's band, and each is timed from a voice's waveform to a band's.
 """
 
@@ -48,9 +48,9 @@ _COPIED_BYTES = 1 << 28
 
 @dataclass(frozen=True)
 class Row:
-    """One side; seconds for 47.5 s of audio, None where the side has no such part."""
+    """One runner; seconds for 47.5 s of audio, None where the runner has no such part."""
 
-    side: str
+    runner: str
     step_s: float
     """A guided step, inside a loop."""
     latents_s: float
@@ -62,7 +62,7 @@ class Row:
     whole_s: float | None = None
     """Waveform to waveform."""
     vram_mb: float | None = None
-    """What the GPU's memory held more after the run than before the side was opened."""
+    """What the GPU's memory held more after the run than before the runner was opened."""
     latent_snr_db: float | None = None
     log_mel: float | None = None
     """Agreement with the processor in float32."""
@@ -135,7 +135,7 @@ def _torch_rows(paper: Paper) -> Iterator[Row]:
         "PyTorch as published, eager": lambda: published(paper.model.cuda()),
         "torch.compile": lambda: torch.compile(paper.model.cuda()),
     }
-    for side, make in models.items():
+    for runner, make in models.items():
         before, model = _used_mb(), make()
 
         def step(model: Any = model) -> None:
@@ -144,7 +144,7 @@ def _torch_rows(paper: Paper) -> Iterator[Row]:
 
         step()
         step_s = _median(step)
-        yield Row(side, step_s, DEFAULT_STEPS * step_s, _PUBLISHED_STEPS * step_s, vram_mb=_used_mb() - before)
+        yield Row(runner, step_s, DEFAULT_STEPS * step_s, _PUBLISHED_STEPS * step_s, vram_mb=_used_mb() - before)
 
 
 def _floors(paper: Paper) -> dict[str, float]:
@@ -177,7 +177,7 @@ def _table(report: dict[str, Any], rows: list[Row]) -> str:
     ]
     for row in rows:
         parts = (row.step_s, row.latents_s, row.published_s, row.encode_s, row.decode_s, row.whole_s)
-        cells = [row.side, *("-" if part is None else f"{1e3 * part:.3g} ms" for part in parts)]
+        cells = [row.runner, *("-" if part is None else f"{1e3 * part:.3g} ms" for part in parts)]
         cells += ["-" if row.vram_mb is None else f"{row.vram_mb:.0f} MB"]
         cells += ["-" if row.latent_snr_db is None else f"{row.latent_snr_db:.0f} dB"]
         cells += ["-" if row.log_mel is None else f"{row.log_mel:.4f}"]

@@ -36,7 +36,7 @@ _MEL_WINDOW, _MEL_FLOOR = 1024, 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Voice:
-    """What is heard and what is true of one song."""
+    """The voice and the true beats of one song."""
 
     mel: Tensor
     """(bands, frames), log magnitudes."""
@@ -75,8 +75,8 @@ def read_voices(folder: Path, most: int) -> list[Voice]:
     bank = librosa.filters.mel(sr=ANALYSIS_RATE_HZ, n_fft=_MEL_WINDOW, n_mels=BANDS)
     voices = []
     for song in find_songs(folder)[0][:most]:
-        heard = analysed(read_stems(song, RATE_HZ, 2).vocals, RATE_HZ)
-        mel = np.log(bank @ magnitude(heard, _MEL_WINDOW, HOP_SAMPLES) + _MEL_FLOOR)
+        voice = analysed(read_stems(song, RATE_HZ, 2).vocals, RATE_HZ)
+        mel = np.log(bank @ magnitude(voice, _MEL_WINDOW, HOP_SAMPLES) + _MEL_FLOOR)
         facts = read_facts(song)
         if facts is None:
             raise UserError(f"{song.vocals.parent}: has no song.json; render songs with `samuel-train synthesize`")
@@ -94,11 +94,11 @@ def read_onsets(folder: Path) -> dict[str, list[np.ndarray]]:
 
 
 def train(voices: Sequence[Voice], dilations: Sequence[int], steps: int, seed: int = 0) -> VocalContextEncoder:
-    """A listener of that reach, after so many steps."""
+    """A vocal context encoder of that reach, after so many steps."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    listener = VocalContextEncoder(dilations)
-    optimiser = torch.optim.AdamW(listener.parameters(), 2e-3, weight_decay=0.01)
+    encoder = VocalContextEncoder(dilations)
+    optimiser = torch.optim.AdamW(encoder.parameters(), 2e-3, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, steps)
     pairs = [(voice.mel, voice.target) for voice in voices if voice.mel.shape[1] >= CROP_FRAMES]
     for _ in range(steps):
@@ -108,12 +108,12 @@ def train(voices: Sequence[Voice], dilations: Sequence[int], steps: int, seed: i
             start = int(rng.integers(mel.shape[1] - CROP_FRAMES + 1))
             crops.append((mel[:, start : start + CROP_FRAMES], target[start : start + CROP_FRAMES]))
         mels, targets = (torch.stack(each) for each in zip(*crops, strict=True))
-        loss = functional.binary_cross_entropy_with_logits(listener(mels), targets, pos_weight=torch.tensor(5.0))
+        loss = functional.binary_cross_entropy_with_logits(encoder(mels), targets, pos_weight=torch.tensor(5.0))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         schedule.step()
-    return listener.eval()
+    return encoder.eval()
 
 
 def scores(voices: Sequence[Voice], strengths: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -137,9 +137,9 @@ def main() -> None:
     training, heldout = read_voices(given.training, given.songs), read_voices(given.heldout, given.songs)
     rows = read_onsets(given.heldout)
     for name, dilations in REACHES.items():
-        listener = train(training, dilations, given.steps)
+        encoder = train(training, dilations, given.steps)
         with torch.no_grad():
-            rows[f"learnt from the voice, {name}"] = [listener(v.mel[None])[0].sigmoid().numpy() for v in heldout]
+            rows[f"learnt from the voice, {name}"] = [encoder(v.mel[None])[0].sigmoid().numpy() for v in heldout]
     print(f"{'beats tracked in':32} F-measure  tempo within 4 %")
     for name, strengths in rows.items():
         f_measure, tempo = scores(heldout, strengths)

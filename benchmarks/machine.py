@@ -28,7 +28,7 @@ class Machine:
     cores: int
     """Logical cores that this process may use."""
     threads: int
-    """That every side of every pair uses."""
+    """Of every runner of every pair."""
     memory_gb: float
     """Main memory in GiB; 0 where it cannot be told."""
     system: str

@@ -1,4 +1,4 @@
-"""The paper's network with seeded weights, as a checkpoint, a codec and a bundle: what every side computes with."""
+"""The paper's network with seeded weights, as a checkpoint, a codec and a bundle: what every runner computes with."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GUIDANCE = 3.0
 
 @dataclass(frozen=True, eq=False)
 class Paper:
-    """One set of weights for all sides."""
+    """One set of weights for all runners."""
 
     model: Denoiser
     """In PyTorch, in evaluation mode."""

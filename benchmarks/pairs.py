@@ -1,4 +1,4 @@
-"""Pairs: sides are timed in turn, round by round, because a machine's speed drifts; ratios are medians over rounds."""
+"""Runners timed in turn, round by round, because a machine's speed drifts; ratios are medians over rounds."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Work = Callable[[], Any]
 
 
 @dataclass(frozen=True)
-class Side:
-    """One way to compute what a group computes."""
+class Runner:
+    """An implementation of what a group computes: PyTorch, or a backend of the runtime."""
 
     name: str
     """As the report shows it."""
     work: Work
     """Computes it once and returns the result."""
     flop: float
-    """Floating point operations of one call, matrix work only, by this side's own graph."""
+    """Floating point operations of one call, matrix work only, by this runner's own graph."""
 
 
 def relative_l2(actual: np.ndarray, expected: np.ndarray) -> float:
@@ -35,14 +35,14 @@ def relative_l2(actual: np.ndarray, expected: np.ndarray) -> float:
 def time_beside(benchmark: BenchmarkFixture, work: Work, references: Mapping[str, Work], rounds: int) -> None:
     """Time some work, each round after the same number of every reference, and keep the ratios.
 
-    Every timed call follows an untimed call of the same side: what ran before it has left other data in the caches
+    Every timed call follows an untimed call of the same runner: what ran before it has left other data in the caches
     and threads that still spin.
 
     Args:
         benchmark: the fixture; its ``extra_info["ratios"]`` becomes how many times as long each reference took,
             as [lower quartile, median, upper quartile] over the rounds.
-        work: the side.
-        references: sides to compare with, by name.
+        work: the runner.
+        references: runners to compare with, by name.
         rounds: how often everything is timed.
     """
     seconds: dict[str, list[float]] = {name: [] for name in references}
@@ -71,20 +71,20 @@ def timed(benchmark: BenchmarkFixture) -> np.ndarray:
     return np.array(benchmark.stats.stats.data)
 
 
-def note(benchmark: BenchmarkFixture, side: str, **facts: Any) -> None:
-    """Keep what the report needs of a side, and print its line.
+def note(benchmark: BenchmarkFixture, runner: str, **facts: Any) -> None:
+    """Keep what the report needs of a runner, and print its line.
 
     Args:
         benchmark: the fixture, after timing.
-        side: the side's name.
+        runner: the runner's name.
         facts: see report.py; among them ``flop`` and ``relative_l2``.
     """
-    benchmark.extra_info.update(side=side, **facts)
+    benchmark.extra_info.update(runner=runner, **facts)
     if benchmark.disabled:
         return
     info = benchmark.extra_info
     seconds = facts.get("seconds", float(np.median(timed(benchmark))))
-    line = [f"{side}: {seconds:.4g} s"]
+    line = [f"{runner}: {seconds:.4g} s"]
     line += [f"{name} takes {ratio[1]:.2f} times as long" for name, ratio in info.get("ratios", {}).items()]
     if "flop" in facts:
         gflops = facts["flop"] / seconds / 1e9

@@ -49,13 +49,13 @@ def _sections(results: Results) -> Iterator[str]:
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     yield "# Benchmarks"
     yield (
-        f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads on every side, "
+        f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads for every runner, "
         f"{machine['memory_gb']:.0f} GB, {machine['gpu'] or 'no GPU'}, {machine['system']}; {versions}. "
         f"Measured matrix peak: {peaks}."
     )
     yield (
-        'Times are medians. "n x" is how many times as long that side takes, the median of rounds in which both were '
-        "timed in turn. Operations are matrix work of the side's own graph; the share is of the float32 peak."
+        'Times are medians. "n x" is how many times as long that runner takes, the median of rounds in which both were '
+        "timed in turn. Operations are matrix work of the runner's own graph; the share is of the float32 peak."
     )
     for group, rows in results.groups.items():
         yield f"## {group}\n\n{_table(rows, results)}"
@@ -76,7 +76,7 @@ def _absences(results: Results) -> Iterator[str]:
 def _table(rows: list[Row], results: Results) -> str:
     columns = {title: cell for title, cell in _columns(rows, results).items() if any(cell(row) for row in rows)}
     lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
-    lines += [f"| {row.side} | " + " | ".join(cell(row) or "-" for cell in columns.values()) + " |" for row in rows]
+    lines += [f"| {row.runner} | " + " | ".join(cell(row) or "-" for cell in columns.values()) + " |" for row in rows]
     return "\n".join(lines)
 
 

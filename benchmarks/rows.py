@@ -11,24 +11,24 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Row:
-    """One side of a group."""
+    """One runner of a group."""
 
     group: str
     """What is computed."""
-    side: str
+    runner: str
     """By what."""
     seconds: float
     """Of one call: the median over the rounds, unless the benchmark said otherwise."""
     facts: Mapping[str, Any]
     """What else the benchmark noted; every key that is used here is optional.
 
-    ``ratios``: {other side: [lower quartile, median, upper quartile] of how many times as long it took}; ``flop`` of
+    ``ratios``: {other runner: [lower quartile, median, upper quartile] of how many times as long it took}; ``flop`` of
     one call; ``relative_l2`` and ``log_mel``, the difference from what was asserted; ``peak_mb``; ``audio_s``, seconds
     of audio in one call; ``stages``: {name: seconds}; ``frames`` and ``minutes`` of a growing input; ``parameters``.
     """
 
     def ratio(self, other: str) -> float | None:
-        """How many times as long another side took, the median over the rounds."""
+        """How many times as long another runner took, the median over the rounds."""
         found = self.facts.get("ratios", {}).get(other)
         return None if found is None else float(found[1])
 
@@ -57,9 +57,9 @@ class Results:
         """The measured float32 matrix peak."""
         return float(self.machine["peak_gflops"]["float32"])
 
-    def find(self, group: str, side: str) -> Row | None:
-        """The first row whose group and side begin so."""
-        return next((r for r in self.rows if r.group.startswith(group) and r.side.startswith(side)), None)
+    def find(self, group: str, runner: str) -> Row | None:
+        """The first row whose group and runner begin so."""
+        return next((r for r in self.rows if r.group.startswith(group) and r.runner.startswith(runner)), None)
 
 
 def read_results(path: Path) -> Results:
@@ -69,5 +69,5 @@ def read_results(path: Path) -> Results:
     for entry in said["benchmarks"]:
         facts = entry["extra_info"]
         seconds = facts.get("seconds", entry["stats"]["median"])
-        rows.append(Row(entry["group"] or entry["name"], facts.get("side", entry["name"]), seconds, facts))
+        rows.append(Row(entry["group"] or entry["name"], facts.get("runner", entry["name"]), seconds, facts))
     return Results(said["machine_info"], tuple(rows), said["absent"])

@@ -1,4 +1,4 @@
-"""Encoding and decoding: Stable Audio Open's autoencoder in its true size, and the packaged codec's, by every side."""
+"""Encoding and decoding, by every runner: Stable Audio Open's autoencoder in its true size, and the packaged codec."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.codecs import LIMITS, SIDES, Halves, packaged_size, stable_audio_open
+from benchmarks.codecs import LIMITS, RUNNERS, Halves, packaged_size, stable_audio_open
 from benchmarks.pairs import note, relative_l2, time_beside
-from benchmarks.sides import BACKENDS, EAGER
+from benchmarks.runners import BACKENDS, EAGER
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.settings import Precision
 
@@ -35,38 +35,38 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Halves:
     return Halves(packaged_size(), tmp_path_factory.mktemp("small"), _SMALL_FRAMES)
 
 
-@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("runner", RUNNERS)
 @pytest.mark.parametrize("half", _BOTH)
-def test_stable_audio_open(benchmark: BenchmarkFixture, oobleck: Halves, half: GraphName, side: str) -> None:
-    """Every side computes the same."""
+def test_stable_audio_open(benchmark: BenchmarkFixture, oobleck: Halves, half: GraphName, runner: str) -> None:
+    """Every runner computes the same."""
     benchmark.group = f"{_VERBS[half]} {oobleck.audio_s:.2f} s, Stable Audio Open's codec"
-    _compare(benchmark, oobleck, half, side, _OOBLECK_ROUNDS)
+    _compare(benchmark, oobleck, half, runner, _OOBLECK_ROUNDS)
 
 
-@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("runner", RUNNERS)
 @pytest.mark.parametrize("half", _BOTH)
-def test_packaged_codec(benchmark: BenchmarkFixture, small: Halves, half: GraphName, side: str) -> None:
-    """Every side computes the same."""
+def test_packaged_codec(benchmark: BenchmarkFixture, small: Halves, half: GraphName, runner: str) -> None:
+    """Every runner computes the same."""
     benchmark.group = f"{_VERBS[half]} {small.audio_s:.2f} s, the packaged codec"
-    _compare(benchmark, small, half, side, _SMALL_ROUNDS)
+    _compare(benchmark, small, half, runner, _SMALL_ROUNDS)
 
 
-@pytest.mark.parametrize("side", [name for name in SIDES if name != EAGER])
-def test_memory_of_a_long_song(benchmark: BenchmarkFixture, oobleck: Halves, side: str) -> None:
+@pytest.mark.parametrize("runner", [name for name in RUNNERS if name != EAGER])
+def test_memory_of_a_long_song(benchmark: BenchmarkFixture, oobleck: Halves, runner: str) -> None:
     """Stable Audio Open's codec stays within the limit, both halves and their loading included."""
     seconds = _LONG_FRAMES / oobleck.frames * oobleck.audio_s
     benchmark.group = f"Encoding and decoding {seconds:.1f} s in a process, Stable Audio Open's codec"
-    oobleck.open(GraphName.DECODER, side)  # skips where there is no such side
-    ended = benchmark.pedantic(lambda: oobleck.long_song(BACKENDS[side], _LONG_FRAMES), rounds=1)
+    oobleck.open(GraphName.DECODER, runner)  # skips where there is no such runner
+    ended = benchmark.pedantic(lambda: oobleck.long_song(BACKENDS[runner], _LONG_FRAMES), rounds=1)
     assert int(ended.out) == _LONG_FRAMES * oobleck.codec.facts.hop_samples
     assert ended.peak_mb <= _MOST_MB
-    note(benchmark, side, peak_mb=ended.peak_mb, audio_s=seconds)
+    note(benchmark, runner, peak_mb=ended.peak_mb, audio_s=seconds)
 
 
 def _compare(benchmark: BenchmarkFixture, halves: Halves, half: GraphName, name: str, rounds: int) -> None:
-    side, eager = halves.open(half, name), halves.open(half, EAGER)
-    error = relative_l2(np.array(side.work()), eager.work())
+    runner, eager = halves.open(half, name), halves.open(half, EAGER)
+    error = relative_l2(np.array(runner.work()), eager.work())
     assert error <= LIMITS[BACKENDS[name].precision if name in BACKENDS else Precision.FP32]
     references = {EAGER: eager.work} if name != EAGER else {}
-    time_beside(benchmark, side.work, references, rounds)
-    note(benchmark, name, flop=side.flop, relative_l2=error, audio_s=halves.audio_s)
+    time_beside(benchmark, runner.work, references, rounds)
+    note(benchmark, name, flop=runner.flop, relative_l2=error, audio_s=halves.audio_s)

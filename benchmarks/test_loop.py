@@ -14,7 +14,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from benchmarks.network import FRAMES, GUIDANCE, latents
 from benchmarks.pairs import keep_ratios, note, relative_l2, timed
 from benchmarks.published import ancestral_steps
-from benchmarks.sides import BACKENDS, PUBLISHED, Steps
+from benchmarks.runners import BACKENDS, PUBLISHED, Steps
 from samuel_runtime.diffusion.denoiser import Sampling
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.diffusion.noise import noise
@@ -25,7 +25,7 @@ _PARTS = 8
 _STEPS_COMPARED = 40
 _GROUP = f"The loop for a song of 47.5 s, the paper's network (relative L2: after {_STEPS_COMPARED} ancestral steps)"
 _LIMITS = {Precision.FP32: 1e-5, Precision.BF16: 1e-3, Precision.FP16: 1e-4}
-"""Relative L2 of the latents after the compared steps: tight, since so early they are mostly the noise all sides share.
+"""Relative L2 of the latents after the compared steps: tight, since so early they are mostly the noise that all share.
 
 A guidance of 2.9 instead of 3 makes 8e-5, none at all 2e-3."""
 _STEPS_BESIDE, _ROUNDS = 8, 5
@@ -89,7 +89,7 @@ def _clamp(steps: Steps) -> tuple[float, float]:
 
 
 def _draw(t: int) -> np.ndarray:
-    """Standard normal (1, 64, frames), the same for every side; the schedule's length draws the start."""
+    """Standard normal (1, 64, frames), the same for every runner; the schedule's length draws the start."""
     return noise(DEFAULT_SEED, t, 0, FRAMES, 64)[None]
 
 

@@ -15,7 +15,7 @@ from benchmarks.machine import this_machine
 from benchmarks.network import FRAMES, GUIDANCE, Paper
 from benchmarks.pairs import keep_ratios, note
 from benchmarks.process import SAMUEL_RUN, Finished, run_script
-from benchmarks.sides import BACKENDS, PUBLISHED, Steps
+from benchmarks.runners import BACKENDS, PUBLISHED, Steps
 from benchmarks.voices import write_voice
 from samuel_export.tensorrt.add_engines import add_engines
 from samuel_runtime.audio.mel import log_mel_distance
@@ -46,7 +46,7 @@ def torch_band(paper: Paper, voice: Path) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def packaged_band(voice: Path) -> np.ndarray:
-    """What the reference way makes of it with the packaged bundle."""
+    """What the reference backend makes of it with the packaged bundle."""
     out = voice.with_name("packaged.wav")
     _samuel_run("ONNX Runtime fp32", voice, out)
     return soundfile.read(out, dtype="float32")[0]
@@ -82,7 +82,7 @@ def test_run_with_the_papers_network(
 def test_run_with_the_packaged_bundle(
     benchmark: BenchmarkFixture, steps: Steps, packaged_band: np.ndarray, voice: Path, tmp_path: Path, name: str
 ) -> None:
-    """Every way makes the reference way's band."""
+    """Every backend makes the reference backend's band."""
     benchmark.group = f"`samuel-run`, packaged bundle, a voice of 47.5 s, {DEFAULT_STEPS} steps"
     steps.samuel(name)  # skips where there is no such backend
     bundle, out = _packaged(name, tmp_path), tmp_path / "band.wav"
@@ -91,7 +91,7 @@ def test_run_with_the_packaged_bundle(
 
 
 def _packaged(name: str, folder: Path) -> Path | None:
-    """The packaged bundle, or a copy with engines where the way needs them."""
+    """The packaged bundle, or a copy with engines where the backend needs them."""
     if BACKENDS[name].provider is not Provider.TENSORRT:
         return None
     bundle = Path(shutil.copytree(PACKAGED_BUNDLE, folder / "bundle"))

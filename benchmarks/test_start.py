@@ -16,7 +16,7 @@ from benchmarks.machine import this_machine
 from benchmarks.network import GUIDANCE, Paper, latents
 from benchmarks.pairs import keep_ratios, note, relative_l2
 from benchmarks.process import SAMUEL_RUN, run_script
-from benchmarks.sides import LIMITS, PUBLISHED, TIMESTEP
+from benchmarks.runners import LIMITS, PUBLISHED, TIMESTEP
 from samuel_runtime.settings import Precision
 
 _ROUNDS = 3
@@ -59,8 +59,8 @@ def test_import(benchmark: BenchmarkFixture, name: str) -> None:
     _time(benchmark, name, {script: (script,) for script in ("import torch", "import samuel_runtime")})
 
 
-@pytest.mark.parametrize("side", [PUBLISHED, _RUNTIME])
-def test_first_step(benchmark: BenchmarkFixture, paper: Paper, tmp_path: Path, side: str) -> None:
+@pytest.mark.parametrize("runner", [PUBLISHED, _RUNTIME])
+def test_first_step(benchmark: BenchmarkFixture, paper: Paper, tmp_path: Path, runner: str) -> None:
     """From nothing to one guided step of the paper's network, read from its file and written to another."""
     given, theirs, ours = tmp_path / "given.npy", tmp_path / "theirs.npy", tmp_path / "ours.npy"
     np.save(given, np.stack([latents(0), latents(1)]))
@@ -68,8 +68,8 @@ def test_first_step(benchmark: BenchmarkFixture, paper: Paper, tmp_path: Path, s
         f"first step, {PUBLISHED}": (_TORCH_STEP, *map(str, (paper.checkpoint, given, theirs))),
         f"first step, {_RUNTIME}": (_SAMUEL_STEP, *map(str, (paper.bundle, given, ours, this_machine().threads))),
     }
-    _time(benchmark, f"first step, {side}", scripts)
-    if side != PUBLISHED:
+    _time(benchmark, f"first step, {runner}", scripts)
+    if runner != PUBLISHED:
         error = relative_l2(np.load(ours), np.load(theirs))
         assert error <= LIMITS[Precision.FP32]
         benchmark.extra_info["relative_l2"] = error

@@ -1,4 +1,4 @@
-"""One guided denoising step of the paper's network, by every side; and how its time grows with the song."""
+"""One guided denoising step of the paper's network, by every runner; and how its time grows with the song."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.network import FRAMES
 from benchmarks.pairs import note, relative_l2, time_beside
-from benchmarks.sides import BACKENDS, EAGER, PUBLISHED, REFERENCES, SIDES, Steps
+from benchmarks.runners import BACKENDS, EAGER, PUBLISHED, REFERENCES, RUNNERS, Steps
 
 _ROUNDS = 11
 _LENGTHS = (256, 512, FRAMES)
@@ -17,16 +17,16 @@ _MOST_GROWTH = 1.5
 """Times as long as in proportion to the frames: global attention's scores grow with their square."""
 
 
-@pytest.mark.parametrize("name", SIDES)
+@pytest.mark.parametrize("name", RUNNERS)
 def test_guided_step(benchmark: BenchmarkFixture, steps: Steps, name: str) -> None:
-    """Every side computes the same step."""
+    """Every runner computes the same step."""
     benchmark.group = "A guided step of 47.5 s, the paper's network"
-    side = steps.open(name)
-    error = relative_l2(side.work(), steps.open(PUBLISHED if name == EAGER else EAGER).work())
+    runner = steps.open(name)
+    error = relative_l2(runner.work(), steps.open(PUBLISHED if name == EAGER else EAGER).work())
     assert error <= steps.limit(name)
     references = {other: steps.open(other).work for other in REFERENCES if other != name}
-    time_beside(benchmark, side.work, references, _ROUNDS)
-    note(benchmark, name, flop=side.flop, relative_l2=error, parameters=steps.parameters)
+    time_beside(benchmark, runner.work, references, _ROUNDS)
+    note(benchmark, name, flop=runner.flop, relative_l2=error, parameters=steps.parameters)
 
 
 @pytest.mark.parametrize("frames", _LENGTHS)
@@ -34,11 +34,11 @@ def test_guided_step(benchmark: BenchmarkFixture, steps: Steps, name: str) -> No
 def test_guided_step_grows_with_frames(benchmark: BenchmarkFixture, steps: Steps, name: str, frames: int) -> None:
     """A longer song takes longer in proportion, or a little more."""
     benchmark.group = "A guided step by length"
-    side, short = steps.open(name, frames), steps.open(name, _SHORT)
-    error = relative_l2(np.array(side.work()), steps.open(EAGER, frames).work())
+    runner, short = steps.open(name, frames), steps.open(name, _SHORT)
+    error = relative_l2(np.array(runner.work()), steps.open(EAGER, frames).work())
     assert error <= steps.limit(name)
-    time_beside(benchmark, side.work, {f"{_SHORT} frames": short.work}, _ROUNDS)
-    note(benchmark, f"{name}, {frames} frames", flop=side.flop, relative_l2=error, frames=frames)
+    time_beside(benchmark, runner.work, {f"{_SHORT} frames": short.work}, _ROUNDS)
+    note(benchmark, f"{name}, {frames} frames", flop=runner.flop, relative_l2=error, frames=frames)
     if not benchmark.disabled:
         growth = 1 / benchmark.extra_info["ratios"][f"{_SHORT} frames"][1]
         assert growth <= _MOST_GROWTH * frames / _SHORT

@@ -24,7 +24,7 @@ _FEW = 8
 
 @pytest.fixture(scope="module")
 def samuel() -> Samuel:
-    """The packaged bundle on the reference way."""
+    """The packaged bundle on the reference backend."""
     return Samuel.load(provider=Provider.CPU)
 
 

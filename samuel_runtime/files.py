@@ -9,6 +9,7 @@ import re
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ except ImportError:  # Windows: what a killed run leaves stays there
 _SCRATCH_PREFIX = ".samuel-"
 _SCRATCH_NAME = re.compile(re.escape(_SCRATCH_PREFIX) + r"[a-z0-9_]{8}")
 _LOCK_NAME = "lock"
+_SWAP_S = 0.2  # thousands of times what two renames take
 
 
 @contextmanager
@@ -106,7 +108,8 @@ def replacing_dir(path: Path) -> Iterator[Path]:
 def recover_dir(path: Path) -> None:
     """Finish what a killed :func:`replacing_dir` left: the old folder comes back if ``path`` is missing, else it goes.
 
-    Whoever opens ``path`` in order to write to it again calls this before looking whether it is there.
+    Whoever opens ``path`` in order to write to it again calls this before looking whether it is there; for readers
+    there is :func:`readable_dir`.
 
     Raises:
         UserError: if the parent folder cannot be written to.
@@ -120,6 +123,26 @@ def recover_dir(path: Path) -> None:
             shutil.rmtree(retired, ignore_errors=True)
         else:
             retired.rename(path)
+
+
+def readable_dir(path: Path) -> Path:
+    """Where to read the folder ``path``, should a killed :func:`replacing_dir` have left it moved aside.
+
+    The folder is moved back, or read where it is if that is refused, as on a disk that is read-only. A replacement
+    that goes on is waited for: between its two renames it does nothing else.
+    """
+    if is_folder(path):
+        return path
+    try:
+        retired = _retired(path.resolve())
+    except (OSError, RuntimeError, ValueError):  # no name that a folder can have, or links in a circle
+        return path
+    if not is_folder(retired):
+        return path
+    time.sleep(_SWAP_S)
+    with suppress(OSError, UserError):
+        recover_dir(path)
+    return path if is_folder(path) else retired
 
 
 def _retired(path: Path) -> Path:

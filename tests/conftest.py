@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tests.support.runtime.fake_cuda import FakeCuda
 
 # librosa's compiled functions: two processes that fill one cache at a time leave it so that every later one crashes.
+# So each has its own, which `librosa_compiled` fills once and copies.
 os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="numba")
 atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 
@@ -32,14 +33,28 @@ def _no_cache_but_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture(scope="session")
+def librosa_compiled(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """librosa's functions, compiled in this run or an earlier one: a minute of work in every process otherwise."""
+    from tests.support.shared import compile_librosa, compiled_librosa
+
+    cache = getattr(pytestconfig, "cache", None)  # none with `-p no:cacheprovider`
+    kept = tmp_path_factory.getbasetemp() if cache is None else cache.mkdir("librosa")
+    compile_librosa(compiled_librosa(kept), Path(os.environ["NUMBA_CACHE_DIR"]))
+
+
+@pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A miniature bundle with random weights; read it only."""
-    # torch takes seconds to import, and few tests need it
     from samuel_runtime.bundle.bundle import Bundle
     from samuel_runtime.tuning.preference import remember
-    from tests.support.miniature import miniature_bundle
+    from tests.support.shared import made_once
 
-    folder = miniature_bundle(tmp_path_factory.mktemp("miniature"))
+    def make(folder: Path) -> None:
+        from tests.support.miniature import miniature_bundle  # torch takes seconds to import, and few tests need it
+
+        miniature_bundle(folder)
+
+    folder = made_once(tmp_path_factory, "miniature", make) / "bundle"
     remember(Bundle.open(folder).manifest, [])  # as after the one hint at --doctor, which else the first run here gives
     return folder
 

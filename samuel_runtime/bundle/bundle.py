@@ -10,6 +10,7 @@ from samuel_runtime.bundle.manifest import MANIFEST_NAME, EngineFacts, FileFacts
 from samuel_runtime.bundle.onnx_guard import check_onnx
 from samuel_runtime.bundle.structure import structural_faults
 from samuel_runtime.errors import UserError
+from samuel_runtime.files import readable_dir
 
 PACKAGED_BUNDLE = Path(__file__).parent.parent / "assets" / "bundle"
 
@@ -25,12 +26,12 @@ class Bundle:
 
     @classmethod
     def open(cls, folder: Path | str | None = None) -> Bundle:
-        """Open a bundle, or the packaged one.
+        """Open a bundle, or the packaged one; if its replacement was killed half way, the one that was there before.
 
         Raises:
             UserError: the folder is missing or its manifest is not in order.
         """
-        folder = PACKAGED_BUNDLE if folder is None else Path(folder)
+        folder = PACKAGED_BUNDLE if folder is None else readable_dir(Path(folder))
         manifest = Manifest.read(folder)
         for fault in structural_faults(manifest):
             raise UserError(f"{folder / MANIFEST_NAME}: {fault}; export the bundle again")

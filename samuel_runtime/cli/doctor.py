@@ -26,10 +26,9 @@ from samuel_runtime.tuning.speed import Speed
 
 @dataclass(frozen=True)
 class Trial:
-    """A way, tried."""
+    """One backend, tried."""
 
     backend: Backend
-    """The way."""
     missing: str = ""
     """Why it does not run and what to do; empty if it does."""
     load_s: float = 0.0
@@ -37,7 +36,7 @@ class Trial:
     speed: Speed | None = None
     """How fast it runs then; None if it does not."""
     agreement: Agreement | None = None
-    """With the reference way; None for the reference itself, or where there is none."""
+    """With the reference backend; None for the reference itself, or where there is none."""
 
     @property
     def measurement(self) -> Measurement | None:
@@ -49,7 +48,7 @@ class Trial:
 
 
 def examine(folder: Path | None, threads: int | None, as_json: bool) -> None:
-    """Try every way, print what was found, and remember it for ``--provider auto`` and ``--target-s``.
+    """Try every backend, print what was found, and remember it for ``--provider auto`` and ``--target-s``.
 
     Raises:
         UserError: the bundle is not in order, or nothing here can run it.
@@ -72,7 +71,7 @@ def examine(folder: Path | None, threads: int | None, as_json: bool) -> None:
 
 
 def try_backends(bundle: Bundle, found: list[ProbedBackend], threads: int | None) -> list[Trial]:
-    """Try each way in turn; the first that runs in the bundle's own precision is the reference of those after it."""
+    """Try each backend in turn; the first that runs in the bundle's own precision is the reference of the others."""
     trials: list[Trial] = []
     reference: Excerpt | None = None
     for backend, missing in ((each.backend, each.missing) for each in found):
@@ -95,7 +94,7 @@ def try_backends(bundle: Bundle, found: list[ProbedBackend], threads: int | None
 
 
 def _tried(bundle: Bundle, backend: Backend, threads: int | None) -> tuple[float, Speed, Excerpt]:
-    """Load, time and hear a bundle in a way; on return its memory is free for the next."""
+    """Load and time a bundle on a backend, and generate the excerpt; on return its memory is free for the next."""
     start = perf_counter()
     samuel = Samuel.load(bundle.folder, backend.provider, threads, backend.precision)
     load_s = perf_counter() - start

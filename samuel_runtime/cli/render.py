@@ -64,7 +64,7 @@ class RenderResult:
     level: Level
     """Of the band as the model made it."""
     warnings: tuple[str, ...]
-    """What a listener may want to act on."""
+    """What a user may want to act on."""
     seconds: dict[str, float]
     """Wall time by stage."""
 

@@ -1,4 +1,4 @@
-"""The ways a bundle can run on a machine: where, in which precision, and if not, why not and what adds it."""
+"""The backends that can run a bundle on a machine; for those that cannot, why not and what adds them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _INSTALL_OPENVINO = "pip install 'samuel-deploy[openvino]'"
 
 @dataclass(frozen=True)
 class ProbedBackend:
-    """A way, and whether it can be tried on this machine."""
+    """A backend, and whether it can be tried on this machine."""
 
     backend: Backend
-    """The way."""
+    """Provider and precision."""
     missing: str
     """Why it cannot be tried and what adds it; empty if it can."""
 
 
 def backends_of(manifest: Manifest) -> list[Backend]:
-    """Every way that could run the bundle somewhere.
+    """Every backend that could run the bundle somewhere.
 
     Its graphs run in their own precision on any provider, and in what OpenVINO lowers them to; its engines in theirs.
     """
@@ -36,12 +36,12 @@ def backends_of(manifest: Manifest) -> list[Backend]:
 
 
 def probe_backends(manifest: Manifest) -> list[ProbedBackend]:
-    """Every way for a bundle; the reference comes first."""
+    """Every backend for a bundle; the reference comes first."""
     return [ProbedBackend(backend, unavailable_reason(backend, manifest)) for backend in backends_of(manifest)]
 
 
 def unavailable_reason(backend: Backend, manifest: Manifest) -> str:
-    """Why a bundle cannot run in this way here, and what to do; empty if it can be tried."""
+    """Why a bundle cannot run on this backend here, and what to do; empty if it can be tried."""
     if backend.provider is Provider.TENSORRT and manifest.engines is None:
         from samuel_runtime.engines.tensorrt import device
 
@@ -91,12 +91,12 @@ def backend_of_graph(backend: Backend, name: GraphName, manifest: Manifest) -> B
 def chosen_backends(
     manifest: Manifest, provider: Provider, precision: Precision | None = None, remembered: Backend | None = None
 ) -> list[Backend]:
-    """The ways that the options ask for, the first choice first; more than one only where the choice is left to us.
+    """The backends that the options ask for, the first choice first; more than one only where the choice is left to us.
 
     Args:
         manifest: of the bundle.
         provider: AUTO leaves the choice to what is remembered, then to the order of :func:`backends_of`.
-        precision: None is the remembered way's with AUTO, else that of the files for the provider.
+        precision: None is the remembered backend's with AUTO, else that of the files for the provider.
         remembered: what was measured as the fastest here.
 
     Raises:

@@ -1,4 +1,4 @@
-"""From a bundle and a way to the parts that run it: the codec and the denoiser, their graphs or engines open."""
+"""From a bundle and a backend to the parts that run it: the codec and the denoiser, their graphs or engines open."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def open_parts(bundle: Bundle, backend: Backend, threads: int | None) -> tuple[C
 
     Args:
         bundle: checked.
-        way: how it shall run.
+        backend: how it shall run.
         threads: CPU threads; None is one per physical core.
 
     Raises:
@@ -68,7 +68,7 @@ def open_engine(
     Args:
         model: an ONNX file.
         name: what to call it in messages.
-        way: how to run it.
+        backend: how to run it.
         threads: of one operator, at most the processors that the process may use; None is one per physical core.
         typed: the precision that the graph is typed in.
 
@@ -87,7 +87,7 @@ def open_engine(
 
 
 def _on_device(bundle: Bundle, backend: Backend, threads: int | None) -> tuple[Codec, DenoiserBackend]:
-    # Imported here: with other ways none of this is needed.
+    # Imported here: with other backends none of this is needed.
     from samuel_runtime.engines.tensorrt.cuda_graph_sampler import CudaGraphSampler
     from samuel_runtime.engines.tensorrt.denoiser import DeviceDenoiser
     from samuel_runtime.engines.tensorrt.device import Device

@@ -66,7 +66,7 @@ class OnnxEngine:
         Args:
             model: a whole, self-contained ONNX file.
             name: what to call it in messages.
-            way: the provider; the precision is the model's own, since ONNX Runtime lowers nothing.
+            backend: the provider; the precision is the model's own, since ONNX Runtime lowers nothing.
             threads: of one operator; None leaves it to ONNX Runtime: one per physical core that the process may use.
 
         Raises:
@@ -190,7 +190,7 @@ def available_providers() -> list[Provider]:
 
 
 def unavailable_reason(backend: Backend) -> str:
-    """Why this build cannot run a graph in that way, and what to do; empty if it can be tried."""
+    """Why this build cannot run a graph on that backend, and what to do; empty if it can be tried."""
     if backend.provider not in _NAMES:
         raise ValueError(f"{backend.provider.value} is no provider of ONNX Runtime")
     if backend.provider not in available_providers():

@@ -52,9 +52,9 @@ class OpenVinoEngine:
         Args:
             model: a whole, self-contained ONNX file.
             name: what to call it in messages.
-            way: the precision of the arithmetic.
+            backend: the precision of the arithmetic.
             threads: None leaves it to OpenVINO: one per physical core that the process may use.
-            typed: the precision that the graph is typed in; if the way's is another, OpenVINO lowers it.
+            typed: the precision that the graph is typed in; if the backend's is another, OpenVINO lowers it.
 
         Raises:
             UserError: the processor does not compute in this precision, or the graph is refused.

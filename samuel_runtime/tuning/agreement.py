@@ -1,4 +1,4 @@
-"""Does a way of running a bundle sound like the reference way? One excerpt, made in both, compared."""
+"""Does a backend sound like the reference backend? One excerpt, generated on both, compared."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _HARMONICS = np.arange(1, 13)
 
 @dataclass(frozen=True, eq=False)
 class Excerpt:
-    """What a way makes of one short voice."""
+    """What a backend generates for one short voice."""
 
     latents: np.ndarray
     """(channels, frames), normalised."""
@@ -70,7 +70,7 @@ def agreement(samuel: Samuel, reference: Samuel) -> Agreement:
 
 
 def excerpt(samuel: Samuel) -> Excerpt:
-    """The whole way from a synthetic voice of the shortest window to a band, with the default settings.
+    """Generate a band for a synthetic voice of the shortest window, with the default settings.
 
     Raises:
         UserError: as :func:`agreement`.

@@ -1,4 +1,4 @@
-"""Measure how fast a loaded bundle runs in its way, on its own graphs."""
+"""Measure how fast a loaded bundle runs on its backend, with its own graphs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def paced(speed: Speed, samuel: Samuel, frames: int) -> Speed:
     """A speed measured before, at today's pace: processors slow down on battery, when hot, and when others use them.
 
     Args:
-        speed: of this bundle and way.
+        speed: of this bundle and backend.
         samuel: loaded.
         frames: of the window whose step is timed, so that nothing is prepared that the song does not need.
     """

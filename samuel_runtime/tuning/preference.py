@@ -29,16 +29,16 @@ _ENGINES = (
 
 @dataclass(frozen=True)
 class Measurement:
-    """One way, measured on this machine."""
+    """One backend, measured on this machine."""
 
     backend: Backend
-    """The way."""
+    """Provider and precision."""
     load_s: Seconds
     """Opening the bundle, graphs and all."""
     speed: Speed
     """How fast it runs then."""
     error: Annotated[float, Field(ge=0)]
-    """Relative L2 distance of its latents from the reference way's; 0 for the reference itself."""
+    """Relative L2 distance of its latents from the reference backend's; 0 for the reference itself."""
     passed: bool
     """Whether it agrees with the reference, see tuning/agreement.py."""
 
@@ -84,9 +84,9 @@ def preferred(bundle: Bundle) -> Backend | None:
 
 
 def remark(manifest: Manifest, taken: Backend) -> str:
-    """What a user should know about the way that `--provider auto` has taken; empty if there is nothing to say.
+    """What a user should know about the backend that `--provider auto` has taken; empty if there is nothing to say.
 
-    That other ways could be measured is said once for a bundle, a machine and its engines.
+    That other backends could be measured is said once for a bundle, a machine and its engines.
     """
     kept = _read(manifest)
     best = None if kept is None else fastest(manifest, kept.measurements)

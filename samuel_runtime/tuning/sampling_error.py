@@ -21,7 +21,7 @@ SAMPLING_ERROR: dict[Sampler, dict[int, float]] = {
 FEWEST_STEPS = max(min(entries) for entries in SAMPLING_ERROR.values())
 """Below this the result would be of no use."""
 MOST_STEPS = min(max(entries) for entries in SAMPLING_ERROR.values())
-"""Beyond this nobody has measured, or heard, that more steps help."""
+"""Beyond this nobody has measured that more steps help."""
 
 
 def distance(sampler: Sampler, steps: int) -> float:

@@ -1,4 +1,4 @@
-"""`--target-s`: the sampler, the steps and the way that come closest to the model's own result within a time budget.
+"""`--target-s`: sampler, steps and backend that come closest to the model's own result within a time budget.
 
 Two errors keep a take from what the model, sampled without end in full precision, would give: too few steps
 (sampling_error.py) and lowered arithmetic (measured by `--doctor`). Both are relative L2 distances of the latents and
@@ -80,7 +80,7 @@ class Work:
         return cls(manifest, tuple(frames.values()), tuple(frames[id(voice)] for voice, _ in takes), files * read_s)
 
     def seconds(self, measurement: Measurement) -> tuple[float, float]:
-        """Predicted seconds in a way once it is loaded: a fixed part, and a part per step."""
+        """Predicted seconds on a backend once it is loaded: a fixed part, and a part per step."""
         speed, fixed, per_step = measurement.speed, self.files_s, 0.0
         for frames in self.voices:
             fixed += speed.encoding_s(self.manifest, frames)
@@ -147,7 +147,7 @@ def measured_backends(
 
 
 def measured_now(samuel: Samuel, known: list[Measurement], work: Work) -> Measurement:
-    """The way that a bundle was loaded in: what `--doctor` measured at today's pace, or else measured here and now."""
+    """The bundle's own backend: what `--doctor` measured at today's pace, or else measured here and now."""
     for measurement in known:
         if measurement.backend == samuel.backend:
             frames = min(max(work.takes), samuel.manifest.model.frames)
@@ -157,11 +157,11 @@ def measured_now(samuel: Samuel, known: list[Measurement], work: Work) -> Measur
 
 
 def plan(target: Target, measurements: list[Measurement], work: Work, elapsed_s: float, *, loaded: bool) -> Plan:
-    """Choose among measured ways and the samplers of sampling_error.py.
+    """Choose among measured backends and the samplers of sampling_error.py.
 
     Args:
         target: the budget; what it fixes is kept.
-        measurements: of the ways to choose from, at least one.
+        measurements: of the backends to choose from, at least one.
         work: what is to be made.
         elapsed_s: what the command has taken so far.
         loaded: whether the bundle is open, so that loading is no longer to come.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from samuel_train.codec.fit.excerpts import Excerpt
-from samuel_train.codec.losses.spectral import HEARD, MelSpectrum, effective_rank, log_mel_distance
+from samuel_train.codec.losses.spectral import REPORTED, MelSpectrum, effective_rank, log_mel_distance
 from samuel_train.codec.model.base import Codec
 from samuel_train.data.stem_reader import StemReader
 from samuel_train.evaluate.metrics.attacks import attack_loss_db
@@ -71,7 +71,7 @@ class CodecReport:
     kinds: dict[str, Measures]
     """By kind; bands through MP3 and Opus are kinds as well."""
     bass_right: tuple[int, int, int] | None
-    """Written bass notes whose pitch class is heard in the true bands, after the codec, and how many were asked about;
+    """Written bass notes whose pitch class is found in the true bands, after the codec, and how many were asked about;
     None where no song says how it was composed."""
     pitch: list[PitchScore]
     """Of tones through the codec."""
@@ -213,8 +213,8 @@ class _Judge:
 
     def __init__(self, sample_rate_hz: int, hop_samples: int) -> None:
         self.rate, self.hop = sample_rate_hz, hop_samples
-        self.full = MelSpectrum(HEARD, sample_rate_hz)
-        self.low = MelSpectrum(HEARD, sample_rate_hz, _LOW_HIGHEST_HZ)
+        self.full = MelSpectrum(REPORTED, sample_rate_hz)
+        self.low = MelSpectrum(REPORTED, sample_rate_hz, _LOW_HIGHEST_HZ)
 
     def log_mel(self, true: Tensor, decoded: Tensor) -> float:
         """Of twice (2, samples)."""

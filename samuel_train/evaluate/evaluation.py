@@ -1,4 +1,4 @@
-"""The whole evaluation: listen to the truth once, then to the controls, then to every case of the grid."""
+"""The whole evaluation: the true bands are analysed once, then the controls, then every case of the grid."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class _Reference:
 
 
 def recordings(songs: Sequence[SongFolder], cases: Sequence[Case]) -> int:
-    """How many recordings :func:`evaluate` will listen to, for a progress bar."""
+    """How many recordings :func:`evaluate` will analyse, for a progress bar."""
     return len(songs) * (3 + len(cases))
 
 

@@ -22,7 +22,7 @@ FRAME_SAMPLES = 2048
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """A recording as the metrics hear it."""
+    """What the metrics need of one recording."""
 
     chroma: np.ndarray
     """(12, frames), see spectra.chroma."""
@@ -55,7 +55,7 @@ class Features:
 
     @classmethod
     def of(cls, samples: np.ndarray, sample_rate_hz: int) -> Features:
-        """Listen to float32 (samples, channels)."""
+        """Analyse float32 (samples, channels)."""
         waveform = spectra.analysed(samples, sample_rate_hz)
         chroma = spectra.chroma(waveform)
         onsets = spectra.onset_strength(waveform)

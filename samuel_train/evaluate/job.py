@@ -52,12 +52,12 @@ class Job:
         clips = Clips(self.cases[-1], samuel.manifest.codec.sample_rate_hz) if self.page else None
         with tqdm(total=self._recordings(), unit="recording", disable=not sys.stderr.isatty()) as bar:
 
-            def listen(heard: EvaluatedAudio) -> None:
+            def keep(audio: EvaluatedAudio) -> None:
                 if clips is not None:
-                    clips(heard)
+                    clips(audio)
                 bar.update()
 
-            for row in evaluate(samuel, self.songs, self.cases, listen):
+            for row in evaluate(samuel, self.songs, self.cases, keep):
                 results.rows.append(row)
                 write_results(self.output, subject, results)
             for moved in transpositions(samuel, self.plan, self.cases, bar.update):

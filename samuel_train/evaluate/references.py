@@ -1,4 +1,4 @@
-"""Two codecs that everybody has heard, at rates at which everybody hears them: what a row of numbers stands beside."""
+"""MP3 and Opus at low bit rates: widely known codecs to compare the numbers of the latent codec with."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ Scores = dict[str, float]
 
 
 class Truth:
-    """What a song really is: as written where it is, else as heard in its true band."""
+    """What a song really is: as written where it is, else as estimated from its true band."""
 
     def __init__(self, band: Features, facts: SongFacts | None, duration_s: float, voice_onsets: np.ndarray) -> None:
         """Take the true band's features, the facts if any are written, the duration, and the voice's onset strength."""
@@ -68,25 +68,25 @@ class Truth:
         self._beats_s = band.beats_s if beats_s is None else beats_s
         self.tempo_bpm = band.tempo_bpm if facts is None else facts.tempo_bpm
 
-    def judge(self, heard: Features) -> Scores:
+    def judge(self, features: Features) -> Scores:
         """The scores of a recording that should be this song's band."""
-        harmony = pooled(heard.chroma, self._bounds_s)
+        harmony = pooled(features.chroma, self._bounds_s)
         scores = {
-            "key": key_score(self._key, heard.key),
-            "tones": float(signature_agrees(self._key, heard.key)),
+            "key": key_score(self._key, features.key),
+            "tones": float(signature_agrees(self._key, features.key)),
             "harmony": correlation(self._harmony, harmony),
-            "beat": beat_score(self._beats_s, heard.beats_s),
-            "tempo": float(tempo_agrees(self.tempo_bpm, heard.tempo_bpm)),
-            "onsets": onset_agreement(self._voice_onsets, heard.onsets),
-            "level": heard.level_db - self.band.level_db,
-            "silence": heard.silence,
-            "clipping": heard.clipping,
-            "width": heard.width,
-            "lines": heard.lines.excess_db,
-            "buzz": heard.lines.prominent_share,
-            "cqt": _or_zero(chroma_correlation(heard.cqt_chroma, self.band.cqt_chroma)),
-            "fine": _mean_difference(heard.fine_db, self.band.fine_db),
-            "attack": heard.rise_db - self.band.rise_db,
+            "beat": beat_score(self._beats_s, features.beats_s),
+            "tempo": float(tempo_agrees(self.tempo_bpm, features.tempo_bpm)),
+            "onsets": onset_agreement(self._voice_onsets, features.onsets),
+            "level": features.level_db - self.band.level_db,
+            "silence": features.silence,
+            "clipping": features.clipping,
+            "width": features.width,
+            "lines": features.lines.excess_db,
+            "buzz": features.lines.prominent_share,
+            "cqt": _or_zero(chroma_correlation(features.cqt_chroma, self.band.cqt_chroma)),
+            "fine": _mean_difference(features.fine_db, self.band.fine_db),
+            "attack": features.rise_db - self.band.rise_db,
         }
         if self._chords is not None:
             scores["chords"] = correlation(self._chords, harmony)

@@ -57,7 +57,7 @@ def read_stems(song: SongFolder, sample_rate_hz: int, channels: int) -> Stems:
 
 
 def read_facts(song: SongFolder) -> SongFacts | None:
-    """What is written about a song, or None if nothing is: then it is judged by what is heard in its true band.
+    """What is written about a song, or None if nothing is: then its true band is analysed instead.
 
     Raises:
         UserError: the file cannot be read or does not hold facts as ``samuel-train synthesize`` writes them.

@@ -1,7 +1,7 @@
 """Sounds whose pitch is known exactly: harmonic tones alone, and chords over a bass with drums.
 
 They are no music. A codec is tested with them, and learns from others of their kind, because generated songs are
-tuned to A = 440 Hz throughout and hardly ever let a bass be heard alone.
+tuned to A = 440 Hz throughout and hardly ever have a bass alone.
 """
 
 from __future__ import annotations

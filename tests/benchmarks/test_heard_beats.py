@@ -1,4 +1,4 @@
-"""A listener finds the beats of voices that click on them, and not those of voices that do not."""
+"""A vocal context encoder finds the beats of voices that click on them, and not those of voices that do not."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ def clicking(period_s: float, seed: int, heard: bool = True) -> Voice:
 
 def test_it_finds_beats_that_are_heard() -> None:
     training = [clicking(0.4 + 0.05 * index, index) for index in range(6)]
-    listener = train(training, REACHES["1.2 s"], steps=40)
+    encoder = train(training, REACHES["1.2 s"], steps=40)
     for heard, low, high in ((True, 0.9, 1.0), (False, 0.0, 0.6)):
         judged = [clicking(0.52, 99, heard)]
         with torch.no_grad():
-            f_measure, _ = scores(judged, [listener(judged[0].mel[None])[0].sigmoid().numpy()])
+            f_measure, _ = scores(judged, [encoder(judged[0].mel[None])[0].sigmoid().numpy()])
         assert low <= f_measure <= high
 
 
 def test_reaches_are_what_they_are_called() -> None:
     for name, dilations in REACHES.items():
         torch.manual_seed(0)
-        listener = VocalContextEncoder(dilations).double().eval()
+        encoder = VocalContextEncoder(dilations).double().eval()
         mel = torch.zeros(1, BANDS, 1600, dtype=torch.double)
         other = mel.clone()
         other[..., 800] = 1
-        changed = (listener(other) != listener(mel))[0].nonzero().flatten()
+        changed = (encoder(other) != encoder(mel))[0].nonzero().flatten()
         reach_s = (changed[-1].item() - 800) * FRAME_S
         assert abs(reach_s - float(name.removesuffix(" s"))) < 0.2
 

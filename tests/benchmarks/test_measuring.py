@@ -40,12 +40,12 @@ def test_pairs_alternate_and_each_timed_call_follows_one_of_its_own() -> None:
         calls.append("reference")
         sleep(0.03)
 
-    def side() -> None:
-        calls.append("side")
+    def runner() -> None:
+        calls.append("runner")
         sleep(0.01)
 
-    time_beside(cast("BenchmarkFixture", benchmark), side, {"other": reference}, rounds=3)
-    assert calls == ["reference", "reference", "side", "side"] * 3
+    time_beside(cast("BenchmarkFixture", benchmark), runner, {"other": reference}, rounds=3)
+    assert calls == ["reference", "reference", "runner", "runner"] * 3
     low, middle, high = benchmark.extra_info["ratios"]["other"]
     assert 1.5 < low <= middle <= high < 6
 

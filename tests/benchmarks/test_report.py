@@ -18,8 +18,8 @@ from samuel_runtime.errors import UserError
 _SONG_S = 47.554
 
 
-def _entry(group: str, side: str, median: float, **facts: Any) -> dict[str, Any]:
-    return {"group": group, "name": side, "extra_info": {"side": side, **facts}, "stats": {"median": median}}
+def _entry(group: str, runner: str, median: float, **facts: Any) -> dict[str, Any]:
+    return {"group": group, "name": runner, "extra_info": {"runner": runner, **facts}, "stats": {"median": median}}
 
 
 @pytest.fixture

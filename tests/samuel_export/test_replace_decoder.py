@@ -22,15 +22,13 @@ from samuel_train.codec.model.files import save_small_codec
 from samuel_train.codec.model.small import SmallCodec
 from samuel_train.codec.model.small_config import SmallCodecConfig
 from tests.support.export.sabotage import edit_manifest
-from tests.support.miniature import CODEC_CONFIG, miniature_bundle
+from tests.support.miniature import CODEC_CONFIG
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``bundle`` and the ``codec`` it was made with."""
-    folder: Path = tmp_path_factory.mktemp("made")
-    miniature_bundle(folder)
-    return folder
+@pytest.fixture
+def made(bundle: Path) -> Path:
+    """The folder with ``bundle`` and the ``codec`` it was made with; read it only."""
+    return bundle.parent
 
 
 def refined(made: Path, folder: Path) -> Path:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from samuel_runtime.files import (
     data_file,
     explained,
     is_folder,
+    readable_dir,
     recover_dir,
     replacing,
     replacing_dir,
@@ -108,6 +111,47 @@ def test_a_kill_while_a_folder_is_replaced_left_none(tmp_path: Path) -> None:
         assert tree(path) == {"c": b"next"}
         assert not (path.parent / ".bundle-old").exists()
     assert outcomes == sorted(outcomes, reverse=True) and set(outcomes) == {"old", "new"}
+
+
+def _moved_aside(path: Path) -> Path:
+    """As a replacement leaves the old folder between its two renames; returns where it is."""
+    retired = path.with_name(f".{path.name}-old")
+    retired.mkdir()
+    (retired / "a").write_text("old")
+    return retired
+
+
+def test_a_folder_that_a_killed_replacement_moved_aside_is_moved_back_to_be_read(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "bundle")
+    for name in ("bundle", "link"):
+        _moved_aside(tmp_path / "bundle")
+        assert readable_dir(tmp_path / name) == tmp_path / name
+        assert tree(tmp_path / "bundle") == {"a": b"old"}
+        assert {one.name for one in tmp_path.iterdir()} == {"bundle", "link"}
+        shutil.rmtree(tmp_path / "bundle")
+
+
+def test_where_nothing_can_be_moved_it_is_read_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    retired = _moved_aside(tmp_path / "bundle")
+
+    def refused(self: Path, target: Path) -> Path:
+        raise OSError(errno.EROFS, "Read-only file system", str(self))
+
+    monkeypatch.setattr(Path, "rename", refused)
+    assert readable_dir(tmp_path / "bundle") == retired
+
+
+def test_a_reader_does_not_spoil_a_replacement_that_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer's second rename comes while the reader waits; the old folder is then the writer's to remove."""
+    retired, path = _moved_aside(tmp_path / "bundle"), tmp_path / "bundle"
+    monkeypatch.setattr("time.sleep", lambda seconds: path.mkdir())
+    assert readable_dir(path) == path and not retired.exists()
+
+
+@pytest.mark.parametrize("name", ["nowhere", "x" * 300, "nul\0", "circle"])
+def test_a_folder_that_is_not_there_is_nowhere_else(tmp_path: Path, name: str) -> None:
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    assert readable_dir(tmp_path / name) == tmp_path / name
 
 
 @pytest.mark.parametrize("at", [1, 2])

@@ -1,4 +1,4 @@
-"""What only a GPU can show: each way of running there makes the CPU's band, the same one every time."""
+"""What only a GPU can show: each backend there makes the CPU's band, the same one every time."""
 
 from __future__ import annotations
 

@@ -57,11 +57,11 @@ def test_it_is_whole_proven_and_ours() -> None:
 def test_the_band_is_heard_and_the_same_twice(voice: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     if not voice.exists():
         pytest.skip(f"{voice.name} is not beside this checkout")
-    for name in ("first", "second"):
+    for name in ("first", "second") if voice == EXAMPLE else ("first",):
         run = run_here(capfd, voice, "-o", tmp_path / f"{name}.wav", "--mix", tmp_path / f"{name}-mix.wav")
         assert run.code == 0, run.err
-    for first, second in (("first.wav", "second.wav"), ("first-mix.wav", "second-mix.wav")):
-        assert (tmp_path / first).read_bytes() == (tmp_path / second).read_bytes()
+        for part in (".wav", "-mix.wav"):
+            assert (tmp_path / f"{name}{part}").read_bytes() == (tmp_path / f"first{part}").read_bytes()
     band, sung = Audio.read(tmp_path / "first.wav"), AudioFile.open(voice)
     assert band.samples_count == -(-sung.samples_count * 44_100 // sung.sample_rate_hz)
     print(f"{voice.name}: {band.level}, flatness {flatness(band):.3f}, activity {activity(band):.1f} dB")

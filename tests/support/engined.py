@@ -19,10 +19,11 @@ Engined = Callable[[Precision], Path]
 
 
 def with_fake_engines(bundle: Path, folder: Path, precision: Precision) -> Path:
-    """A copy of a bundle, with engines."""
+    """A copy of a bundle, with engines; that they compute what it does is what their users show."""
     shutil.copytree(bundle, folder)
     with pytest.MonkeyPatch.context() as patch:
         build_fakes(patch)
+        patch.setattr(adding, "check_engine_graphs", lambda *given: {"passed": True})
         adding.add_engines(folder, precision, None, (), lambda line: None)
     return folder
 

@@ -27,7 +27,7 @@ class TensorRtEngine:
         Args:
             engine: a whole file, of this flavour and version, from a trusted bundle: engines are code.
             name: what to call it in messages.
-            way: how it runs.
+            backend: how it runs.
             cuda: the device.
             trt: the flavour's module.
             cache: kernels that this machine has compiled for it before; None where the flavour compiles none.

@@ -23,7 +23,7 @@ from samuel_train.codec.fit.excerpts import excerpts_of
 from samuel_train.codec.fit.pca import start_from_pca
 from samuel_train.codec.fit.settings import FitSettings
 from samuel_train.codec.fit.stages import Adversarial, Reconstruction
-from samuel_train.codec.losses.spectral import HEARD, MelSpectrum, log_mel_distance
+from samuel_train.codec.losses.spectral import REPORTED, MelSpectrum, log_mel_distance
 from samuel_train.codec.model.files import WEIGHTS_NAME, save_small_codec
 from samuel_train.codec.model.small import SmallCodec
 from samuel_train.codec.model.small_config import SmallCodecConfig
@@ -112,7 +112,7 @@ def _refuse_other_run(out_dir: Path) -> None:
 
 @torch.no_grad()
 def _log_mel(codec: SmallCodec, songs: list[StemReader]) -> dict[str, float]:
-    mel = MelSpectrum(HEARD, codec.facts.sample_rate_hz)
+    mel = MelSpectrum(REPORTED, codec.facts.sample_rate_hz)
     by_kind: dict[str, list[float]] = {}
     for excerpt in excerpts_of(songs, codec.facts.hop_samples):
         decoded = codec.decode(codec.encoder(excerpt.audio[None]))[0]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from samuel_train.codec.fit.settings import FitSettings
-from samuel_train.codec.losses.discriminator import Discriminators, Heard, discriminator_loss, generator_losses
+from samuel_train.codec.losses.discriminator import Discriminators, FeatureMaps, discriminator_loss, generator_losses
 from samuel_train.codec.losses.prediction import low_loss, prediction_losses
 from samuel_train.codec.losses.rendering import Prediction, rendered
 from samuel_train.codec.losses.spectral import LatentLoss, SpectralLoss, left_right, mid_side
@@ -110,18 +110,18 @@ class Adversarial:
         decoded = left_right(made_mid_side)
 
         recordings, made = (crops[: settings.discriminated_crops] for crops in (audio, decoded))
-        told_apart = discriminator_loss(self._heard(recordings), self._heard(made.detach()))
+        told_apart = discriminator_loss(self._feature_maps(recordings), self._feature_maps(made.detach()))
         _descend(told_apart, self.adversary, self.discriminators, settings.clip)
 
         terms = _distance(self.spectral_loss, made_mid_side, audio, number % 2)
         self.discriminators.requires_grad_(False)
-        adversarial, features = generator_losses(self._heard(recordings), self._heard(made))
+        adversarial, features = generator_losses(self._feature_maps(recordings), self._feature_maps(made))
         loss = _sum(terms.values()) + settings.adversarial_weight * adversarial + settings.feature_weight * features
         norm = _descend(loss, self.optimiser, self.codec.decoder, settings.clip)
         self.discriminators.requires_grad_(True)
         return {"loss": loss, **terms, "told_apart": told_apart, "features": features, "gradient": norm}
 
-    def _heard(self, audio: Tensor) -> list[Heard]:
+    def _feature_maps(self, audio: Tensor) -> list[FeatureMaps]:
         with lower_precision(audio.device):
             return self.discriminators(audio)
 

@@ -1,4 +1,4 @@
-"""What hears whether a spectrogram is of a recording or of the decoder: the adversary of the codec's second stage.
+"""The discriminator of the codec's second stage: tells spectrograms of recordings from those of the decoder.
 
 A multi-resolution STFT discriminator as in EnCodec (Défossez et al., 2022, section 3.4), small enough for two cores.
 """
@@ -20,8 +20,8 @@ _QUIET = 1e-7
 _SLOPE = 0.2
 
 
-class Heard(list[Tensor]):
-    """What one discriminator made of a batch, layer by layer; the last are its scores, high for recordings."""
+class FeatureMaps(list[Tensor]):
+    """Activations of one discriminator, layer by layer; the last are its scores, high for recordings."""
 
 
 class SpectrogramDiscriminator(nn.Module):
@@ -45,15 +45,15 @@ class SpectrogramDiscriminator(nn.Module):
         )
         self.score = weight_norm(nn.Conv2d(2 * width, 1, 3, padding=1))
 
-    def forward(self, audio: Tensor) -> Heard:
-        """Listen to (batch, 2, samples)."""
+    def forward(self, audio: Tensor) -> FeatureMaps:
+        """Of audio (batch, 2, samples)."""
         x = self._spectrum(audio)
-        heard = Heard()
+        features = FeatureMaps()
         for layer in self.layers:
             x = nn.functional.leaky_relu(layer(x), _SLOPE)
-            heard.append(x)
-        heard.append(self.score(x))
-        return heard
+            features.append(x)
+        features.append(self.score(x))
+        return features
 
     def _spectrum(self, audio: Tensor) -> Tensor:
         """(batch, 2, samples) to compressed parts of mid and side, (batch, 4, frames, bins)."""
@@ -65,25 +65,25 @@ class SpectrogramDiscriminator(nn.Module):
 
 
 class Discriminators(nn.Module):
-    """One at each window length: short ones hear onsets, long ones partials."""
+    """One at each window length: short ones resolve onsets, long ones partials."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.members = nn.ModuleList(SpectrogramDiscriminator(window, width) for window in WINDOWS_SAMPLES)
 
-    def forward(self, audio: Tensor) -> list[Heard]:
-        """What each member hears in (batch, 2, samples)."""
+    def forward(self, audio: Tensor) -> list[FeatureMaps]:
+        """Feature maps of each member for audio (batch, 2, samples)."""
         return [member(audio) for member in self.members]
 
 
-def discriminator_loss(real: list[Heard], made: list[Heard]) -> Tensor:
+def discriminator_loss(real: list[FeatureMaps], made: list[FeatureMaps]) -> Tensor:
     """Hinge loss: recordings shall score above 1, decoded ones below -1."""
     losses = [(1 - r[-1]).relu().mean() + (1 + m[-1]).relu().mean() for r, m in zip(real, made, strict=True)]
     return torch.stack(losses).mean()
 
 
-def generator_losses(real: list[Heard], made: list[Heard]) -> tuple[Tensor, Tensor]:
-    """What the decoder pays for being told apart, and its features' distance from the recording's.
+def generator_losses(real: list[FeatureMaps], made: list[FeatureMaps]) -> tuple[Tensor, Tensor]:
+    """The decoder's adversarial loss and its feature-matching loss.
 
     The second is the mean absolute difference of every layer, as a share of the recording's mean magnitude there.
     """

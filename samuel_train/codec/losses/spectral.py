@@ -26,10 +26,10 @@ class Resolution:
     """Mel bands."""
 
 
-HEARD = Resolution(2048, 512, 80)
-"""The look that reconstructions are judged by."""
-RESOLUTIONS = (Resolution(512, 192, 40), HEARD, Resolution(8192, 3072, 320))
-"""Short windows hear onsets, long ones hear whether a partial is in tune."""
+REPORTED = Resolution(2048, 512, 80)
+"""Reconstructions are compared at this one in progress lines and reports."""
+RESOLUTIONS = (Resolution(512, 192, 40), REPORTED, Resolution(8192, 3072, 320))
+"""Short windows resolve onsets, long ones the pitch of a partial."""
 _LEVEL_FRAMES = 16  # 186 ms
 
 
@@ -102,7 +102,7 @@ class SpectralLoss(nn.Module):
             with torch.no_grad():
                 reference_bands = mel(reference)
             log_mel = log_mel + log_mel_distance(bands, reference_bands)
-            if mel.resolution == HEARD:
+            if mel.resolution == REPORTED:
                 level = log_mel_distance(_mean_level(bands), _mean_level(reference_bands))
         return {"log_mel": log_mel / len(self.mels), "level": self.level_weight * level}
 

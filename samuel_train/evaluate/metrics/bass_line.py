@@ -21,7 +21,7 @@ _FRAMES_LEAST = 3
 
 
 def bass_notes_right(samples: np.ndarray, sample_rate_hz: int, hits: Sequence[Hit]) -> tuple[int, int]:
-    """(notes whose pitch class is heard, notes that were asked about); chance is one in twelve.
+    """(notes whose pitch class is detected, notes that were looked for); chance is one in twelve.
 
     Args:
         samples: (samples, channels) of the band.
@@ -38,13 +38,13 @@ def bass_notes_right(samples: np.ndarray, sample_rate_hz: int, hits: Sequence[Hi
     for hit in _askable(hits, len(mono) / _RATE_HZ):
         sounding = (times_s > hit.start_s + _SETTLED_S) & (times_s < hit.start_s + min(hit.duration_s, _LONGEST_S))
         if sounding.sum() >= _FRAMES_LEAST:
-            heard = _LOWEST_MIDI + int(magnitude[:, sounding].mean(axis=1).argmax())
-            right, asked = right + ((heard - hit.midi) % 12 == 0), asked + 1
+            detected = _LOWEST_MIDI + int(magnitude[:, sounding].mean(axis=1).argmax())
+            right, asked = right + ((detected - hit.midi) % 12 == 0), asked + 1
     return right, asked
 
 
 def _askable(hits: Sequence[Hit], duration_s: float) -> list[Hit]:
-    """Notes that are long, low and whole enough to be heard."""
+    """Notes that are long, low and whole enough to be detected."""
     return [
         hit
         for hit in hits

@@ -55,23 +55,23 @@ def chord_chroma(chords: Sequence[tuple[float, str]], bounds_s: np.ndarray) -> n
     return template
 
 
-def correlation(reference: np.ndarray, heard: np.ndarray) -> float:
+def correlation(reference: np.ndarray, estimate: np.ndarray) -> float:
     """Mean over the spans of Pearson's correlation over the twelve pitch classes; 1 is the same harmony.
 
-    A span that is silent in ``heard`` counts as 0; one that is silent in the reference does not count, nor do those
+    A span that is silent in ``estimate`` counts as 0; one that is silent in the reference does not count, nor do those
     that only one of the two has.
 
     Args:
         reference: (12, spans), chroma or chords.
-        heard: (12, spans), chroma.
+        estimate: (12, spans), chroma.
     """
-    count = min(reference.shape[1], heard.shape[1])
-    reference, heard = reference[:, :count], heard[:, :count]
+    count = min(reference.shape[1], estimate.shape[1])
+    reference, estimate = reference[:, :count], estimate[:, :count]
     told = _sounding(reference)
     if not told.any():
         return 0.0
-    correlations = (_unit(reference) * _unit(heard)).sum(axis=0)  # (spans,)
-    return float((correlations * _sounding(heard))[told].mean())
+    correlations = (_unit(reference) * _unit(estimate)).sum(axis=0)  # (spans,)
+    return float((correlations * _sounding(estimate))[told].mean())
 
 
 def _sounding(chroma: np.ndarray) -> np.ndarray:

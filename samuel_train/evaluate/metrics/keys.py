@@ -12,16 +12,16 @@ _PROFILES = {
 }
 _TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 NO_KEY = "X"
-"""What is heard where nothing sounds; mir_eval's name for it."""
+"""The key of silence; mir_eval's name for it."""
 
 
 def estimate_key(chroma: np.ndarray) -> str:
     """The key, such as ``Eb minor``, whose profile correlates best with the mean of chroma (12, frames)."""
-    heard = _standardised(chroma.mean(axis=1))
-    if not heard.any():
+    mean = _standardised(chroma.mean(axis=1))
+    if not mean.any():
         return NO_KEY
     correlations = {
-        f"{tonic} {mode}": float(heard @ np.roll(_standardised(np.array(profile)), steps))
+        f"{tonic} {mode}": float(mean @ np.roll(_standardised(np.array(profile)), steps))
         for mode, profile in _PROFILES.items()
         for steps, tonic in enumerate(_TONICS)
     }

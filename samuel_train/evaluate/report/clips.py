@@ -1,4 +1,4 @@
-"""Short recordings for the listening page, compressed as soon as they are heard, so that none has to be kept whole."""
+"""Short recordings for the listening page, compressed as soon as they are made, so that none has to be kept whole."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _PARTS = {Kind.VOICE: Part.VOICE, Kind.TRUTH: Part.TRUTH, Kind.CODEC: Part.CODEC
 
 
 class Clips:
-    """Listens to an evaluation and keeps the 30 s of every song in which the voice is loudest, as MP3."""
+    """Called with an evaluation's recordings, keeps the 30 s of every song in which the voice is loudest, as MP3."""
 
     def __init__(self, case: Case, sample_rate_hz: int) -> None:
         """Keep the bands of one case, of the first songs."""
@@ -54,22 +54,22 @@ class Clips:
         self._starts: list[int] = []
         self._voices: list[np.ndarray] = []  # float16: for the mixes
 
-    def __call__(self, heard: EvaluatedAudio) -> None:
+    def __call__(self, audio: EvaluatedAudio) -> None:
         """Take a recording; voices come first and in order."""
-        if heard.song >= MOST_SONGS or heard.kind not in _PARTS or heard.case not in (None, self.case):
+        if audio.song >= MOST_SONGS or audio.kind not in _PARTS or audio.case not in (None, self.case):
             return
         length = round(LONGEST_S * self._rate_hz)
-        if heard.kind is Kind.VOICE:
-            self._starts.append(loudest_start(heard.samples, length))
+        if audio.kind is Kind.VOICE:
+            self._starts.append(loudest_start(audio.samples, length))
             self.songs.append({})
-        start = self._starts[heard.song]
-        stretch = heard.samples[start : start + length]
-        clips = self.songs[heard.song]
-        clips[_PARTS[heard.kind]] = mp3(stretch, self._rate_hz)
-        if heard.kind is Kind.VOICE:
+        start = self._starts[audio.song]
+        stretch = audio.samples[start : start + length]
+        clips = self.songs[audio.song]
+        clips[_PARTS[audio.kind]] = mp3(stretch, self._rate_hz)
+        if audio.kind is Kind.VOICE:
             self._voices.append(stretch.astype(np.float16))
-        elif heard.kind is Kind.CASE:
-            clips[Part.MIX] = mp3(self._mixed(self._voices[heard.song], stretch), self._rate_hz)
+        elif audio.kind is Kind.CASE:
+            clips[Part.MIX] = mp3(self._mixed(self._voices[audio.song], stretch), self._rate_hz)
 
     def _mixed(self, voice: np.ndarray, band: np.ndarray) -> np.ndarray:
         voice = voice.astype(np.float32)

@@ -52,7 +52,7 @@ class Drift:
     songs: tuple[str, ...]
     """Names."""
     scores: Sequence[Sequence[Scores]]
-    """Of every song, then of every window; without ``tempo`` where no beats were heard."""
+    """Of every song, then of every window; without ``tempo`` where no beats were found."""
 
     @property
     def name(self) -> str:
@@ -122,19 +122,19 @@ def settled(windows: Sequence[Window], frame_s: float, duration_s: float) -> lis
     return spans
 
 
-def measured(truth: Truth, first: Features, heard: Features) -> Scores:
+def measured(truth: Truth, first: Features, window: Features) -> Scores:
     """The measures of one window.
 
     Args:
         truth: of the song in this window.
         first: the same band in the first window.
-        heard: the band in this window.
+        window: the band in this window.
     """
-    judged = truth.judge(heard)
+    judged = truth.judge(window)
     scores = {name: judged[name] for name in ("key", "harmony", "level")}
-    scores["home"] = correlation(*(features.chroma.mean(axis=1, keepdims=True) for features in (first, heard)))
-    if heard.tempo_bpm > 0 and truth.tempo_bpm > 0:
-        octaves = np.log2(heard.tempo_bpm / truth.tempo_bpm)
+    scores["home"] = correlation(*(features.chroma.mean(axis=1, keepdims=True) for features in (first, window)))
+    if window.tempo_bpm > 0 and truth.tempo_bpm > 0:
+        octaves = np.log2(window.tempo_bpm / truth.tempo_bpm)
         scores["tempo"] = float(100 * (2 ** (octaves - np.round(octaves)) - 1))
     return scores
 

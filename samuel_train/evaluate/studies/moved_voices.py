@@ -1,4 +1,4 @@
-"""The transposition test, carried out: voices are moved, heard through the codec, and given to the bundle."""
+"""The transposition test, carried out: voices are moved, passed through the codec, and given to the bundle."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def move(voice: np.ndarray, sample_rate_hz: int, semitones: int) -> np.ndarray:
 
 
 def transpositions(
-    samuel: Samuel, plan: Plan, cases: Sequence[Case], heard: Callable[[], None]
+    samuel: Samuel, plan: Plan, cases: Sequence[Case], advance: Callable[[], None]
 ) -> Iterator[Transposition]:
     """Every voice under every case.
 
@@ -84,24 +84,24 @@ def transpositions(
         samuel: the loaded bundle.
         plan: voices and shifts.
         cases: of the grid.
-        heard: called after every recording that was listened to.
+        advance: called after every recording that was analysed.
 
     Raises:
         UserError: the model fails.
     """
     for voice in plan.voices:
-        yield from _asked(samuel, voice, plan, cases, heard)
+        yield from _asked(samuel, voice, plan, cases, advance)
 
 
 def _asked(
-    samuel: Samuel, file: AudioFile, plan: Plan, cases: Sequence[Case], heard: Callable[[], None]
+    samuel: Samuel, file: AudioFile, plan: Plan, cases: Sequence[Case], advance: Callable[[], None]
 ) -> Iterator[Transposition]:
     voice = _read(samuel, file)
     rate, samples = samuel.manifest.codec.sample_rate_hz, len(voice)
 
-    def listen(recording: np.ndarray) -> np.ndarray:
+    def chroma_of(recording: np.ndarray) -> np.ndarray:
         chroma = spectra.chroma(spectra.analysed(recording, rate))
-        heard()
+        advance()
         return pooled(chroma, spans(samples / rate, None))  # (12, seconds)
 
     def band(latents: np.ndarray, case: Case, sheet: LeadSheet) -> np.ndarray:
@@ -109,17 +109,17 @@ def _asked(
             rescale_to_unit_std(samuel.generate(latents, case.settings(seed), sheet=sheet))
             for seed in range(plan.seeds)
         )
-        return np.mean([_levelled(listen(render(samuel, take, samples))) for take in takes], axis=0)
+        return np.mean([_levelled(chroma_of(render(samuel, take, samples))) for take in takes], axis=0)
 
     shifts = (0, *plan.semitones)
     moved = [move(voice, rate, shift) for shift in shifts]
     latents = [encode_voice(samuel, one) for one in moved]
     controls = (
-        _followed("voice", shifts, [listen(one) for one in moved]),
+        _followed("voice", shifts, [chroma_of(one) for one in moved]),
         _followed(
             "voice through the codec",
             shifts,
-            [listen(render(samuel, as_band(samuel, one), samples)) for one in latents],
+            [chroma_of(render(samuel, as_band(samuel, one), samples)) for one in latents],
         ),
     )
     for case in cases:

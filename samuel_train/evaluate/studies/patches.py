@@ -83,9 +83,9 @@ class PatchSpace:
         axes = vectors[:, leading] / np.sqrt(values[leading])
         return cls(centre, axes, *_gaussian((true_patches - centre) @ axes))
 
-    def distance(self, heard: np.ndarray) -> float:
+    def distance(self, generated: np.ndarray) -> float:
         """Fréchet distance of (patches, 96), at least two of them, to the truth; 0 is the same distribution."""
-        return frechet_distance(self.mean, self.covariance, *_gaussian((heard - self.centre) @ self.axes))
+        return frechet_distance(self.mean, self.covariance, *_gaussian((generated - self.centre) @ self.axes))
 
 
 def _gaussian(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

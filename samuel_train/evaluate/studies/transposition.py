@@ -90,7 +90,7 @@ class Followed:
         return float(np.mean([s.at(pooling, s.semitones) - s.others(pooling)[0] for s in self.shifts]))
 
     def shuffled_right(self, pooling: Pooling) -> float:
-        """How many would be right if every band were handed to another shift: the mean over all ways to do it."""
+        """How many would be right if every band were handed to another shift: the mean over all such assignments."""
         pairs = [(one, other) for one in self.shifts for other in self.shifts if other is not one]
         return float(np.mean([one.right(pooling, other.semitones) for one, other in pairs])) * len(self.shifts)
 
@@ -126,7 +126,7 @@ class Transposition:
     band: Followed
     """What the bands did."""
     controls: Sequence[Followed]
-    """The moved voices themselves, as they are and through the codec: what a band could hear."""
+    """The moved voices themselves, as they are and through the codec: what a band has to go by."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -1,4 +1,4 @@
-"""The test of long songs, carried out: bands of some minutes, listened to window by window."""
+"""The test of long songs, carried out: bands of some minutes, analysed window by window."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def spans_of(manifest: Manifest, minutes: float) -> Spans:
 
 
 def drifts(
-    samuel: Samuel, songs: Sequence[SongFolder], minutes: float, cases: Sequence[Case], heard: Callable[[], None]
+    samuel: Samuel, songs: Sequence[SongFolder], minutes: float, cases: Sequence[Case], advance: Callable[[], None]
 ) -> Iterator[Drift | Skipped]:
     """First what was left out, then the true bands, then every case.
 
@@ -64,41 +64,41 @@ def drifts(
         songs: held out; one that is too short and cannot be looped is left out.
         minutes: length.
         cases: of the grid.
-        heard: called after every band that was listened to, at most ``len(songs) * (1 + len(cases))`` times.
+        advance: called after every band that was analysed, at most ``len(songs) * (1 + len(cases))`` times.
 
     Raises:
         UserError: a song cannot be read, or its length is a single window.
     """
     spans = spans_of(samuel.manifest, minutes)
-    listened: list[_Reference] = []
+    references: list[_Reference] = []
     for song in songs:
-        one = _listen(samuel, song, minutes, spans, {case.sheet for case in cases})
-        heard()
+        one = _analyse(samuel, song, minutes, spans, {case.sheet for case in cases})
+        advance()
         if one is None:
             yield Skipped(
                 song.name, f"shorter than {minutes:g} min, and no bars to loop are known ({song.name}/song.json)"
             )
         else:
-            listened.append(one)
-    if not listened:
+            references.append(one)
+    if not references:
         return
-    names = tuple(one.name for one in listened)
-    truth = [_judged(one.truths, [truth.band for truth in one.truths]) for one in listened]
+    names = tuple(one.name for one in references)
+    truth = [_judged(one.truths, [truth.band for truth in one.truths]) for one in references]
     yield Drift(minutes, None, tuple(spans), names, truth)
     for case in cases:
         scores = []
-        for index, one in enumerate(listened):
+        for index, one in enumerate(references):
             latents = rescale_to_unit_std(
                 samuel.generate(one.vocals, case.settings(index), sheet=one.sheets[case.sheet])
             )
             scores.append(
                 _judged(one.truths, _parts(samuel, render(samuel, latents, _samples(samuel, minutes)), spans))
             )
-            heard()
+            advance()
         yield Drift(minutes, case, tuple(spans), names, scores)
 
 
-def _listen(
+def _analyse(
     samuel: Samuel, song: SongFolder, minutes: float, spans: Spans, wanted: set[SheetSource]
 ) -> _Reference | None:
     codec = samuel.manifest.codec

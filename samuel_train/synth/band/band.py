@@ -27,6 +27,6 @@ def play_band(rng: np.random.Generator, tracks: Sequence[Track], samples: int) -
         played = play_midi(path, Path(folder) / "band.raw")
     start = round(PREROLL_S * SAMPLE_RATE_HZ)
     mix = np.zeros((samples, 2), dtype=np.float32)
-    heard = played[start : start + samples]
-    mix[: len(heard)] = heard
+    excerpt = played[start : start + samples]
+    mix[: len(excerpt)] = excerpt
     return master(rng, mix)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import mido
 
 PREROLL_S = 3.0
-"""The file begins this long before the excerpt, so that what sounds into it is heard."""
+"""The file begins this long before the excerpt, so that notes held into it sound."""
 _TICKS_PER_BEAT = 960
 _BEAT_US = 500_000
 _TICKS_PER_S = _TICKS_PER_BEAT * 1_000_000 // _BEAT_US

@@ -135,7 +135,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Style:
-    """One recognisable way for a band to play."""
+    """A style of accompaniment: tempo, meter, patterns and instruments."""
 
     name: str
     tempo_bpm: tuple[float, float]

@@ -31,8 +31,8 @@ def sing(rng: np.random.Generator, notes: Sequence[Performed], singer: Singer, s
     else:
         sung = sing_words(rng, notes, singer, load_bank(singer.speaker), times_s, f0_hz, loudness)
     skipped = round(-times_s[0] * SAMPLE_RATE_HZ)
-    heard = sung[skipped : skipped + samples]
-    voice[: len(heard)] = heard
+    excerpt = sung[skipped : skipped + samples]
+    voice[: len(excerpt)] = excerpt
     power = voice**2
     voice /= np.float32(max(rms(voice[power > 0.01 * power.mean()]), 1e-9))
     _add_breaths(rng, notes, voice)

@@ -48,9 +48,11 @@ def test_without_matplotlib_it_says_so_before_any_work(monkeypatch: pytest.Monke
 
 
 def test_voices_of_one_name_in_two_folders_do_not_overwrite_each_others_diagnostics(
-    tmp_path: Path, bundle: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, bundle: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("matplotlib")
+    for name in ("spectrograms", "sampling", "latents_animation"):  # drawn above
+        monkeypatch.setattr(f"samuel_runtime.cli.plots.{name}", lambda path, *given: path.write_bytes(b"drawn"))
     voices = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

@@ -32,17 +32,17 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Machine:
-    """What its ways would show, had they been run."""
+    """What its backends would show, had they been run."""
 
     steps_s: dict[Backend, float]
-    """Seconds of a step; a way that is not here fails to run."""
+    """Seconds of a step; a backend that is not here fails to run."""
     off: dict[Backend, float]
-    """By how much a way's latents are wrong, relative."""
+    """By how much a backend's latents are wrong, relative."""
 
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """Three ways that run, ever faster, and one that is not there."""
+    """Three backends that run, ever faster, and one that is not there."""
     machine = Machine({REFERENCE: 0.05, OTHER: 0.04, LOWERED: 0.02}, {})
     rng = np.random.default_rng(0)
     latents = rng.normal(size=(64, 128))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import importlib
 import json
 import os
 import signal
@@ -42,6 +42,15 @@ def test_alone_a_voice_gets_its_band_beside_it(voice: Path, bundle: Path, capfd:
     assert soundfile.info(band).frames == soundfile.info(voice).frames
 
 
+def test_a_bundle_whose_replacement_was_killed_half_way_was_no_bundle(
+    voice: Path, bundle_copy: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = tree(bundle_copy)
+    bundle_copy.rename(bundle_copy.with_name(f".{bundle_copy.name}-old"))
+    _run(capfd, bundle_copy, voice)
+    assert tree(bundle_copy) == before
+
+
 def test_a_batch_loads_the_bundle_once(
     tmp_path: Path, bundle: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,31 +78,18 @@ def test_variations_are_named_by_their_seeds_and_equal_single_takes(
     assert output.read_bytes() == takes["band-seed8.wav"]
 
 
-def test_the_same_command_writes_the_same_bytes(voice: Path, bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    digests = []
-    for _ in range(2):
-        for suffix in (".wav", ".flac", ".aiff", ".mp3"):
-            mix = voice.with_name(f"mix{suffix}")
-            _run(capfd, bundle, voice, "-o", voice.with_name(f"band{suffix}"), "--mix", mix)
-        digests.append({name: hashlib.sha256(bytes(data)).digest() for name, data in tree(voice.parent).items()})
-    assert len(digests[0]) == 9
-    assert digests[0] == digests[1]
-
-
-def test_the_same_command_writes_the_same_ogg(voice: Path, bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    takes = []  # decoded, because every OGG stream gets a serial number by chance
-    for _ in range(2):
-        _run(capfd, bundle, voice, "-o", voice.with_name("band.ogg"))
-        takes.append(soundfile.read(voice.with_name("band.ogg"))[0])
-    np.testing.assert_array_equal(*takes)
-
-
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_the_suffix_chooses_the_format_and_no_peak_clips(
+def test_the_suffix_chooses_the_format_no_peak_clips_and_the_same_command_writes_the_same(
     suffix: str, voice: Path, bundle: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     band, mix = voice.with_name(f"band{suffix.upper()}"), voice.with_name(f"mix{suffix}")
-    _run(capfd, bundle, voice, "-o", band, "--mix", mix)
+    takes = []
+    for _ in range(2):
+        _run(capfd, bundle, voice, "-o", band, "--mix", mix)
+        # Decoded where every stream gets a serial number by chance.
+        decoded = suffix == ".ogg"
+        takes.append([soundfile.read(path)[0].tobytes() if decoded else path.read_bytes() for path in (band, mix)])
+    assert takes[0] == takes[1]
     for path in (band, mix):
         assert soundfile.info(path).format == FORMATS[suffix][0]
         samples, rate = soundfile.read(path)
@@ -151,6 +147,11 @@ def test_a_path_that_looks_like_several_lines_is_reported_in_one(tmp_path: Path)
     assert run.code == 2 and run.err.count("\n") == 1
 
 
+PLACES = [("diffusion.schedule", "x0_from_output"), ("audio.writing", "_check_end"), ("cli.render", "peak_of")]
+"""What is called while sampling, while writing and between the files."""
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+
+
 _SLOW = """
 import signal, sys, time
 # Whoever runs the tests in the background has these ignored.
@@ -169,18 +170,50 @@ main()
 """
 
 
+@pytest.mark.parametrize("signum, code", SIGNALS, ids=["ctrl-c", "terminated", "terminal closed"])
+@pytest.mark.parametrize("module, name", PLACES, ids=["while sampling", "while writing", "between the files"])
+def test_an_interrupted_run_leaves_nothing_behind(
+    module: str,
+    name: str,
+    signum: int,
+    code: int,
+    voice: Path,
+    bundle: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    voice.with_name("band.wav").write_bytes(b"an earlier take")
+    before, reached = tree(voice.parent), []
+    place = importlib.import_module(f"samuel_runtime.{module}")
+    original = getattr(place, name)
+
+    def interrupted(*arguments: object, **options: object) -> object:
+        reached.append(name)
+        signal.raise_signal(signum)
+        return original(*arguments, **options)
+
+    # Whoever runs the tests in the background has these ignored.
+    handlers = {signum: signal.getsignal(signum) for signum, _ in SIGNALS}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    monkeypatch.setattr(place, name, interrupted)
+    try:
+        files = ("-o", voice.with_name("band.wav"), "--mix", voice.with_name("mix.wav"))
+        run = run_here(capfd, voice, *files, "--bundle", bundle, "--steps", "2")
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert reached == [name] and run.code == code and "Traceback" not in run.err
+    assert tree(voice.parent) == before and not any(path.is_dir() for path in voice.parent.iterdir())
+
+
 @pytest.mark.parametrize(
-    "signum, code",
-    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    "signum, code, module, name",
+    [(*one, *place) for one, place in zip(SIGNALS, PLACES, strict=True)],
     ids=["ctrl-c", "terminated", "terminal closed"],
 )
-@pytest.mark.parametrize(
-    "module, name",
-    [("diffusion.schedule", "x0_from_output"), ("audio.writing", "_check_end"), ("cli.render", "peak_of")],
-    ids=["while sampling", "while writing", "between the files"],
-)
-def test_an_interrupted_run_leaves_nothing_behind(
-    module: str, name: str, signum: int, code: int, voice: Path, bundle: Path
+def test_an_interrupted_process_leaves_nothing_behind(
+    signum: int, code: int, module: str, name: str, voice: Path, bundle: Path
 ) -> None:
     voice.with_name("band.wav").write_bytes(b"an earlier take")
     before = tree(voice.parent)
@@ -198,7 +231,9 @@ def test_an_interrupted_run_leaves_nothing_behind(
     assert tree(voice.parent) == before and not any(path.is_dir() for path in voice.parent.iterdir())
 
 
-def test_a_progress_bar_is_drawn_on_a_terminal_only(voice: Path, bundle: Path) -> None:
+def test_a_progress_bar_is_drawn_on_a_terminal_only(
+    voice: Path, bundle: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     pty = pytest.importorskip("pty")
     command = [sys.executable, "-m", "samuel_runtime.cli", voice, "--bundle", bundle, "--steps", "2"]
     fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
@@ -222,8 +257,8 @@ def test_a_progress_bar_is_drawn_on_a_terminal_only(voice: Path, bundle: Path) -
     assert process.returncode == 0
     assert b"sample |" in shown and b"/2 " in shown
     assert b"sample |" not in out
-    apart = run_apart(*command[3:])
-    assert (apart.code, apart.err) == (0, "")
+    here = run_here(capfd, *command[3:])
+    assert (here.code, here.err) == (0, "")
 
 
 def _shell(line: str, *arguments: str | Path, **environment: str) -> Run:

@@ -1,4 +1,4 @@
-"""Which ways there are, which of them can be tried here, and which one the options mean."""
+"""Which backends there are, which of them can be tried here, and which one the options mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a bundle and a way to its parts: which files each way opens, and what is said when one is not in order."""
+"""From a bundle and a backend to its parts: which files each opens, and what is said when one is not in order."""
 
 from __future__ import annotations
 

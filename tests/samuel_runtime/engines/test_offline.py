@@ -28,9 +28,7 @@ finally:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-@pytest.mark.parametrize(
-    "options", [("--provider", "cpu"), ("--provider", "openvino"), ()], ids=["cpu", "openvino", "auto"]
-)
+@pytest.mark.parametrize("options", [("--provider", "openvino"), ()], ids=["openvino", "auto"])  # which takes the cpu
 def test_a_run_leaves_home_as_it_was_and_opens_no_socket(
     options: tuple[str, ...], bundle: Path, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""Whether two ways sound the same."""
+"""Whether two backends sound the same."""
 
 from __future__ import annotations
 

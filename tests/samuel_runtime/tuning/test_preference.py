@@ -30,7 +30,7 @@ def opened(bundle: Path) -> Bundle:
 
 @pytest.fixture
 def all_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine on which three ways can be tried."""
+    """A machine on which three backends can be tried."""
     found = [ProbedBackend(backend, "") for backend in (REFERENCE, OTHER, LOWERED)]
     monkeypatch.setattr(preference, "probe_backends", lambda manifest: found)
     monkeypatch.setattr(preference, "unavailable_reason", lambda backend, manifest: "")

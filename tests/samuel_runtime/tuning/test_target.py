@@ -1,4 +1,4 @@
-"""`--target-s`: what is chosen for a time budget, on ways whose speed is known."""
+"""`--target-s`: what is chosen for a time budget, on backends whose speed is known."""
 
 from __future__ import annotations
 

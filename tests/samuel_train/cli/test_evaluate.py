@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,11 @@ from click.testing import CliRunner, Result
 
 from samuel_runtime.errors import UserError
 from samuel_train.cli.evaluate import command
+from tests.support.runtime.bad_bundles import edit
 from tests.support.train import signals
 from tests.support.train import toy_songs as toy
+
+pytestmark = pytest.mark.usefixtures("librosa_compiled")
 
 
 @pytest.fixture(scope="module")
@@ -47,29 +51,39 @@ def test_a_grid_becomes_a_table_results_and_a_picture(bundle: Path, stems: Path,
     assert (tmp_path / "again.json").read_text() == (tmp_path / "first.json").read_text()
 
 
-def test_guidance_is_the_bundles_if_none_is_asked_for(bundle: Path, stems: Path, tmp_path: Path) -> None:
-    assert _run(bundle, stems, "-o", tmp_path / "r.json", "--steps", "1", "--threads", "1").exit_code == 0
-    assert json.loads((tmp_path / "r.json").read_text())["rows"][3]["case"]["guidance"] == 2.0
-
-
-def test_moved_voices_long_songs_and_a_page_are_made_on_request(bundle: Path, stems: Path, tmp_path: Path) -> None:
-    options = ["--steps", "1", "--threads", "1", "--transpose", stems / "a" / "vocals.wav", "--semitones", "-5,2"]
-    more = ["--transpose-seeds", "1", "--windows", "1.2", "--page", tmp_path / "r.html"]
+@pytest.fixture(scope="module")
+def everything(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """Where the results are of one call that asks for all there is, and how it ended; windows last six seconds."""
+    folder = tmp_path_factory.mktemp("everything")
+    short = Path(shutil.copytree(bundle, folder / "bundle"))
+    edit(short, lambda manifest: manifest["model"].update(frames=128))
     facts = toy.FACTS | {"beats_s": [0.25 * beat for beat in range(24)]}  # bars of a second, to have some to loop
-    toy.write_song(tmp_path / "stems" / "a", toy.band(), toy.band(), facts)
-    toy.write_song(tmp_path / "stems" / "b", toy.band(), toy.band(5), None)
-    result = _run(bundle, tmp_path / "stems", "-o", tmp_path / "r.json", *options, *more)
+    toy.write_song(folder / "stems" / "a", toy.band(), toy.band(), facts)
+    toy.write_song(folder / "stems" / "b", toy.band(), toy.band(5), None)
+    voice = folder / "stems" / "a" / "vocals.wav"
+    options = ["--steps", "1", "--threads", "1", "--transpose", voice, "--semitones", "-5,2", "--transpose-seeds", "1"]
+    more = ["--windows", "0.2", "--page", folder / "r.html"]
+    return folder, _run(short, folder / "stems", "-o", folder / "r.json", *options, *more)
+
+
+def test_guidance_is_the_bundles_if_none_is_asked_for(everything: tuple[Path, Result]) -> None:
+    assert json.loads((everything[0] / "r.json").read_text())["rows"][3]["case"]["guidance"] == 2.0
+
+
+def test_moved_voices_long_songs_and_a_page_are_made_on_request(everything: tuple[Path, Result]) -> None:
+    folder, result = everything
     assert result.exit_code == 0, result.output
-    written = json.loads((tmp_path / "r.json").read_text())
+    written = json.loads((folder / "r.json").read_text())
     (moved,) = written["transposition"]
     assert moved["voice"] == "a/vocals.wav" and [s["semitones"] for s in moved["band"]["spans"]["shifts"]] == [-5, 2]
     assert moved["controls"]["voice"]["spans"]["right"] == 2
     truth, band = written["windows"]
     assert truth["case"] is None and band["case"]["steps"] == 1 and band["songs"] == ["a"]
-    assert "skipped b: shorter than 1.2 min" in result.stderr
-    page = (tmp_path / "r.html").read_text()
+    assert len(band["windows_s"]) >= 2
+    assert "skipped b: shorter than 0.2 min" in result.stderr
+    page = (folder / "r.html").read_text()
     assert page.count("<audio") == 10 and "a/vocals.wav, unipc" in page
-    assert result.stdout.rstrip().endswith("MB)") and "key from, 1.2 min" in result.stdout
+    assert result.stdout.rstrip().endswith("MB)") and "key from, 0.2 min" in result.stdout
 
 
 @pytest.mark.parametrize(

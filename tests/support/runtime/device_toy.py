@@ -162,8 +162,9 @@ def defective(fake: FakeCuda, said: str) -> Iterator[None]:
         raise AssertionError(f"passed, but should have been called a defect: {said}")
 
 
+@lru_cache
 def on_host(model: bytes, name: str = "m.onnx") -> OnnxEngine:
-    """A graph in ONNX Runtime."""
+    """A graph in ONNX Runtime; the same each time."""
     return OnnxEngine(model, name, Backend(Provider.CPU, Precision.FP32), threads=1)
 
 

@@ -14,6 +14,7 @@ import sys
 import weakref
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
+from functools import lru_cache
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -172,6 +173,18 @@ class Runtime:
         logger.log(severity, message)
 
 
+@lru_cache(maxsize=16)
+def _opened(model: bytes) -> tuple[onnxruntime.InferenceSession, dict[str, list[tuple[int, ...]]]]:
+    """A model in ONNX Runtime, and the shapes of its outputs by those of its inputs as far as they are known.
+
+    Sessions keep nothing between runs, so all engines of a model, however often it is opened, share one.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]), {}
+
+
 class ICudaEngine:
     """An engine."""
 
@@ -180,14 +193,10 @@ class ICudaEngine:
     def __init__(self, runtime: Runtime, model: bytes, profiles: list[dict[str, list[list[int]]]]) -> None:
         self._runtime, self._cuda, self._profiles = runtime, runtime._cuda, profiles
         self._sha256 = hashlib.sha256(model).hexdigest()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._session, self._shapes = _opened(model)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         self._inputs, self._outputs = [one.name for one in inputs], [one.name for one in outputs]
         self._types = {one.name: _TYPES[one.type] for one in (*inputs, *outputs)}
-        self._shapes: dict[str, list[tuple[int, ...]]] = {}
 
     @property
     def num_io_tensors(self) -> int:

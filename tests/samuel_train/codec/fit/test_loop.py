@@ -47,11 +47,24 @@ def write_song(folder: Path, seed: int, channels: int = 2, rate_hz: int = RATE_H
         soundfile.write(folder / f"{stem}.wav", audio[:, :channels], rate_hz)
 
 
+def write_songs(stems: Path) -> Path:
+    """Four songs."""
+    for index in range(4):
+        write_song(stems / f"song_{index}", index)
+    return stems
+
+
 @pytest.fixture
 def stems(tmp_path: Path) -> Path:
-    for index in range(4):
-        write_song(tmp_path / "stems" / f"song_{index}", index)
-    return tmp_path / "stems"
+    return write_songs(tmp_path / "stems")
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The same stems, and the folder of a codec that was trained on them for twenty steps; read them only."""
+    folder = tmp_path_factory.mktemp("begun")
+    fit_codec(write_songs(folder / "stems"), folder / "codec", replace(SETTINGS, steps=20), TINY)
+    return folder / "stems", folder / "codec"
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +99,12 @@ def test_training_brings_the_output_nearer(stems: Path, tmp_path: Path) -> None:
     assert codec.provenance == "samuel-train codec: 120 steps of 2 crops from 3 songs, seed 0"
 
 
-def test_refining_teaches_the_decoder_and_spares_the_latents(stems: Path, tmp_path: Path) -> None:
-    fit_codec(stems, tmp_path / "codec", replace(SETTINGS, steps=20), TINY)
-    arguments = [str(stems), "-o", str(tmp_path / "refined"), "--refine", str(tmp_path / "codec")]
+def test_refining_teaches_the_decoder_and_spares_the_latents(begun: tuple[Path, Path], tmp_path: Path) -> None:
+    stems, start = begun
+    arguments = [str(stems), "-o", str(tmp_path / "refined"), "--refine", str(start)]
     ran = CliRunner().invoke(cli.command, [*arguments, "--steps", "60", "--batch", "2", "--device", "cpu"])
     assert ran.exit_code == 0, ran.output
-    before, after = load_codec(tmp_path / "codec"), load_codec(tmp_path / "refined")
+    before, after = load_codec(start), load_codec(tmp_path / "refined")
     pairs = zip(before.encoder.parameters(), after.encoder.parameters(), strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)
     assert not torch.equal(before.decoder.enter.weight, after.decoder.enter.weight)
@@ -101,21 +114,23 @@ def test_refining_teaches_the_decoder_and_spares_the_latents(stems: Path, tmp_pa
     assert after.provenance == f"{before.provenance}; decoder refined: 60 steps of 2 crops from 3 songs, seed 0"
 
 
-def test_training_goes_on_from_a_codec(stems: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fit_codec(stems, tmp_path / "codec", replace(SETTINGS, steps=20), TINY)
+def test_training_goes_on_from_a_codec(
+    begun: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stems, start = begun
     larger = replace(TINY, encoder_latent_blocks=2)
     monkeypatch.setattr("samuel_train.codec.model.small_config.SmallCodecConfig", lambda: larger)
-    arguments = [str(stems), "-o", str(tmp_path / "on"), "--from", str(tmp_path / "codec"), "--device", "cpu"]
+    arguments = [str(stems), "-o", str(tmp_path / "on"), "--from", str(start), "--device", "cpu"]
     ran = CliRunner().invoke(cli.command, [*arguments, "--steps", "2", "--batch", "2", "--learning-rate", "1e-4"])
     assert ran.exit_code == 0, ran.output
-    before, after = (load_small_codec(tmp_path / name) for name in ("codec", "on"))
+    before, after = (load_small_codec(folder) for folder in (start, tmp_path / "on"))
     assert after.config == larger
     assert not torch.equal(before.encoder.enter.weight, after.encoder.enter.weight)
     with torch.no_grad():  # two steps at the foot of the warm-up move it little; new weights would be all wrong
         latents = [codec.encoder(stem_like(stems)) for codec in (before, after)]
     assert (latents[1] - latents[0]).norm() < 0.2 * latents[0].norm()
     assert after.provenance == f"{before.provenance}; trained further: 2 steps of 2 crops from 3 songs, seed 0"
-    ran = CliRunner().invoke(cli.command, [*arguments, "--refine", str(tmp_path / "codec")])
+    ran = CliRunner().invoke(cli.command, [*arguments, "--refine", str(start)])
     assert ran.exit_code == 2 and "give one of them" in ran.output
 
 
@@ -174,10 +189,10 @@ def test_the_adversarial_stage_leaves_the_encoder_as_it_is(stems: Path, tmp_path
     assert all(name.startswith("decoder.") for name in changed)
 
 
-def test_another_seed_gives_other_weights(stems: Path, tmp_path: Path) -> None:
-    for seed in (0, 1):
-        fit_codec(stems, tmp_path / str(seed), replace(SETTINGS, steps=1, seed=seed), TINY)
-    first, second = (load_codec(tmp_path / str(seed)).state_dict() for seed in (0, 1))
+def test_another_seed_gives_other_weights(finished: tuple[Path, Path], tmp_path: Path) -> None:
+    stems, of_seed_0 = finished
+    fit_codec(stems, tmp_path / "1", replace(SETTINGS, steps=1, seed=1), TINY)
+    first, second = (load_codec(folder).state_dict() for folder in (of_seed_0, tmp_path / "1"))
     assert not torch.equal(first["decoder.enter.weight"], second["decoder.enter.weight"])
 
 
@@ -186,8 +201,9 @@ def test_nothing_to_resume(stems: Path, tmp_path: Path) -> None:
         fit_codec(stems, tmp_path / "codec", SETTINGS, TINY, resume=True)
 
 
-def test_a_state_that_does_not_fit_is_refused(stems: Path, tmp_path: Path) -> None:
-    fit_codec(stems, tmp_path / "codec", replace(SETTINGS, steps=1), TINY)
+def test_a_state_that_does_not_fit_is_refused(finished: tuple[Path, Path], tmp_path: Path) -> None:
+    stems, out = finished
+    shutil.copytree(out, tmp_path / "codec")
     with pytest.raises(UserError, match="of a codec of other sizes"):
         fit_codec(stems, tmp_path / "codec", SETTINGS, replace(TINY, decoder_width=32), resume=True)
     (tmp_path / "codec" / "training.pt").write_bytes(b"cut off")

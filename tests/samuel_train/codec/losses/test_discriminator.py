@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from samuel_train.codec.losses.discriminator import Discriminators, Heard, discriminator_loss, generator_losses
+from samuel_train.codec.losses.discriminator import Discriminators, FeatureMaps, discriminator_loss, generator_losses
 
 
-def scores(value: float) -> list[Heard]:
+def scores(value: float) -> list[FeatureMaps]:
     """One discriminator with one layer of features and its scores."""
-    return [Heard([torch.full((1, 2, 3, 3), value), torch.full((1, 1, 3, 3), value)])]
+    return [FeatureMaps([torch.full((1, 2, 3, 3), value), torch.full((1, 1, 3, 3), value)])]
 
 
 def test_the_hinge_is_satisfied_beyond_one_and_linear_before() -> None:

@@ -1,4 +1,4 @@
-"""The sides of a guided step: PyTorch as published, as written here and compiled; and every backend of the runtime."""
+"""The runners of a guided step: PyTorch as published, as written here and compiled; and the runtime's backends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from benchmarks.network import FRAMES, GUIDANCE, Paper, latents
-from benchmarks.pairs import Side, Work
+from benchmarks.pairs import Runner, Work
 from benchmarks.published import guided, published
 from samuel_export import flops
 from samuel_runtime.bundle.bundle import Bundle
@@ -37,10 +37,10 @@ BACKENDS = {
     "TensorRT fp16": Backend(Provider.TENSORRT, Precision.FP16),
     "ONNX Runtime fp32, TensorRT": Backend(Provider.ORT_TENSORRT, Precision.FP32),
 }
-"""The sides that the runtime computes, and how."""
+"""The runners that the runtime computes, and how."""
 REFERENCES = (PUBLISHED, EAGER)
 """What ratios refer to."""
-SIDES = (PUBLISHED, EAGER, COMPILED, PUBLISHED_CUDA, COMPILED_CUDA, *BACKENDS)
+RUNNERS = (PUBLISHED, EAGER, COMPILED, PUBLISHED_CUDA, COMPILED_CUDA, *BACKENDS)
 
 LIMITS = {Precision.FP32: 1e-4, Precision.BF16: 5e-2, Precision.FP16: 5e-3}
 """Largest relative L2 of one step against PyTorch eager: rounding is 3e-6 in float32, 3e-2 in bfloat16."""
@@ -49,7 +49,7 @@ TIMESTEP = 400
 
 
 class Steps:
-    """Opens sides when asked, and keeps them for the session."""
+    """Opens runners when asked, and keeps them for the session."""
 
     def __init__(self, paper: Paper) -> None:
         """Take the network."""
@@ -58,17 +58,17 @@ class Steps:
         self.on: Callable[[str, str], Denoiser] = cache(self._torch)
         self._flop: Callable[[str, int], float] = cache(self._count)
 
-    def open(self, name: str, frames: int = FRAMES) -> Side:
-        """The side of that name; the calling test is skipped where this machine has no such side."""
+    def open(self, name: str, frames: int = FRAMES) -> Runner:
+        """The runner of that name; the calling test is skipped where this machine has no such runner."""
         if name in BACKENDS:
-            return Side(name, self._runtime(name, frames), self._flop("graph", frames))
+            return Runner(name, self._runtime(name, frames), self._flop("graph", frames))
         if name.endswith("CUDA") and not torch.cuda.is_available():
             pytest.skip("this machine has no CUDA GPU that PyTorch can use")
         kind, _, device = name.partition(", ")
-        return Side(name, self._eager(self.on(kind, device.lower() or "cpu"), frames), self._flop(kind, frames))
+        return Runner(name, self._eager(self.on(kind, device.lower() or "cpu"), frames), self._flop(kind, frames))
 
     def limit(self, name: str) -> float:
-        """Largest relative L2 of a side."""
+        """Largest relative L2 of a runner."""
         return LIMITS[BACKENDS[name].precision if name in BACKENDS else Precision.FP32]
 
     @cached_property
