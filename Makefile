@@ -7,6 +7,8 @@ CODEC_BATCH ?= 64
 CODEC_ECHOES ?= 2
 FIT_BUDGET ?= --max-steps 5718
 FIT_BATCH ?= 64
+LISTEN_BUDGET ?= --minutes 60
+SHEETS ?=
 JOBS ?= 2
 
 .PHONY: help demo test test-slow check bench gpu-check codec default-model clean
@@ -72,15 +74,19 @@ codec: .venv-dev/.synth ## a codec from nothing, into $(MODEL)/codec
 		--echoes $(CODEC_ECHOES) $(if $(wildcard $(MODEL)/codec/training.pt),--resume)
 	cp $(MODEL)/codec/losses.png .github/codec_losses.png
 
-# Songs, latents, denoiser, export, on the codec in the package, or on CODEC=model/codec of the target before. The README
-# of samuel_train says what it costs, and what to set without a GPU.
-default-model: .venv-dev/.synth ## songs, latents, denoiser, export: a bundle like the packaged one
+# Songs, latents, denoiser, estimator, export, on the codec in the package, or on CODEC=model/codec of the target before.
+# SHEETS=openewld.zip lets the estimator learn from MusicXML lead sheets, too, such as those of OpenEWLD. The README of
+# samuel_train says what it costs, and what to set without a GPU.
+default-model: .venv-dev/.synth ## songs, latents, denoiser, estimator, export: a bundle like the packaged one
 	.venv-dev/bin/samuel-train synthesize --output $(MODEL)/stems --songs $(SONGS) --seed 0 --duration-s 47.55
 	.venv-dev/bin/samuel-train prepare $(MODEL)/stems --out $(MODEL)/latents --codec $(CODEC) --varispeed -3,3
 	.venv-dev/bin/samuel-train fit $(MODEL)/latents --out $(MODEL)/run $(FIT_BUDGET) --batch $(FIT_BATCH) \
 		$(if $(wildcard $(MODEL)/run/last/state.pt),--resume,--config samuel_train/default.toml)
+	.venv-dev/bin/samuel-train listen --out $(MODEL)/listen $(LISTEN_BUDGET) --voices $(MODEL)/stems \
+		$(if $(SHEETS),--sheets $(SHEETS)) $(if $(wildcard $(MODEL)/listen/training.pt),--resume)
 	.venv-dev/bin/samuel-export $(MODEL)/run/checkpoint.safetensors --output samuel_runtime/assets/bundle \
-		--codec $(CODEC) --weights fp16 --guidance 3 --guided-down-to 300 --licence MIT
+		--codec $(CODEC) --estimator $(MODEL)/listen/estimator.safetensors --weights fp16 \
+		--guidance 3 --guided-down-to 300 --licence MIT
 	cp $(MODEL)/run/losses.png .github/denoiser_losses.png
 
 clean: ## remove environments, builds and outputs

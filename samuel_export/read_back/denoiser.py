@@ -129,6 +129,8 @@ def _fill_direct(model: Denoiser, lookup: _Lookup) -> None:
         kept += [block.norm, block.conv1, block.conv2]
     if model.vocal_context is not None:
         kept += [model.vocal_context.enter, *model.vocal_context.layers, model.vocal_context.leave]
+    if model.sheet is not None:
+        kept += [model.sheet.enter, model.sheet.deepen, *model.sheet.downs, *model.sheet.leave]
     for module in kept:
         for parameter in module.parameters():
             parameter.copy_(lookup(parameter))

@@ -35,16 +35,14 @@ def graphs_of(model: Denoiser) -> DenoiserGraphs:
 @pytest.mark.parametrize("alignment", list(Alignment))
 @pytest.mark.parametrize("t", [[0], [250, 799]])
 def test_it_computes_what_the_graphs_compute(alignment: Alignment, t: list[int]) -> None:
-    model = miniature_model(alignment, base_channels=64, vocal_context_width=16, time_width=512)
+    model = miniature_model(alignment, base_channels=64, vocal_context_width=16, sheet_width=12, time_width=512)
     read = denoiser_of(graphs_of(model), model.config)
     x, vocals = normal(1, len(t), 64, 512), normal(2, len(t), 64, 512)
-    assert relative_l2(predict(read, x, vocals, t), predict(model, x, vocals, t)) < BOUND
+    sheet = normal(3, len(t), 34, 512)
+    sung, silent = predict(model, x, vocals, t, sheet), predict(model, x, np.zeros_like(x), t)
+    assert relative_l2(predict(read, x, vocals, t, sheet), sung) < BOUND
     again = Sessions(Written.of(read))
-    assert relative_l2(again.step(x, t, [3.0, -2.0], again.memory(vocals)), _guided(model, x, vocals, t)) < BOUND
-
-
-def _guided(model: Denoiser, x: np.ndarray, vocals: np.ndarray, t: list[int]) -> np.ndarray:
-    return 3 * predict(model, x, vocals, t) - 2 * predict(model, x, np.zeros_like(x), t)
+    assert relative_l2(again.step(x, t, [3.0, -2.0], again.memory(vocals, sheet)), 3 * sung - 2 * silent) < BOUND
 
 
 def test_half_precision_files_are_read_too() -> None:
