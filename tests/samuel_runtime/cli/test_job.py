@@ -162,7 +162,7 @@ import samuel_runtime.{module} as module
 original = module.{name}
 def slow(*arguments, **options):
     print("reached", flush=True)
-    time.sleep(0.2)
+    time.sleep(10)  # ended by the signal
     return original(*arguments, **options)
 module.{name} = slow
 from samuel_runtime.cli import main
@@ -219,7 +219,7 @@ def test_an_interrupted_process_leaves_nothing_behind(
     before = tree(voice.parent)
     process = subprocess.Popen(
         [sys.executable, "-c", _SLOW.format(module=module, name=name), voice, "-o", voice.with_name("band.wav"),
-         "--mix", voice.with_name("mix.wav"), "--bundle", bundle, "--steps", "200"],
+         "--mix", voice.with_name("mix.wav"), "--bundle", bundle, "--steps", "2"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
@@ -276,7 +276,8 @@ def test_closed_streams_are_no_failure(closed: str, voice: Path, bundle: Path) -
     run = _shell(closed, voice, "--bundle", bundle, "--steps", "1")
     assert (run.code, run.err) == (0, "")
     assert soundfile.info(voice.with_name("voice.accompaniment.wav")).frames == RATE_HZ
-    assert _shell(closed, voice.with_name("nowhere.wav"), "--bundle", bundle).code == 2
+    if "2>&-" in closed:  # where the message goes
+        assert _shell(closed, voice.with_name("nowhere.wav")).code == 2
 
 
 def test_without_a_stderr_a_run_goes_on(voice: Path, bundle: Path) -> None:
