@@ -34,7 +34,7 @@ _BAND = 2  # steps of tempo that a beat may differ from the one before
 _TEMPO_CHANGE = 100.0  # of the exponential distribution of tempo ratios, as in the paper
 _PRIOR_WIDTH = 0.4  # of ln(bpm)
 _PRIOR_BPM = 105.0
-_PRIOR_A_SECOND = 0.3  # nats; it holds wherever someone sings, since what misleads the estimator once misleads it again
+_PRIOR_A_SECOND = 0.3  # nats; it holds all along the song, since what misleads the estimator once misleads it again
 METER_PRIOR = {Meter.COMMON: 0.85, Meter.WALTZ: 0.1, Meter.SIX_EIGHT: 0.05}
 
 
@@ -62,12 +62,11 @@ def likeliest_beats(scores: BeatScores, meters: Sequence[Meter]) -> BeatPath:
     blocks = -(-frames // _BLOCK)
     observed = np.pad(observed, ((0, blocks * _BLOCK - frames), (0, 0)), constant_values=-np.inf)
     tempi, columns = len(_TEMPI), len(table.previous)
-    log_durations = -0.5 * ((_DURATIONS - _LENGTHS[:, None]) / _SCATTER) ** 2
-    log_durations = log_durations.astype(np.float32)[:, :, None]
+    off = (_DURATIONS - _LENGTHS[:, None]) / _SCATTER
+    log_durations = np.asarray(-0.5 * off**2, np.float32)[:, :, None]
     rows = _LONGEST + np.arange(_BLOCK)[:, None, None] - _DURATIONS  # (block, tempi, roundings)
     rows = np.ascontiguousarray((rows * tempi + np.arange(tempi)[:, None]).transpose(2, 0, 1))
-    sounding = np.pad(scores.sounding[::_POOL], (0, blocks * _BLOCK - frames))[:, None]
-    change, tempo_prior = _change_costs(), _tempo_prior(sounding)
+    change, tempo_prior = _change_costs(), _tempo_prior()
 
     past = np.broadcast_to(table.start, (_LONGEST * tempi, columns)).astype(np.float32)  # before the song: any beat
     which_rounding = np.empty((blocks * _BLOCK, tempi, columns), np.int8)
@@ -86,7 +85,7 @@ def likeliest_beats(scores: BeatScores, meters: Sequence[Meter]) -> BeatPath:
             np.add(widened[:, step : step + tempi], change[step], out=candidate)
             _keep_better(candidate, best, which_change[here], step)
         best += observed[here, None, :]
-        best += tempo_prior[here, :, None]
+        best += tempo_prior[:, None]
         past = np.concatenate([past[_BLOCK * tempi :], best[..., table.previous].reshape(-1, columns)])
     frame, tempo, column = _last(past, frames, blocks, table)
     beats = []
@@ -135,10 +134,10 @@ def _observed(scores: BeatScores, table: _Table) -> np.ndarray:
     return np.asarray(scores.beat[better, None] + scores.bar[better, None] * table.bar_weights, np.float32)
 
 
-def _tempo_prior(sounding: np.ndarray) -> np.ndarray:
-    """(frames, tempi) of a beat that ends there: nothing in rests, which go on in the tempo before them."""
+def _tempo_prior() -> np.ndarray:
+    """(tempi,) of a beat."""
     off = np.log(_TEMPI / _PRIOR_BPM) / _PRIOR_WIDTH
-    return np.asarray(sounding * (-0.5 * off**2 * _PRIOR_A_SECOND * 60 / _TEMPI), np.float32)
+    return np.asarray(-0.5 * off**2 * _PRIOR_A_SECOND * 60 / _TEMPI, np.float32)
 
 
 def _change_costs() -> np.ndarray:

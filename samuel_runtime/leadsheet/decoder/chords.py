@@ -22,7 +22,7 @@ from samuel_runtime.leadsheet.sheet import Meter
 _TONES_WEIGHT, _ROOT_WEIGHT = 0.7, 1.0  # of their log-probabilities; the twelve tones do not err independently
 _TONE_DOUBT, _ROOT_DOUBT = 0.05, 0.15
 _FOURTH_TONE = -0.7  # a chord of four tones must be spoken for, a triad is understood
-_KEY_WEIGHT = 4.0  # of the estimator's word against
+_KEY_WEIGHT = 4.0  # of the logarithm of the estimator's word
 _FIT_WEIGHT = 0.3  # a half bar's, since neighbours do not err independently
 _HEARD = 0.02  # standard deviation over pitch classes of mean activations, below which no chord is heard
 

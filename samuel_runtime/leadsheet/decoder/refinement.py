@@ -9,7 +9,7 @@ from samuel_runtime.leadsheet.activations import FRAME_S
 _REACH_S = 0.045
 _SCATTER_S = 0.015  # of a clear peak about the beat
 _UNSTEADY = 0.01  # change of a beat's length from one to the next, of its length
-_UNHEARD = 1e-4  # weight of a beat without activation: it lies where its neighbours say
+_UNHEARD = 1e-8  # weight of a beat without activation: it lies where its neighbours say
 _CERTAIN = 1e3
 
 

@@ -29,8 +29,6 @@ class BeatScores:
     bar: np.ndarray
     """(frames,) of a beat that is here, that it begins a bar rather than none; zero on average over the song's beats:
     an estimator that gives all downbeats too much or too little shall make bars no shorter or longer."""
-    sounding: np.ndarray
-    """(frames,) 0 .. 1, whether something is heard within a second."""
     activation: np.ndarray
     """(frames,) of beats, as heard, 0 .. 1."""
 
@@ -44,8 +42,7 @@ def beat_scores(activations: Activations) -> BeatScores:
     indifferent = _INDIFFERENT * min(usual, 0.99)
     share = np.clip(beat, 1e-3, 1 - 1e-3)
     ratio = np.log(share / (1 - share)) - np.log(indifferent / (1 - indifferent))
-    heard = np.clip(ratio, _BEAT_LEAST, _BEAT_MOST) * sounding
-    return BeatScores(heard, _bar_scores(activations), sounding, beat)
+    return BeatScores(np.clip(ratio, _BEAT_LEAST, _BEAT_MOST) * sounding, _bar_scores(activations), beat)
 
 
 def near_maximum(values: np.ndarray, times_s: np.ndarray, frames: int = 3) -> np.ndarray:

@@ -24,7 +24,7 @@ def downbeat_f(truth: LeadSheet, found: LeadSheet) -> float:
     return float(f_measure(np.array(truth.downbeats_s), np.array(found.downbeats_s)))
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @given(bpm=st.floats(60, 190), phase=st.floats(0, 1), meter=st.sampled_from(Meter))
 def test_clean_beats_are_found_at_their_times(bpm: float, phase: float, meter: Meter) -> None:
     truth = even_sheet(bpm, 24, phase * 60 / bpm, meter, shift=1)
@@ -37,7 +37,7 @@ def test_clean_beats_are_found_at_their_times(bpm: float, phase: float, meter: M
     assert nearest.max() < 0.004  # a third of a frame
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @given(bpm=st.floats(60, 190), phase=st.floats(0, 1), seed=st.integers(0, 1000))
 def test_noisy_beats_are_found(bpm: float, phase: float, seed: int) -> None:
     truth = even_sheet(bpm, 40, phase * 60 / bpm)
