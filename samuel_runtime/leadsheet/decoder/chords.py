@@ -19,11 +19,11 @@ from samuel_runtime.leadsheet.decoder.harmony import (
 )
 from samuel_runtime.leadsheet.sheet import Meter
 
-_TONES_WEIGHT, _ROOT_WEIGHT = 0.7, 1.0  # of their log-probabilities; the twelve tones do not err independently
+_TONES_WEIGHT, _ROOT_WEIGHT = 2.0, 4.0  # of their log-probabilities: the estimator says less than it knows
 _TONE_DOUBT, _ROOT_DOUBT = 0.05, 0.15
 _FOURTH_TONE = -0.7  # a chord of four tones must be spoken for, a triad is understood
 _KEY_WEIGHT = 4.0  # of the logarithm of the estimator's word
-_FIT_WEIGHT = 0.3  # a half bar's, since neighbours do not err independently
+_FIT_WEIGHT = 0.09  # a half bar's, since neighbours do not err independently
 _HEARD = 0.02  # standard deviation over pitch classes of mean activations, below which no chord is heard
 
 

@@ -38,7 +38,7 @@ _IN_MINOR = {
 _ELSEWHERE = 0.05  # of a hundred, any other chord
 _MOVES = np.array([0.5, 0.6, 1.0, 0.8, 0.8, 1.6, 0.4, 1.2, 0.8, 0.8, 1.0, 0.6])
 """How much likelier roots move up by so many semitones than their shares in the key say; a fourth up most."""
-_STAYS_IN_BAR, _STAYS_OVER_BAR_LINE = 0.65, 0.3
+_STAYS_IN_BAR, _STAYS_OVER_BAR_LINE = 0.65, 0.1
 _ENDS_ON_TONIC = 3.0  # how much likelier the first and the last chord are the tonic than others
 
 
