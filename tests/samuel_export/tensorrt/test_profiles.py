@@ -16,6 +16,7 @@ from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import ENGINE_GRAPHS, GraphName, Manifest, ShapeRange
 from samuel_runtime.codec.chunks import chunks
 from samuel_runtime.diffusion.windows import OVERLAP_FRAMES, windows
+from samuel_runtime.leadsheet.raster import CHANNELS
 from samuel_runtime.settings import Precision
 from tests.support.export.sessions import run, session
 
@@ -44,10 +45,16 @@ def fits(profile: dict[str, ShapeRange], shapes: dict[str, tuple[int, ...]]) -> 
     )
 
 
+def conditioning_shapes(batch: int, frames: int) -> dict[str, tuple[int, ...]]:
+    """Of the voice and its lead sheet."""
+    return {"vocals": (batch, 64, frames), "sheet": (batch, CHANNELS, frames)}
+
+
 def step_shapes(batch: int, frames: int) -> dict[str, tuple[int, ...]]:
     """Of every input of the fused step, as the conditioning graph and the loop make them."""
     _, graphs = packaged()
-    memory = run(session(graphs[GraphName.CONDITIONING]), vocals=np.zeros((batch, 64, frames), np.float32))
+    given = {name: np.zeros(shape, np.float32) for name, shape in conditioning_shapes(batch, frames).items()}
+    memory = run(session(graphs[GraphName.CONDITIONING]), **given)
     made = {name: value.shape for name, value in memory.items()}
     latents = dict.fromkeys(("x", "anchor", "before", "noise", "known"), (batch, 64, frames))
     others = {"scales": (2,), "held": (1, 1, frames), "update": (14,)}
@@ -62,12 +69,12 @@ def step_shapes(batch: int, frames: int) -> dict[str, tuple[int, ...]]:
 def test_windows_of_every_length_and_batch(name: GraphName, batch: int, frames: str | int) -> None:
     model = packaged()[0].model
     count = {"least": model.frames_min, "most": model.frames}.get(str(frames), frames)
-    shapes = step_shapes(batch, int(count)) if name is GraphName.STEP else {"vocals": (batch, 64, int(count))}
+    shapes_of = step_shapes if name is GraphName.STEP else conditioning_shapes
+    shapes = shapes_of(batch, int(count))
     exact, wide = profiles(name)
     assert fits(wide, shapes)
     assert fits(exact, shapes) == ((batch, count) == (1, model.frames))
-    shapes = step_shapes(9, model.frames_min) if name is GraphName.STEP else {"vocals": (9, 64, model.frames_min)}
-    assert not fits(wide, shapes)
+    assert not fits(wide, shapes_of(9, model.frames_min))
 
 
 @settings(deadline=None, max_examples=200, derandomize=True)
@@ -78,7 +85,7 @@ def test_songs_of_every_length(eighths: int) -> None:
     model, codec = manifest.model, manifest.codec
     assert frames >= model.frames_min
     for window in windows(frames, model.frames, OVERLAP_FRAMES):
-        assert fits(profiles(GraphName.CONDITIONING)[1], {"vocals": (1, 64, window.frames)})
+        assert fits(profiles(GraphName.CONDITIONING)[1], conditioning_shapes(1, window.frames))
     for chunk in chunks(frames, codec.chunk_frames, codec.encoder_context_frames):
         samples = (chunk.read_stop - chunk.read_start) * codec.hop_samples
         assert fits(profiles(GraphName.ENCODER)[1], {"waveform": (1, 2, samples)})
