@@ -33,8 +33,8 @@ def graphs_of(model: Denoiser) -> DenoiserGraphs:
 
 
 @pytest.mark.parametrize("alignment", list(Alignment))
-@pytest.mark.parametrize("t", [[0], [250, 799]])
-def test_it_computes_what_the_graphs_compute(alignment: Alignment, t: list[int]) -> None:
+def test_it_computes_what_the_graphs_compute(alignment: Alignment) -> None:
+    t = [0, 799]
     model = miniature_model(alignment, base_channels=64, vocal_context_width=16, sheet_width=12, time_width=512)
     read = denoiser_of(graphs_of(model), model.config)
     x, vocals = normal(1, len(t), 64, 512), normal(2, len(t), 64, 512)
