@@ -65,7 +65,7 @@ def test_every_stage_has_a_case(manifest: Manifest) -> None:
         case.run(runner)
     assert len({case.name for case in wanted}) == len(wanted)  # a report finds its fingerprints by name
     shapes = {shape for shape, _, _ in runner.networks}
-    assert {(1, 64, 72), (1, 64, 1024), (2, 64, 72)} <= shapes
+    assert {(1, 64, 72), (1, 64, manifest.model.frames), (2, 64, 72)} <= shapes
     assert {0, 799} <= {step for _, t, _ in runner.networks for step in t}
     assert {guidance for _, _, guidance in runner.networks} == {1.0, manifest.model.guidance}
     assert manifest.model.guided().down_to > 0  # where nothing is guided, guidance need not be proven

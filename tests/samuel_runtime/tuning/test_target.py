@@ -40,8 +40,9 @@ def _front(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def work(bundle: Path) -> Work:
-    """One take of a full window."""
+    """One take of a full window of 47.6 s."""
     manifest = Manifest.read(bundle)
+    manifest = manifest.model_copy(update={"model": manifest.model.model_copy(update={"frames": 1024})})
     return Work(manifest, (manifest.model.frames,), (manifest.model.frames,), files_s=0.0)
 
 
