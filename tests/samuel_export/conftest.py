@@ -10,6 +10,7 @@ import pytest
 from samuel_export import bundle as package
 from samuel_train.codec import Codec, load_codec
 from samuel_train.model.checkpoint import Checkpoint, load_checkpoint
+from tests.support.miniature import short_reports
 
 
 @pytest.fixture
@@ -20,7 +21,8 @@ def source(bundle: Path) -> tuple[Checkpoint, Codec]:
 
 @pytest.fixture
 def traced_codec(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Export the miniature codec without tracing it anew: its graphs come from the session's bundle."""
+    """Export the miniature codec without tracing it anew, its graphs come from the session's bundle; short reports."""
+    short_reports(monkeypatch)
     for half in ("encoder", "decoder"):
         graph = onnx.load(bundle / f"{half}.onnx")
         monkeypatch.setattr(package, f"{half}_graph", lambda codec, graph=graph: graph)

@@ -26,7 +26,7 @@ from samuel_runtime.diffusion.schedule import Prediction
 from samuel_runtime.engines.tensorrt import device
 from samuel_runtime.engines.tensorrt import library as tensorrt_library
 from samuel_runtime.errors import UserError
-from samuel_runtime.settings import DEFAULT_STEPS, Flavor, Precision
+from samuel_runtime.settings import Flavor, Precision
 from samuel_train.codec.model.files import save_small_codec
 from samuel_train.codec.model.small import SmallCodec
 from samuel_train.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -80,7 +80,7 @@ def test_the_default_is_the_newest_run_and_its_bundle_lies_beside_it(
     code, out, err = export()
     assert code == 0, err
     assert out.splitlines() == [str(Path("runs") / "b" / "bundle")]
-    assert f"ok   trajectory of {DEFAULT_STEPS} steps, predictions" in err
+    assert f"ok   trajectory of {package.DEFAULT_STEPS} steps, predictions" in err
     assert Manifest.read(tmp_path / "runs" / "b" / "bundle").model.guidance == 3.0
     assert sorted(path.parent.name for path in tmp_path.rglob("bundle")) == ["b"]
 

@@ -70,15 +70,20 @@ def miniature_codec(folder: Path) -> Codec:
     return load_codec(folder)
 
 
+def short_reports(patch: pytest.MonkeyPatch) -> None:
+    """Let exports have windows half as long as usual, and reports of few steps: every verification repeats them."""
+    patch.setattr("samuel_export.bundle.DEFAULT_STEPS", 4)
+    patch.setattr("samuel_export.metadata.WINDOW_FRAMES", 512)
+
+
 def miniature_bundle(folder: Path, weight_format: WeightFormat = WeightFormat.FP32) -> Path:
     """Make checkpoint, codec and bundle below ``folder``; returns the bundle.
 
-    Its windows last half as long as others, and its report has few steps: every verification computes them again.
+    Reports are short, see :func:`short_reports`.
     """
     codec = miniature_codec(folder / "codec")
     checkpoint = miniature_checkpoint(folder / "checkpoint.safetensors", folder / "codec")
     guidance = Guidance(2.0, down_to=100)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("samuel_export.bundle.DEFAULT_STEPS", 4)
-        patch.setattr("samuel_export.metadata.WINDOW_FRAMES", 512)
+        short_reports(patch)
         return write_bundle(checkpoint, codec, folder / "bundle", weight_format, guidance, say=lambda line: None)
