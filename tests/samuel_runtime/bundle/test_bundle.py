@@ -36,6 +36,17 @@ def test_a_manifest_survives_the_round_trip(bundle: Path, tmp_path: Path) -> Non
     assert Manifest.read(tmp_path) == manifest
 
 
+def test_chunks_may_fill_what_is_allowed_and_no_more(bundle_copy: Path) -> None:
+    """Chunks of 65536 frames of 2048 samples and 2 channels, their context on both sides included twice."""
+    codec = Manifest.read(bundle_copy).codec
+    largest = (1 << 15) - max(codec.encoder_context_frames, codec.decoder_context_frames)
+    edit(bundle_copy, lambda values: values["codec"].update(chunk_frames=largest))
+    assert Manifest.read(bundle_copy).codec.chunk_frames == largest
+    edit(bundle_copy, lambda values: values["codec"].update(chunk_frames=largest + 1))
+    with pytest.raises(UserError, match="are too large"):
+        Manifest.read(bundle_copy)
+
+
 _FOUND_WHEN_RUN = {"graph of another kind"}
 
 

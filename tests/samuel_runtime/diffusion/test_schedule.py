@@ -33,6 +33,6 @@ def test_a_schedule_without_timesteps_is_refused() -> None:
 def test_both_inversions_undo_both_targets(t: int, x0: float, eps: float) -> None:
     alpha, sigma = float(SCHEDULE.alpha[t]), float(SCHEDULE.sigma[t])
     x = diffusion.diffuse(x0, eps, alpha, sigma)
-    v = diffusion.velocity(x0, eps, alpha, sigma)
-    assert diffusion.x0_from_output(Prediction.V, x, v, alpha, sigma) == pytest.approx(x0, abs=1e-9)
-    assert diffusion.x0_from_output(Prediction.EPSILON, x, eps, alpha, sigma) == pytest.approx(x0, abs=1e-9)
+    for prediction in Prediction:
+        target = diffusion.target_of(prediction, x0, eps, alpha, sigma)
+        assert diffusion.x0_from_output(prediction, x, target, alpha, sigma) == pytest.approx(x0, abs=1e-9)

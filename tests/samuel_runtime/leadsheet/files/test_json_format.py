@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 
 from samuel_runtime.errors import UserError
-from samuel_runtime.leadsheet import json_format
-from samuel_runtime.leadsheet.files import read_sheet, write_sheet
+from samuel_runtime.leadsheet.files import json_format, read_sheet, write_sheet
 from samuel_runtime.leadsheet.files.json_format import from_json, to_dict, to_json
 from samuel_runtime.leadsheet.sheet import ChordSpan, LeadSheet
 from tests.support.runtime.lead_sheets import a_sheet, sheets
