@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samuel_runtime.errors import UserError
+from samuel_runtime.leadsheet.raster import CHANNELS as SHEET_CHANNELS
+from samuel_runtime.leadsheet.raster import TONES
 from samuel_train.data.latents import Latents, latent_statistics, read_latents, split_songs
 from samuel_train.fit.batches import LENGTHS, Batches, crop_lengths
 from tests.support.train.toy import settings, write_latents
@@ -247,6 +250,27 @@ def test_condition_is_dropped_for_whole_examples_at_the_asked_rate(tmp_path: Pat
     null = torch.cat([(batches[step].vocals == 0).float().mean(dim=(1, 2)) for step in range(30)])
     assert set(null.tolist()) == {0.0, 1.0}
     assert float(null.mean()) == pytest.approx(0.25, abs=0.05)
+
+
+def test_a_sheet_is_cut_with_its_voice_and_dropped_with_it_or_alone(tmp_path: Path) -> None:
+    latents = read_latents(write_latents(tmp_path, entries=3))
+    entries, cpu = np.arange(3), torch.device("cpu")
+    sheets = np.ones((3, SHEET_CHANNELS, 1024), np.float16)
+    sheets[:, TONES.start] = latents.vocals[:, 0]  # so that a frame is known by its voice
+    latents, statistics = replace(latents, sheets=sheets), latent_statistics(latents, entries)
+
+    def batches(**fit: object) -> Batches:
+        config = settings(batch=32, sheet_faults=0.0, **fit)
+        config = replace(config, model=replace(config.model, sheet_width=8))
+        return Batches(latents, entries, statistics, config, cpu)
+
+    batch = batches(condition_dropout=0.5, sheet_dropout=0.0)[0]
+    kept = (batch.vocals != 0).any(dim=(1, 2))
+    assert 0 < kept.sum() < 32 and not batch.sheet[~kept].any()
+    voice = batch.vocals[kept, 0] * float(statistics.vocals_std[0]) + float(statistics.vocals_mean[0])
+    torch.testing.assert_close(batch.sheet[kept, TONES.start], voice, atol=0.01, rtol=0)
+    alone = batches(condition_dropout=0.0, sheet_dropout=1.0)[0]
+    assert alone.vocals.any(dim=2).any(dim=1).all() and not alone.sheet.any()
 
 
 def test_noise_on_the_voice_has_a_strength_of_its_own_and_spares_silence(tmp_path: Path) -> None:
