@@ -32,7 +32,7 @@ def test_results_hold_every_song(tmp_path: Path) -> None:
     written = json.loads(path.read_text())
     assert written["songs"] == ["a", "b"] and written["backend"] == "cpu fp32"
     ceiling, floor, case = written["rows"]
-    assert case["case"] == {"sampler": "ddim", "guidance": 2.0, "steps": 4, "seed": 7}
+    assert case["case"] == {"sampler": "ddim", "guidance": 2.0, "steps": 4, "seed": 7, "sheet": "none"}
     assert case["metrics"]["beat"] == {"mean": 0.4, "standard_error": 0.1, "songs": [0.3, 0.5]}
     assert (ceiling["kind"], ceiling["sound"], ceiling["case"]) == ("codec", 1.5, None)
     assert floor["sound"] is None
