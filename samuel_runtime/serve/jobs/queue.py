@@ -89,8 +89,10 @@ class JobQueue:
         return self._jobs.get(job_id)
 
     def position(self, job: Job) -> int | None:
-        """How many jobs wait before this one; None if it does not wait."""
-        return self._waiting.index(job) if job in self._waiting else None
+        """How many jobs are begun before this one; None if it does not wait."""
+        if job in self._waiting:
+            return self._waiting.index(job)
+        return 0 if job.state is State.WAITING else None  # it is about to begin
 
     def left_s(self, job: Job) -> float | None:
         """Seconds until a job is done; None if nobody knows."""

@@ -26,8 +26,8 @@ def client(sheeted: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="session")
 def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A short one."""
-    return write_voice(tmp_path_factory.mktemp("voice") / "voice.wav", 0.5)
+    """A short one, in which there are beats to lay chords on."""
+    return write_voice(tmp_path_factory.mktemp("voice") / "voice.wav", 1.5)
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ def test_the_files_are_those_of_the_command_byte_for_byte(
 def test_a_job_tells_all_that_is_known_of_it(client: httpx.Client, done_id: str) -> None:
     job = client.get(f"{ROOT}/{done_id}").json()
     assert (job["state"], job["position"], job["progress"], job["error"]) == ("done", None, None, None)
-    assert job["duration_s"] == pytest.approx(0.5)
+    assert job["duration_s"] == pytest.approx(1.5)
     assert [(take["take"], take["seed"], take["guidance"]) for take in job["takes"]] == [(1, 7, 2.0), (2, 8, 2.0)]
     assert set(job["takes"][0]["seconds"]) == {"encode", "sample", "decode", "write"}
     assert job["lead_sheet"]["key"] == "A minor" and job["lead_sheet_line"].startswith("92.0 bpm, 4/4, A minor: | Am")
