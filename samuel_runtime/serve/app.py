@@ -16,14 +16,15 @@ import samuel_runtime
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.serve import problems
 from samuel_runtime.serve.downloads import Downloads
-from samuel_runtime.serve.jobs import JobQueue
+from samuel_runtime.serve.jobs.queue import JobQueue
 from samuel_runtime.serve.jobs.store import FolderStore
 from samuel_runtime.serve.limits import Limits
 from samuel_runtime.serve.metrics import Metrics
 from samuel_runtime.serve.routes import Service, api, health
 from samuel_runtime.serve.security import Access, Guard
-from samuel_runtime.serve.worker import Inspector, ProcessRenderer
 from samuel_runtime.serve.worker.config import RenderConfig
+from samuel_runtime.serve.worker.inspector import Inspector
+from samuel_runtime.serve.worker.renderer import ProcessRenderer
 
 _PAGE = Path(__file__).parent / "page"
 _ABOUT = (

@@ -10,8 +10,9 @@ from pydantic import BaseModel, Field
 
 from samuel_runtime.bundle.manifest import GraphName, Manifest
 from samuel_runtime.serve.downloads import Format, Part
-from samuel_runtime.serve.jobs import Job, JobQueue, State, Wanted
-from samuel_runtime.serve.jobs.job import STAGES
+from samuel_runtime.serve.jobs.job import STAGES, Job, State
+from samuel_runtime.serve.jobs.queue import JobQueue
+from samuel_runtime.serve.jobs.request import Wanted
 from samuel_runtime.serve.limits import Limits
 from samuel_runtime.serve.problems import ProblemView, view
 

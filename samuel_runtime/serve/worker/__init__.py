@@ -1,6 +1,5 @@
-"""Processes that may die: one reads strangers' recordings, others make bands; and the server's ends of their pipes."""
+"""Processes that may die: one reads strangers' recordings, others make bands; and the server's ends of their pipes.
 
-from samuel_runtime.serve.worker.inspector import Inspector
-from samuel_runtime.serve.worker.renderer import ProcessRenderer
-
-__all__ = ["Inspector", "ProcessRenderer"]
+`config` and `process`, `renderer`, `inspector` are the server's; `config`, `pipe`, `outcomes`, `inspecting`, `rendering`
+the worker's. Nothing is imported here, so that neither loads the other's.
+"""

@@ -14,10 +14,10 @@ import pytest
 pytest.importorskip("prometheus_client", reason="the extra `serve` is not installed")
 
 from samuel_runtime.errors import UserError
-from samuel_runtime.serve.jobs import Job, JobQueue, Request, State, Wanted
-from samuel_runtime.serve.jobs.job import STAGES
+from samuel_runtime.serve.jobs.job import STAGES, Job, State
 from samuel_runtime.serve.jobs.protocols import DefectError, JobCancelledError, Order, WorkerDiedError
-from samuel_runtime.serve.jobs.queue import QueueFullError
+from samuel_runtime.serve.jobs.queue import JobQueue, QueueFullError
+from samuel_runtime.serve.jobs.request import Request, Wanted
 from samuel_runtime.serve.jobs.store import FolderStore
 from samuel_runtime.serve.limits import Limits
 from samuel_runtime.serve.metrics import Metrics

@@ -14,8 +14,8 @@ import pytest
 pytest.importorskip("prometheus_client", reason="the extra `serve` is not installed")
 
 from samuel_runtime.errors import UserError
-from samuel_runtime.serve.jobs import Job, Request, State, Wanted
-from samuel_runtime.serve.jobs.job import Failure, Result, Take
+from samuel_runtime.serve.jobs.job import Failure, Job, Result, State, Take
+from samuel_runtime.serve.jobs.request import Request, Wanted
 from samuel_runtime.serve.jobs.store import FolderStore
 
 VOICE = b"a recording"
@@ -200,7 +200,7 @@ def test_a_promise_is_on_the_disk_before_it_is_made(tmp_path: Path, monkeypatch:
     fsync, replace = os.fsync, os.replace
 
     def synced(descriptor: int) -> None:
-        steps.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        steps.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
         fsync(descriptor)
 
     def renamed(source: Any, target: Any, **named: Any) -> None:
