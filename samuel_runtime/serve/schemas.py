@@ -53,6 +53,7 @@ class JobView(BaseModel):
     progress: ProgressView | None = Field(description="Null unless it runs.")
     lead_sheet: dict[str, Any] | None = Field(description="What the bands are played from, once it was heard.")
     lead_sheet_line: str = Field(description="The same, to be read.", examples=["92.0 bpm, 4/4, A minor: | Am . F . |"])
+    chord_symbols: list[str] = Field(description="The names of its chords as musicians write them.")
     takes: list[TakeView]
     voice: dict[str, str] = Field(description="The voice as the mix has it, by format; empty until the job is done.")
     error: ProblemView | None = Field(description="Why it failed.")
@@ -92,6 +93,7 @@ def job_view(job: Job, queue: JobQueue) -> JobView:
         progress=_progress(job, queue) if job.running else None,
         lead_sheet=job.lead_sheet,
         lead_sheet_line=job.lead_sheet_line,
+        chord_symbols=list(job.chord_symbols),
         takes=[
             TakeView(
                 take=take.take,

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from samuel_runtime.leadsheet.chords import symbol
 from samuel_runtime.leadsheet.files.json_format import from_dict
 from samuel_runtime.leadsheet.text import line_of
 from samuel_runtime.serve.jobs.request import Request
@@ -104,6 +105,8 @@ class Job:
     """As soon as it was heard."""
     lead_sheet_line: str = ""
     """The same, to be read."""
+    chord_symbols: tuple[str, ...] = ()
+    """Its chords' names as musicians write them."""
     takes: list[Take] = field(default_factory=list)
     """Those that are made."""
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -144,7 +147,9 @@ class Job:
     def hear(self, lead_sheet: dict[str, Any] | None) -> None:
         """Note what the bands are played from."""
         self.lead_sheet = lead_sheet
-        self.lead_sheet_line = "" if lead_sheet is None else line_of(from_dict(lead_sheet))
+        sheet = None if lead_sheet is None else from_dict(lead_sheet)
+        self.lead_sheet_line = "" if sheet is None else line_of(sheet)
+        self.chord_symbols = () if sheet is None else tuple(symbol(chord.name) for chord in sheet.chords)
         self.change()
 
     def change(self) -> None:

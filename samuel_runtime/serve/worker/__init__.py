@@ -1,5 +1,5 @@
 """Processes that may die: one reads strangers' recordings, others make bands; and the server's ends of their pipes.
 
-`config` and `process`, `renderer`, `inspector` are the server's; `config`, `pipe`, `outcomes`, `inspecting`, `rendering`
-the worker's. Nothing is imported here, so that neither loads the other's.
+`process`, `renderer` and `inspector` are the server's; `pipe`, `outcomes`, `inspecting` and `rendering` the worker's;
+`config` is of both. Nothing is imported here, so that neither loads the other's.
 """

@@ -50,9 +50,7 @@ class ServerProcess:
         """Start it; returns once it listens."""
         command = [sys.executable, "-m", "samuel_runtime.serve", "--bundle", str(bundle), "--data", str(data)]
         command += ["--provider", "cpu", "--port", str(port), *arguments]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-        )
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().partition("  ")[0].rstrip("/")
         assert self.url.startswith("http://"), "it did not start"
