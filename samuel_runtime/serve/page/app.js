@@ -101,6 +101,11 @@ function settings() {
   return { ...given, seed: $("seed").value.trim() || "0", variations: Number($("variations").value) };
 }
 
+function fillForm(given) {
+  for (const id of ["bpm", "first_beat_s", "guidance", "meter", "key", "seed", "variations"]) if (given[id] != null) $(id).value = given[id];
+  $("chords-given").value = given.chords ?? "";
+}
+
 const make = doing(async () => {
   if (!state.voice) state.voice = await api.fetchBlob(state.job.voice.wav);
   player?.pause();
@@ -389,6 +394,8 @@ window.addEventListener("resize", () => {
   resizing = setTimeout(drawTimeline, 200);
 });
 
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawTimeline);
+
 api.onKeyNeeded(
   () =>
     new Promise((resolve) => {
@@ -411,7 +418,9 @@ await doing(async () => {
   if (!id) return;
   $("make").disabled = true;
   try {
-    await follow(await api.look(id));
+    const job = await api.look(id);
+    fillForm(job.settings);
+    await follow(job);
     $("make").disabled = !state.job?.voice.wav;
   } catch (error) {
     history.replaceState(null, "", location.pathname);

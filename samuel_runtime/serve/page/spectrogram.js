@@ -37,7 +37,7 @@ export function drawSpectrogram(canvas, buffer) {
 // From night through the band's colour to paper.
 function color(share) {
   const stops = [[20, 18, 28], [86, 33, 64], [168, 72, 31], [236, 165, 92], [252, 246, 228]];
-  const place = Math.min(0.9999, share) * (stops.length - 1);
+  const place = Math.min(0.9999, share ** 1.5) * (stops.length - 1);
   const [low, part] = [Math.floor(place), place % 1];
   return stops[low].map((value, index) => value + part * (stops[low + 1][index] - value));
 }

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,23 @@ from tests.support.runtime.serving import children, wait_for
 LINUX = pytest.mark.skipif(not Path("/proc").is_dir(), reason="only Linux tells a process's children here")
 
 
+@pytest.fixture(autouse=True)
+def _others() -> Iterator[None]:
+    """Workers of servers that other tests share are nobody's concern here."""
+    OTHERS.update(children(os.getpid()))
+    yield
+    OTHERS.clear()
+
+
+OTHERS: set[int] = set()
+
+
+def own_children() -> set[int]:
+    return set(children(os.getpid())) - OTHERS
+
+
 def one_child() -> int:
-    (child,) = children(os.getpid())
+    (child,) = own_children()
     return child
 
 
@@ -99,7 +114,7 @@ def test_a_job_that_is_given_up_ends_and_one_that_does_not_listen_is_ended(
             await renderer.render(order, hang_and_cancel)
 
     with_renderer(bundle, scenario)
-    assert not children(os.getpid())
+    assert not own_children()
 
 
 @LINUX
@@ -179,7 +194,7 @@ def test_a_recording_that_kills_its_reader_is_refused_and_the_next_is_read(tmp_p
         await inspector.close()
 
     asyncio.run(whole())
-    wait_for(lambda: not children(os.getpid()))
+    wait_for(lambda: not own_children())
 
 
 def test_whatever_ends_an_order_is_an_event(capfd: pytest.CaptureFixture[str]) -> None:
