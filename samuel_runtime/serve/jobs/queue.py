@@ -184,6 +184,7 @@ class JobQueue:
                 job = self._waiting.pop(0)
             self._running[job.id] = renderer
             try:
+                await renderer.start()  # it may have died of something else while there was nothing to do
                 await self._attempt(job, renderer)
             except asyncio.CancelledError:
                 raise

@@ -56,6 +56,7 @@ export class SheetView {
     });
     input.addEventListener("blur", () => end(true));
     button.replaceWith(input);
+    input.focus();
     input.select();
   }
 

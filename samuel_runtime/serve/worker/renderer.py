@@ -27,8 +27,9 @@ class ProcessRenderer:
         self._config, self._silent_s = config, silent_s
         self._process: WorkerProcess | None = None
         self._unready: str | None = "the bundle is being loaded"
-        self._order = 0
-        self._cancelled = -1
+        self._orders = 0
+        self._running: int | None = None
+        self._cancelled: int | None = None
 
     @property
     def unready_reason(self) -> str | None:
@@ -60,9 +61,10 @@ class ProcessRenderer:
         process = self._process
         if process is None:
             raise WorkerDiedError("it was not started")
-        self._order += 1
+        self._orders += 1
+        number = self._running = self._orders
         process.send(
-            order=self._order, voice=str(order.voice), into=str(order.into), wanted=order.wanted.model_dump(mode="json")
+            order=number, voice=str(order.voice), into=str(order.into), wanted=order.wanted.model_dump(mode="json")
         )
         try:
             while True:
@@ -80,20 +82,22 @@ class ProcessRenderer:
                 tell(event)
         except WorkerDiedError:
             self._unready = "the worker is started again"
-            if self._cancelled == self._order:
+            if self._cancelled == number:
                 raise JobCancelledError from None
             raise
+        finally:
+            self._running = None
 
     def cancel(self) -> None:
         """As the protocol says; a process that does not listen is ended."""
-        if (process := self._process) is None:
+        process, order = self._process, self._running
+        if process is None or order is None:
             return
-        order = self._cancelled = self._order
+        self._cancelled = order
         process.send(cancel=order)
 
         def end_if_it_goes_on() -> None:
-            # The next order has another number: whoever does that has listened.
-            if self._order == order and self._process is process:
+            if self._running == order:
                 process.kill()
 
         asyncio.get_running_loop().call_later(_CANCEL_S, end_if_it_goes_on)

@@ -14,9 +14,10 @@ pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 import httpx
 import soundfile
 
+from samuel_runtime.serve.security import Access
 from tests.support.runtime.browser import PATIENCE_MS, TAPS, chromium
 from tests.support.runtime.commands import write_voice
-from tests.support.runtime.serving import ServerProcess
+from tests.support.runtime.serving import ServerProcess, serving, wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -44,11 +45,17 @@ def opened(browser: Browser, url: str, width: int = 1000, **options: Any) -> Pag
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda line: faults.append(line.text) if "Content Security Policy" in line.text else None)
-    page.on("request", lambda sent: None if sent.url.startswith((url, "blob:")) else faults.append(sent.url))
+    own = (url.partition("/#")[0], "blob:")
+    page.on("request", lambda sent: None if sent.url.startswith(own) else faults.append(sent.url))
     page.faults = faults  # type: ignore[attr-defined]
     page.goto(url)
     page.wait_for_selector("#about:not(:empty)")
     return page
+
+
+def until(page: Page, expression: str) -> None:
+    """Wait until it holds; playwright's own wait evaluates text in the page, which its policy forbids."""
+    wait_for(lambda: page.evaluate(expression))
 
 
 def closed(page: Page) -> None:
@@ -90,7 +97,7 @@ def test_what_was_asked_on_the_page_is_what_was_made(listening: Page, client: ht
 def test_both_tracks_play_in_sync_and_takes_change_without_a_gap(listening: Page) -> None:
     listening.evaluate("window.taps.ended = true")
     listening.click("#play")
-    listening.wait_for_function("Number(document.getElementById('position').value) > 0.3")
+    until(listening, "Number(document.getElementById('position').value) > 0.3")
     first = listening.evaluate("window.heardAt()")
     listening.check("[aria-label='Take B, seed 8']")
     listening.wait_for_timeout(300)
@@ -122,31 +129,34 @@ def test_a_selection_is_looped(listening: Page) -> None:
     assert listening.is_hidden("#selection")
 
 
-def test_balance_mute_and_solo_reach_the_sound(listening: Page) -> None:
+def test_balance_mute_and_solo_reach_the_sound(listening: Page, client: httpx.Client) -> None:
     def levels() -> list[float]:
         """Gain of voice and of the take that is heard."""
-        listening.wait_for_timeout(200)
         voice, *takes = listening.evaluate("window.gains.slice(-3).map((node) => node.gain.value)")
         return [voice, max(takes)]
 
+    def become(voice: float, band: float) -> None:
+        wait_for(lambda: levels() == pytest.approx([voice, band], abs=0.01))
+
     listening.evaluate("window.taps.ended = true")
     listening.click("#play")  # gains move while the audio clock runs
-    as_mixed = levels()
-    assert as_mixed[0] == pytest.approx(1, abs=0.01) and as_mixed[1] > 0.1
+    band = 10 ** (job_of(listening, client)["takes"][1]["band_gain_db"] / 20)
+    become(1, band)
     listening.click("#voice-mute")
-    assert levels() == pytest.approx([0, as_mixed[1]], abs=0.01)
+    become(0, band)
     listening.click("#voice-mute")
     listening.click("#voice-solo")
-    assert levels() == pytest.approx([1, 0], abs=0.01)
+    become(1, 0)
     listening.click("#band-solo")
     assert listening.get_attribute("#voice-solo", "aria-pressed") == "false"
-    assert levels() == pytest.approx([0, as_mixed[1]], abs=0.01)
+    become(0, band)
     listening.click("#band-solo")
     listening.fill("#balance", "-0.5")
     assert listening.get_attribute("#balance", "aria-valuetext") == "50 % towards the voice"
-    assert levels() == pytest.approx([1, as_mixed[1] / 2], abs=0.01)
+    become(1, band / 2)
     listening.fill("#balance", "0")
-    listening.click("#play")
+    if listening.inner_text("#play") == "Pause":
+        listening.click("#play")
 
 
 def test_downloads_are_the_bytes_of_the_api(listening: Page, client: httpx.Client, tmp_path: Path) -> None:
@@ -187,7 +197,7 @@ def test_a_chord_is_corrected_and_the_band_plays_from_it(listening: Page, client
     listening.keyboard.press("Enter")
     assert listening.locator("#chords button").all_inner_texts() == ["Am", "Dm7"]
     listening.click("#again")
-    listening.wait_for_function(f"!location.hash.includes('{before['id']}')")
+    until(listening, f"!location.hash.includes('{before['id']}')")
     listening.wait_for_selector("#player:not([hidden])")
     after = job_of(listening, client)
     assert [chord["name"] for chord in after["lead_sheet"]["chords"]] == ["A:min", "Dm7"]
@@ -203,7 +213,7 @@ def test_a_reloaded_page_goes_on_where_it_was(listening: Page) -> None:
 def test_the_microphone_is_recorded_and_sent(browser: Browser, client: httpx.Client, tmp_path: Path) -> None:
     page = opened(browser, str(client.base_url).rstrip("/"), permissions=["microphone"])
     page.click("#record")
-    page.wait_for_function("/^0:01/.test(document.getElementById('voice-name').textContent)")
+    until(page, "/^0:01/.test(document.getElementById('voice-name').textContent)")
     assert page.get_attribute("#record", "aria-pressed") == "true"
     page.click("#record")
     page.wait_for_selector("#timeline:not([hidden])")
@@ -244,14 +254,28 @@ def test_a_server_that_was_killed_and_is_back_finishes_the_band(
     page.set_input_files("#file", song)
     page.select_option("#variations", "4")
     page.click("#make:enabled")
-    page.wait_for_function("location.hash.length > 30")
+    until(page, "location.hash.length > 30")
     server.kill()
-    page.wait_for_function("document.getElementById('stage').textContent.includes('does not answer')")
+    until(page, "document.getElementById('stage').textContent.includes('does not answer')")
     server = ServerProcess(sheeted, tmp_path / "data", port=port)
     page.wait_for_selector("#player:not([hidden])")
     assert page.locator("#takes input").count() == 4
     server.kill()
     closed(page)
+
+
+def test_a_server_with_keys_asks_for_one(browser: Browser, bundle: Path, tmp_path: Path) -> None:
+    key = "a key of the band"
+    with serving(bundle, tmp_path / "data", access=Access("127.0.0.1", (key,))) as keyed:
+        page = browser.new_page()
+        page.goto(str(keyed.base_url))
+        for given in ("a key of another", key):
+            page.wait_for_selector("#key-dialog[open]", timeout=PATIENCE_MS)
+            page.fill("#api-key", given)
+            page.keyboard.press("Enter")
+        page.wait_for_selector("#about:not(:empty)", timeout=PATIENCE_MS)
+        assert page.is_hidden("#song")  # of a bundle that takes no lead sheet
+        page.close()
 
 
 def test_a_phone_needs_no_sideways_scrolling(browser: Browser, client: httpx.Client, done_id: str) -> None:
@@ -313,7 +337,7 @@ def test_the_keyboard_reaches_everything_in_the_order_of_the_page(
 ) -> None:
     page = opened(browser, f"{str(client.base_url).rstrip('/')}/#{done_id}")
     page.wait_for_selector("#player:not([hidden])")
-    page.evaluate("document.activeElement.blur()")
+    page.mouse.click(2, 2)  # the page's beginning, from where the order is
     order: list[str] = []
     for _ in range(40):
         page.keyboard.press("Tab")
@@ -323,7 +347,7 @@ def test_the_keyboard_reaches_everything_in_the_order_of_the_page(
     assert places == sorted(places)
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press(" ")
-    page.wait_for_function("document.getElementById('play').textContent === 'Pause'")
+    until(page, "document.getElementById('play').textContent === 'Pause'")
     closed(page)
 
 

@@ -81,6 +81,9 @@ def test_a_worker_that_is_killed_is_told_of_and_started_again(bundle: Path, tmp_
         assert renderer.unready_reason is None
         events.clear()
         assert await renderer.render(order, kill_once) == {"provider": "cpu", "precision": "fp32"}
+        renderer.cancel()  # of what has ended: the next is not given up for it
+        events.clear()
+        assert await renderer.render(order, kill_once) == {"provider": "cpu", "precision": "fp32"}
 
     with_renderer(bundle, scenario)
     stages = [event["stage"] for event in events if event["event"] == "progress"]
