@@ -61,7 +61,10 @@ export class Player {
     if (this.playing) return;
     if (this.loop && (this.offset < this.loop[0] || this.offset >= this.loop[1])) this.offset = this.loop[0];
     if (this.offset >= this.duration - 0.01) this.offset = 0;
-    this.startedAt = this.context.currentTime + AHEAD_S;
+    // On whole samples, so that none has to be interpolated.
+    const { currentTime, sampleRate } = this.context;
+    this.startedAt = Math.round((currentTime + AHEAD_S) * sampleRate) / sampleRate;
+    this.offset = Math.round(this.offset * sampleRate) / sampleRate;
     this.sources = this.tracks.map(({ buffer, gain }) => {
       const source = new AudioBufferSourceNode(this.context, { buffer });
       if (this.loop) [source.loop, source.loopStart, source.loopEnd] = [true, ...this.loop];

@@ -51,8 +51,9 @@ export class SheetView {
       this.draw(index);
     };
     input.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") end(true);
-      if (event.key === "Escape") end(false);
+      if (event.key !== "Enter" && event.key !== "Escape") return;
+      event.preventDefault(); // else the key presses the chord that is focused next
+      end(event.key === "Enter");
     });
     input.addEventListener("blur", () => end(true));
     button.replaceWith(input);
