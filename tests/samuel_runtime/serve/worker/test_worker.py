@@ -62,7 +62,11 @@ def with_renderer(bundle: Path, scenario: Callable[[ProcessRenderer], Awaitable[
 
 @LINUX
 def test_a_worker_that_is_killed_is_told_of_and_started_again(bundle: Path, tmp_path: Path) -> None:
-    order = Order(write_voice(tmp_path / "voice.wav", 0.5), Wanted(steps=2), tmp_path)
+    voice = write_voice(tmp_path / "voice.wav", 0.5)
+    attempts = [tmp_path / name for name in ("first", "second", "third")]  # a folder each, as by the queue
+    for folder in attempts:
+        folder.mkdir()
+    orders = [Order(voice, Wanted(steps=2), folder) for folder in attempts]
     events: list[dict[str, Any]] = []
 
     def kill_once(event: dict[str, Any]) -> None:
@@ -75,21 +79,22 @@ def test_a_worker_that_is_killed_is_told_of_and_started_again(bundle: Path, tmp_
 
     async def scenario(renderer: ProcessRenderer) -> None:
         with pytest.raises(WorkerDiedError, match="killed by signal 9"):
-            await renderer.render(order, kill_once)
+            await renderer.render(orders[0], kill_once)
         assert renderer.unready_reason is not None
         await renderer.start()
         assert renderer.unready_reason is None
         events.clear()
-        assert await renderer.render(order, kill_once) == {"provider": "cpu", "precision": "fp32"}
+        assert await renderer.render(orders[1], kill_once) == {"provider": "cpu", "precision": "fp32"}
         renderer.cancel()  # of what has ended: the next is not given up for it
         events.clear()
-        assert await renderer.render(order, kill_once) == {"provider": "cpu", "precision": "fp32"}
+        assert await renderer.render(orders[2], kill_once) == {"provider": "cpu", "precision": "fp32"}
 
     with_renderer(bundle, scenario)
     stages = [event["stage"] for event in events if event["event"] == "progress"]
     assert list(dict.fromkeys(stages)) == ["encode", "sample", "decode", "write"]
-    names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"voice.wav", "accompaniment-1.wav", "mix-1.wav"}  # and nothing half
+    for folder in attempts[1:]:
+        names = {path.name for path in folder.iterdir()}
+        assert names == {"voice.wav", "accompaniment-1.wav", "mix-1.wav"}  # and nothing half
 
 
 @LINUX
