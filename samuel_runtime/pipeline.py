@@ -45,7 +45,8 @@ _LOG = logging.getLogger("samuel")
 class Samuel:
     """A loaded bundle; a context manager that closes it.
 
-    Not for several threads at once: runs share the engines' memory.
+    Several threads may use it at once, and each gets the answer that it would get alone. A GPU takes their windows one
+    after the other; on a processor they run side by side, each with all of ``threads``.
     """
 
     def __init__(
