@@ -50,9 +50,9 @@ def rise_db(samples: np.ndarray, sample_rate_hz: int, times_s: np.ndarray) -> np
     return np.where(inside, 10 * np.log10((after + _QUIET) / (before + _QUIET)), np.nan)
 
 
-def mean_rise_db(samples: np.ndarray, sample_rate_hz: int) -> float:
+def mean_rise_db(samples: np.ndarray, sample_rate_hz: int, attacks_s: np.ndarray) -> float:
     """By how many dB the energy rises at what clearly begins, the mean; 0 where nothing does."""
-    rises_db = rise_db(samples, sample_rate_hz, attack_times(samples, sample_rate_hz))
+    rises_db = rise_db(samples, sample_rate_hz, attacks_s)
     return float(np.nanmean(rises_db)) if np.isfinite(rises_db).any() else 0.0
 
 
