@@ -273,16 +273,7 @@ class Samuel:
         Raises:
             UserError: they do not; the message says what does.
         """
-        most = self.manifest.model.timesteps
-        if settings.steps > most:
-            raise UserError(
-                f"steps must be at most {most}, the timesteps of this bundle's schedule, not {settings.steps}"
-            )
-        if settings.stated and not self.manifest.model.sheet_channels:
-            stated = ", ".join(f"`{name}`" for name in settings.stated)
-            raise UserError(
-                f"{stated}: this bundle's model takes no lead sheet; leave them out, or use another `bundle`"
-            )
+        check_fits(self.manifest, settings)
 
     def _stream(
         self, voice: Recording, settings: Settings, sheet: LeadSheet, progress: OnProgress | None
@@ -370,6 +361,20 @@ class Samuel:
         steps = self.denoiser.trajectory(vocals[None], prefix_latents[None], sampling, draw, of_window)
         for index, (t, x) in enumerate(zip(timesteps, steps, strict=True)):
             yield Step(number, index, t, x[0])
+
+
+def check_fits(manifest: Manifest, settings: Settings) -> None:
+    """:meth:`Samuel.check` where nothing is loaded.
+
+    Raises:
+        UserError: the settings do not fit the bundle; the message says what does.
+    """
+    most = manifest.model.timesteps
+    if settings.steps > most:
+        raise UserError(f"steps must be at most {most}, the timesteps of this bundle's schedule, not {settings.steps}")
+    if settings.stated and not manifest.model.sheet_channels:
+        stated = ", ".join(f"`{name}`" for name in settings.stated)
+        raise UserError(f"{stated}: this bundle's model takes no lead sheet; leave them out, or use another `bundle`")
 
 
 def _transcriber(bundle: Bundle, backend: Backend, threads: int | None) -> Transcriber | None:

@@ -33,6 +33,13 @@ LEVELS = (
     ("pipeline",),
     ("tuning",),
     ("cli",),
+    ("serve.limits", "serve.metrics", "serve.jobs.durable", "serve.jobs.request"),
+    ("serve.jobs",),
+    ("serve.worker",),
+    ("serve.problems", "serve.upload", "serve.security", "serve.downloads"),
+    ("serve.schemas",),
+    ("serve.routes",),
+    ("serve",),
 )
 
 

@@ -68,11 +68,16 @@ class AudioFile:
     """Peak and loudness of the whole."""
 
     @classmethod
-    def open(cls, path: Path | str) -> AudioFile:
+    def open(cls, path: Path | str, longest_s: float | None = None) -> AudioFile:
         """Read the file through once: format, length, level, and that nothing is missing or broken.
 
+        Args:
+            path: of the file.
+            longest_s: duration above which it is refused, by its header or once so much was read; None reads any.
+
         Raises:
-            UserError: missing, a folder, empty, not audio, truncated, NaN or Inf, or of a format out of bounds.
+            UserError: missing, a folder, empty, not audio, truncated, NaN or Inf, too long, or of a format out of
+                bounds.
         """
         path = Path(path)
         _check_exists(path)
@@ -80,12 +85,14 @@ class AudioFile:
             promises = [_promised(path, recording) for recording in recordings]
             _check_joined(path, promises)
             first = promises[0]
+            _check_duration(path, sum(promise.frames for promise in promises), first.samplerate, longest_s)
             meter, count, promised = Meter(first.samplerate), 0, 0
             for recording, promise in zip(recordings, promises, strict=True):
                 promised += promise.frames
                 for block in _recording_blocks(path, recording):
                     meter.add(block)
                     count += len(block)
+                    _check_duration(path, count, first.samplerate, longest_s)
                 slack = _MP3_SLACK_S * first.samplerate if promise.format == "MP3" else 0
                 if count == 0 or count + slack < promised:
                     raise _ends_early(path, promised / first.samplerate, count / first.samplerate)
@@ -186,6 +193,11 @@ def _check_joined(path: Path, infos: list[Any]) -> None:
             f"{path}: holds {len(infos)} recordings one after another, of different formats ({found}); "
             "export them as one, or as a file each"
         )
+
+
+def _check_duration(path: Path, samples: int, sample_rate_hz: int, longest_s: float | None) -> None:
+    if longest_s is not None and samples > longest_s * sample_rate_hz:
+        raise UserError(f"{path}: lasts longer than {longest_s / 60:g} minutes; cut it into parts")
 
 
 def _check_exists(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -140,8 +140,19 @@ def plan_requests(
     return takes
 
 
-def render(samuel: Samuel, takes: list[RenderRequest], progress: OnProgress | None = None) -> Iterator[RenderResult]:
+def render(
+    samuel: Samuel,
+    takes: list[RenderRequest],
+    progress: OnProgress | None = None,
+    heard: Callable[[LeadSheet], object] | None = None,
+) -> Iterator[RenderResult]:
     """Make the takes in order; each voice is listened to and encoded once.
+
+    Args:
+        samuel: what makes them.
+        takes: of :func:`plan_requests`.
+        progress: as for :meth:`Samuel.accompany`.
+        heard: called with a voice's lead sheet as soon as it was listened to.
 
     Raises:
         UserError: the settings do not fit the bundle, an output cannot be written, or the model fails.
@@ -164,6 +175,8 @@ def render(samuel: Samuel, takes: list[RenderRequest], progress: OnProgress | No
         if sheet is None or voice is not take.voice:
             with _timed(seconds, "encode"):
                 sheet = samuel.listen(take.voice, take.settings)
+                if heard is not None:
+                    heard(sheet)
                 sheets = _sheets(take, sheet)
                 latents, voice = samuel.encode(take.voice, progress), take.voice
         with _timed(seconds, "sample"):

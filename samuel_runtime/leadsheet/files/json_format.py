@@ -126,6 +126,15 @@ def from_json(content: bytes) -> LeadSheet:
         values = parsed(content, allow_inf_nan=False)
     except ValueError as error:
         raise UserError(f"is not JSON ({error}); save it again") from error
+    return from_dict(values)
+
+
+def from_dict(values: Any) -> LeadSheet:
+    """Read plain values, as :func:`to_dict` gives them.
+
+    Raises:
+        UserError: of a newer schema, or wrong in any field.
+    """
     version = values.get("schema_version") if isinstance(values, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise UserError(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +39,25 @@ def test_a_file_may_be_read_more_than_once(tmp_path: Path) -> None:
     file = AudioFile.open(write_voice(tmp_path / "voice.wav"))
     first, second = (np.concatenate(list(file.blocks())) for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3"])
+def test_a_recording_that_is_too_long_is_not_read_to_its_end(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_voice(tmp_path / f"voice{suffix}", 3.0)
+    assert AudioFile.open(path, longest_s=3.5).samples_count >= 3 * RATE_HZ
+    with pytest.raises(UserError, match=r"lasts longer than 0\.025 minutes; cut it into parts"):
+        AudioFile.open(path, longest_s=1.5)
+    monkeypatch.setattr("samuel_runtime.audio.reading._promised", _promises_little)
+    with pytest.raises(UserError, match=r"lasts longer than 0\.025 minutes"):  # whatever the header says
+        AudioFile.open(path, longest_s=1.5)
+
+
+def _promises_little(path: Path, recording: Path) -> Any:
+    info = soundfile.info(recording)
+    info.frames = 1000
+    return info
 
 
 def test_a_file_that_breaks_after_it_was_opened_is_reported(tmp_path: Path) -> None:

@@ -1,0 +1,94 @@
+"""The application: its parts put together, and taken apart when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+import samuel_runtime
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.serve import problems
+from samuel_runtime.serve.downloads import Downloads
+from samuel_runtime.serve.jobs.queue import JobQueue
+from samuel_runtime.serve.jobs.store import FolderStore
+from samuel_runtime.serve.limits import Limits
+from samuel_runtime.serve.metrics import Metrics
+from samuel_runtime.serve.routes import Service, api, health
+from samuel_runtime.serve.security import Access, Guard
+from samuel_runtime.serve.worker.config import RenderConfig
+from samuel_runtime.serve.worker.inspector import Inspector
+from samuel_runtime.serve.worker.renderer import ProcessRenderer
+
+_PAGE = Path(__file__).parent / "page"
+_ABOUT = (
+    "A recording of a voice in, a band out. `POST /v1/accompaniments` begins; everything else follows from its answer."
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Of one server."""
+
+    bundle: Path | None
+    """Folder; None is the packaged bundle."""
+    provider: str
+    workers: int
+    """Processes that make bands, each with the bundle in its memory."""
+    threads: int | None
+    """CPU threads of each; None is one per physical core."""
+    data: Path
+    """Folder of the jobs."""
+    limits: Limits
+    access: Access
+
+
+def create_app(config: Config) -> ASGIApp:
+    """A server's application; its processes start and end with its lifespan.
+
+    Raises:
+        UserError: the bundle is not in order, or another server uses the folder.
+    """
+    limits, metrics = config.limits, Metrics()
+    manifest = Bundle.open(config.bundle).manifest
+    store = FolderStore(config.data)
+    bundle = None if config.bundle is None else str(config.bundle.resolve())
+    worker = RenderConfig(bundle=bundle, provider=config.provider, threads=config.threads)
+    queue = JobQueue(
+        store, [ProcessRenderer(worker, limits.silent_work_s) for _ in range(config.workers)], limits, metrics
+    )
+    inspector = Inspector(limits.longest_s, limits.inspection_s)
+    version = samuel_runtime.__version__
+    service = Service(manifest, queue, store, Downloads(store), inspector, limits, metrics, version)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await queue.start()
+        try:
+            yield
+        finally:
+            await queue.close()
+            await inspector.close()
+            store.close()
+
+    app = FastAPI(title="samuel", version=version, description=_ABOUT, lifespan=lifespan, docs_url=None, redoc_url=None)
+    problems.install(app)
+    app.include_router(api(service))
+    app.include_router(health(service))
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(_PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> FileResponse:
+        return FileResponse(_PAGE / "docs.html", headers={"Cache-Control": "no-cache"})
+
+    app.mount("/page", StaticFiles(directory=_PAGE))
+    return Guard(app, config.access, lambda status: metrics.answers.labels(status).inc())
