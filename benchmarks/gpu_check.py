@@ -34,7 +34,7 @@ from samuel_runtime.engines.backend import Backend
 from samuel_runtime.engines.tensorrt.device import gpu_here
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import DEFAULT_STEPS, Precision, Provider, Settings
-from samuel_runtime.tuning.agreement import Excerpt, compare, excerpt
+from samuel_runtime.tuning.agreement import GeneratedSample, compare, generated_sample
 
 OUTPUT = Path(__file__).parent / "results" / "gpu.json"
 _CODECS = {"stable-audio-open": stable_audio_open, "packaged": packaged_size}
@@ -82,7 +82,7 @@ def command(codec: str, output: Path) -> None:
         add_engines(paper.bundle, Precision.FP16, None, (), lambda line: click.echo(line, err=True))
         build_s = perf_counter() - start
         rows, missing = [], {}
-        reference = excerpt(Samuel.load(paper.bundle, Provider.CPU))
+        reference = generated_sample(Samuel.load(paper.bundle, Provider.CPU))
         for backend, why in (
             (found.backend, found.missing) for found in probe_backends(Bundle.open(paper.bundle).manifest)
         ):
@@ -106,12 +106,12 @@ def command(codec: str, output: Path) -> None:
     click.echo(_table(report, rows))
 
 
-def _runtime_row(bundle: Path, backend: Backend, reference: Excerpt) -> Row:
+def _runtime_row(bundle: Path, backend: Backend, reference: GeneratedSample) -> Row:
     before = _used_mb()
     samuel = Samuel.load(bundle, backend.provider, precision=backend.precision)
-    made = excerpt(samuel)
+    made = generated_sample(samuel)
     found = compare(made, reference)
-    repeats = all(np.array_equal(excerpt(samuel).latents, made.latents) for _ in range(9))
+    repeats = all(np.array_equal(generated_sample(samuel).latents, made.latents) for _ in range(9))
     codec = samuel.manifest.codec
     voice = Audio(
         0.1 * np.random.default_rng(0).standard_normal((FRAMES * codec.hop_samples, codec.channels)).astype(np.float32),

@@ -16,7 +16,7 @@ from benchmarks.published import guided, published
 from samuel_runtime.diffusion.noise import noise
 from samuel_runtime.diffusion.samplers import sample, timesteps_for
 from samuel_runtime.diffusion.schedule import Schedule, x0_denoiser
-from samuel_runtime.pipeline import rescale_to_unit_std
+from samuel_runtime.diffusion.spread import rescale_to_unit_std
 from samuel_runtime.settings import DEFAULT_SAMPLER, DEFAULT_SEED
 from samuel_train.codec import load_codec
 from samuel_train.model.checkpoint import load_checkpoint

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from samuel_runtime.audio.samples import Audio
     from samuel_runtime.errors import UserError
     from samuel_runtime.leadsheet.files import read_sheet, write_sheet
-    from samuel_runtime.leadsheet.sheet import LeadSheet
+    from samuel_runtime.leadsheet.sheet import ChordSpan, LeadSheet
     from samuel_runtime.pipeline import Samuel
     from samuel_runtime.progress import Progress
     from samuel_runtime.settings import Precision, Provider, Sampler, Settings
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Audio",
+    "ChordSpan",
     "LeadSheet",
     "Precision",
     "Progress",
@@ -42,6 +43,7 @@ __all__ = [
 
 _HOMES = {
     "Audio": "audio.samples",
+    "ChordSpan": "leadsheet.sheet",
     "LeadSheet": "leadsheet.sheet",
     "Precision": "settings",
     "Progress": "progress",

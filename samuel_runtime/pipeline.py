@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from samuel_runtime.audio.concerns import concerns
 from samuel_runtime.audio.level import Level, gain_from_db
 from samuel_runtime.audio.reading import Recording, resampled, resampled_count
 from samuel_runtime.audio.samples import Audio, AudioLike, recording_of
@@ -22,6 +23,7 @@ from samuel_runtime.codec.codec import Await
 from samuel_runtime.diffusion.denoiser import DenoiserBackend, Network, Sampling
 from samuel_runtime.diffusion.noise import noise
 from samuel_runtime.diffusion.samplers import timesteps_for
+from samuel_runtime.diffusion.spread import rescale_to_unit_std, unit_std_scale
 from samuel_runtime.diffusion.windows import OVERLAP_FRAMES, Window, windows
 from samuel_runtime.engines.availability import chosen_backends
 from samuel_runtime.engines.backend import Backend
@@ -35,7 +37,6 @@ from samuel_runtime.progress import OnProgress, Reporter, Step
 from samuel_runtime.settings import Precision, Provider, Settings, chosen, whole_number
 from samuel_runtime.tuning.preference import preferred
 
-_CANCELLATION_DB = 6.0  # no voice with its room in stereo comes near
 _VOICE_RMS_DB = (-32.0, -12.0)
 """Gated RMS of the voices that a codec is trained on; others are brought to the nearer end."""
 
@@ -45,7 +46,8 @@ _LOG = logging.getLogger("samuel")
 class Samuel:
     """A loaded bundle; a context manager that closes it.
 
-    Not for several threads at once: runs share the engines' memory.
+    Several threads may use it at once, and each gets the answer that it would get alone. A GPU takes their windows one
+    after the other; on a processor they run side by side, each with all of ``threads``.
     """
 
     def __init__(
@@ -383,41 +385,6 @@ def _transcriber(bundle: Bundle, backend: Backend, threads: int | None) -> Trans
         _LOG.warning("%s", missing)
         return None
     return Transcriber(open_estimator(bundle, backend, threads), threads)
-
-
-def rescale_to_unit_std(song: np.ndarray) -> np.ndarray:
-    """Latents (channels, frames) brought back to the standard deviation of the training data, if theirs is larger.
-
-    Guidance extrapolates beyond the network's outputs, so guided latents spread: by 11 to 20 % at the packaged
-    bundle's scale, which its decoder plays 1 dB louder, with drums at five times full scale. As the rescaling of Lin
-    et al. (2024, section 3.4), which compares with the unguided output; here the reference is the z-scores' 1.
-    """
-    return song * unit_std_scale(song)
-
-
-def unit_std_scale(latents: np.ndarray) -> np.float32:
-    """The factor of :func:`rescale_to_unit_std`, at most 1."""
-    spread = float(np.sqrt(np.square(latents, dtype=np.float64).mean()))
-    return np.float32(1 if spread <= 1 else 1 / spread)
-
-
-def concerns(voice: Level, band: Level, path: str = "vocals.wav") -> Iterator[str]:
-    """What is odd about a result: one line each, with what to do.
-
-    Args:
-        voice: as the encoder hears it.
-        band: as the model made it.
-        path: of the voice, as a shell takes it.
-    """
-    if band.silent and not voice.silent:
-        yield "the band is silent; try another `seed` or a higher `guidance`"
-    if voice.cancellation_db > _CANCELLATION_DB:
-        yield (
-            "the voice's channels are of opposite polarity and cancel each other when they are mixed; keep one of them "
-            f'with `ffmpeg -i {path} -af "pan=mono|c0=c0" mono.wav`'
-        )
-    elif voice.silent:
-        yield "the voice is silent, so there was nothing to follow; check the recording's level"
 
 
 def frames_of(manifest: Manifest, recording: Recording) -> int:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from tests.support.engined import Engined
     from tests.support.runtime.fake_cuda import FakeCuda
 
+# As many processes as cores run tests already: with more threads in each they would wait for one another.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # librosa's compiled functions: two processes that fill one cache at a time leave it so that every later one crashes.
 # So each has its own, which `librosa_compiled` fills once and copies.
 os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="numba")

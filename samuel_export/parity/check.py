@@ -17,7 +17,7 @@ from samuel_runtime.engines.backend import Backend
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import DEFAULT_STEPS, Provider
-from samuel_runtime.tuning.agreement import compare, excerpt
+from samuel_runtime.tuning.agreement import compare, generated_sample
 
 Say = Callable[[str], None]
 
@@ -62,9 +62,9 @@ def compare_lowered(folder: Path, say: Say) -> dict[str, dict[str, Any]]:
     others = [backend for backend in backends if backend.precision is not manifest.precision]
     if not others:
         return {}
-    reference, agreements = excerpt(load_bundle(folder)), {}
+    reference, agreements = generated_sample(load_bundle(folder)), {}
     for backend in others:
-        found = compare(excerpt(_opened(folder, backend)), reference)
+        found = compare(generated_sample(_opened(folder, backend)), reference)
         verdict = "agrees" if found.passed else "does not agree"
         say(f"{backend} {verdict}: latents {found.latent_snr_db:.0f} dB, log-mel distance {found.log_mel:.3f}")
         agreements[str(backend)] = found.to_dict()

@@ -29,7 +29,7 @@ from samuel_runtime.engines.loading import open_engine
 from samuel_runtime.engines.tensorrt.denoiser import DeviceDenoiser
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import DEFAULT_STEPS, Precision, Provider
-from samuel_runtime.tuning.agreement import compare, excerpt
+from samuel_runtime.tuning.agreement import compare, generated_sample
 
 
 class HostLoop:
@@ -86,7 +86,7 @@ def check_engine_graphs(
     comparisons = compare_runners(wanted, RuntimeRunner(candidate), RuntimeRunner(reference))
     for one in comparisons:
         say(one.line())
-    looped = compare(excerpt(candidate), excerpt(reference))
+    looped = compare(generated_sample(candidate), generated_sample(reference))
     # The only case of the sampler inside the graph, so it is held to what trajectories are, not to what can be heard.
     holds = looped.passed and looped.error <= limits.trajectory
     verdict = "ok  " if holds else "FAIL"

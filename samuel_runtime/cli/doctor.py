@@ -18,7 +18,7 @@ from samuel_runtime.engines.backend import Backend
 from samuel_runtime.errors import UserError, with_options
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import DEFAULT_SAMPLER, DEFAULT_STEPS
-from samuel_runtime.tuning.agreement import Agreement, Excerpt, compare, excerpt
+from samuel_runtime.tuning.agreement import Agreement, GeneratedSample, compare, generated_sample
 from samuel_runtime.tuning.measure import measure_speed
 from samuel_runtime.tuning.preference import Measurement, engine_versions, fastest, remember
 from samuel_runtime.tuning.speed import Speed
@@ -73,7 +73,7 @@ def examine(folder: Path | None, threads: int | None, as_json: bool) -> None:
 def try_backends(bundle: Bundle, found: list[ProbedBackend], threads: int | None) -> list[Trial]:
     """Try each backend in turn; the first that runs in the bundle's own precision is the reference of the others."""
     trials: list[Trial] = []
-    reference: Excerpt | None = None
+    reference: GeneratedSample | None = None
     for backend, missing in ((each.backend, each.missing) for each in found):
         if missing:
             trials.append(Trial(backend, missing))
@@ -93,12 +93,12 @@ def try_backends(bundle: Bundle, found: list[ProbedBackend], threads: int | None
     return trials
 
 
-def _tried(bundle: Bundle, backend: Backend, threads: int | None) -> tuple[float, Speed, Excerpt]:
-    """Load and time a bundle on a backend, and generate the excerpt; on return its memory is free for the next."""
+def _tried(bundle: Bundle, backend: Backend, threads: int | None) -> tuple[float, Speed, GeneratedSample]:
+    """Load and time a bundle on a backend, and generate the sample; on return its memory is free for the next."""
     start = perf_counter()
     samuel = Samuel.load(bundle.folder, backend.provider, threads, backend.precision)
     load_s = perf_counter() - start
-    return load_s, measure_speed(samuel), excerpt(samuel)
+    return load_s, measure_speed(samuel), generated_sample(samuel)
 
 
 def _report(bundle: Bundle, trials: list[Trial], taken: Backend, remembered: bool) -> dict[str, Any]:

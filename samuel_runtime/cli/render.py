@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from samuel_runtime.audio.concerns import concerns
 from samuel_runtime.audio.level import Level
 from samuel_runtime.audio.reading import AudioFile
 from samuel_runtime.audio.writing import FORMATS, Band, check_encodable, check_target, peak_of, write_audio
@@ -21,7 +22,7 @@ from samuel_runtime.files import explained, is_folder, replacing, scratch_folder
 from samuel_runtime.leadsheet.files import JSON_SUFFIXES, MIDI_SUFFIXES, encoded
 from samuel_runtime.leadsheet.files.json_format import to_dict
 from samuel_runtime.leadsheet.sheet import LeadSheet
-from samuel_runtime.pipeline import Samuel, concerns
+from samuel_runtime.pipeline import Samuel
 from samuel_runtime.progress import OnProgress
 from samuel_runtime.settings import Settings
 

@@ -6,6 +6,7 @@ are exact.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -34,13 +35,15 @@ class CodecEngines:
         self._open = open_graph
         both = (GraphName.ENCODER, GraphName.DECODER) if together else ()
         self._engines = {name: open_graph(name) for name in both}
+        self._lock = threading.Lock()
 
     def __getitem__(self, name: GraphName) -> Engine:
         """The engine of the encoder or the decoder."""
-        if name not in self._engines:
-            self._engines.clear()  # gives the other's memory back before this one takes its own
-            self._engines[name] = self._open(name)
-        return self._engines[name]
+        with self._lock:
+            if name not in self._engines:
+                self._engines.clear()  # gives the other's memory back before this one takes its own
+                self._engines[name] = self._open(name)
+            return self._engines[name]
 
 
 @dataclass(frozen=True)

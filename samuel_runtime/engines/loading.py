@@ -107,9 +107,10 @@ def _on_device(bundle: Bundle, backend: Backend, threads: int | None) -> tuple[C
 
     def capture(terms: list[dict[str, np.ndarray]], shape: tuple[int, int, int], noisy: bool) -> CudaGraphSampler:
         sheet_channels = manifest.model.sheet_channels
-        return CudaGraphSampler(
-            device.cuda, conditioning, step, shape, terms, noisy=noisy, sheet_channels=sheet_channels
-        )
+        with device.cuda.lock:
+            return CudaGraphSampler(
+                device.cuda, conditioning, step, shape, terms, noisy=noisy, sheet_channels=sheet_channels
+            )
 
     return codec, DeviceDenoiser(timesteps, manifest.model, backend, capture)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -84,6 +85,7 @@ class OpenVinoEngine:
         self.inputs = frozenset(port.any_name for port in self._model.inputs)
         self.outputs = tuple(port.any_name for port in self._model.outputs)
         self._kept: dict[Shapes, Any] = {}
+        self._lock = threading.Lock()  # a graph that is called has one request for all threads
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Run the graph, compiled once for every shape: inputs by name, outputs by name, in arrays of their own.
@@ -91,7 +93,7 @@ class OpenVinoEngine:
         Raises:
             UserError: OpenVINO failed: other inputs than the graph has, too little memory.
         """
-        with self._explained(inputs):
+        with self._lock, self._explained(inputs):
             results = self._compiled(())(inputs)
             return {name: results[name] for name in self.outputs}
 
@@ -105,7 +107,7 @@ class OpenVinoEngine:
         Raises:
             UserError: the graph does not take such inputs.
         """
-        with self._explained(inputs):
+        with self._lock, self._explained(inputs):
             compiled = self._compiled(tuple(sorted((name, array.shape) for name, array in inputs.items())))
             request = compiled.create_infer_request()
             for name, array in inputs.items():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from samuel_runtime.engines.backend import Engine
 from samuel_runtime.errors import UserError
 from samuel_runtime.leadsheet.activations import ACTIVATION_SIZES, Activations
 from samuel_runtime.melody import MelodyTracks, melody_features
@@ -19,7 +19,7 @@ FRAMES_MULTIPLE = 4
 class Estimator:
     """A bundle's estimator, ready to run."""
 
-    engine: Engine
+    engine: Callable[..., dict[str, np.ndarray]]
     """Takes ``melody`` (batch, MELODY_CHANNELS, frames), gives each of ``ACTIVATION_SIZES`` (batch, frames, ...)."""
 
     def estimate(self, tracks: MelodyTracks) -> Activations:

@@ -1,4 +1,4 @@
-"""Does a backend sound like the reference backend? One excerpt, generated on both, compared."""
+"""Does a backend sound like the reference backend? A band for one short voice, generated on both, compared."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from samuel_runtime.audio.samples import Audio
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import Settings
 
-# For scale, from the packaged bundle's excerpt of 25 steps: another seed is -3 dB and 2.5 away, 24 steps are 31 dB and
+# For scale, from the packaged bundle's sample of 25 steps: another seed is -3 dB and 2.5 away, 24 steps are 31 dB and
 # 0.08, a guidance of 2.1 in place of 2.0 32 dB and 0.04; its codec is 0.39 from the original. OpenVINO's bfloat16 in
 # the denoiser is 45 dB and 0.01 (real voices: 34 dB and up), in the codec as well 22 dB and 0.23: that shall not pass.
 LATENT_SNR_MIN_DB = 30.0
@@ -27,7 +27,7 @@ _HARMONICS = np.arange(1, 13)
 
 
 @dataclass(frozen=True, eq=False)
-class Excerpt:
+class GeneratedSample:
     """What a backend generates for one short voice."""
 
     latents: np.ndarray
@@ -38,7 +38,7 @@ class Excerpt:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How close an excerpt is to the reference's."""
+    """How close a sample is to the reference's."""
 
     latent_snr_db: float
     """Power of the reference's latents over that of the difference."""
@@ -66,10 +66,10 @@ def agreement(samuel: Samuel, reference: Samuel) -> Agreement:
     Raises:
         UserError: one of them fails to run, or makes latents that are not finite.
     """
-    return compare(excerpt(samuel), excerpt(reference))
+    return compare(generated_sample(samuel), generated_sample(reference))
 
 
-def excerpt(samuel: Samuel) -> Excerpt:
+def generated_sample(samuel: Samuel) -> GeneratedSample:
     """Generate a band for a synthetic voice of the shortest window, with the default settings.
 
     Raises:
@@ -77,11 +77,11 @@ def excerpt(samuel: Samuel) -> Excerpt:
     """
     voice = _voice(samuel.manifest.model.frames_min * samuel.manifest.codec.hop_samples, samuel)
     latents = samuel.generate(samuel.encode(voice), Settings())
-    return Excerpt(latents, Audio(np.concatenate(list(samuel.decode(latents, voice))), voice.sample_rate_hz))
+    return GeneratedSample(latents, Audio(np.concatenate(list(samuel.decode(latents, voice))), voice.sample_rate_hz))
 
 
-def compare(made: Excerpt, reference: Excerpt) -> Agreement:
-    """An excerpt against the reference's."""
+def compare(made: GeneratedSample, reference: GeneratedSample) -> Agreement:
+    """A sample against the reference's."""
     difference = np.square(made.latents - reference.latents, dtype=np.float64).mean()
     return Agreement(
         _decibels(np.square(reference.latents, dtype=np.float64).mean(), difference),

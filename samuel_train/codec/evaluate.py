@@ -132,13 +132,13 @@ def evaluate_codec(codec: Codec, excerpts: Sequence[Excerpt], songs: Sequence[St
         songs: whose basses are looked for, where they say how they were composed.
     """
     kinds, latents = recordings_measured(codec, excerpts)
-    backend = _Way(codec, latents.std(dim=2, keepdim=True))
+    round_trip = _RoundTrip(codec, latents.std(dim=2, keepdim=True))
     rate = codec.facts.sample_rate_hz
     return CodecReport(
         kinds=kinds,
-        bass_right=_bass_right(songs, backend.plain, rate),
-        pitch=pitch_scores(backend.plain, rate),
-        noisy_pitch=pitch_scores(backend.noisy, rate),
+        bass_right=_bass_right(songs, round_trip.plain, rate),
+        pitch=pitch_scores(round_trip.plain, rate),
+        noisy_pitch=pitch_scores(round_trip.noisy, rate),
         effective_rank=effective_rank(latents),
     )
 
@@ -151,12 +151,12 @@ def recordings_measured(codec: Codec, excerpts: Sequence[Excerpt]) -> tuple[dict
     """
     encoded = [codec.encoder(excerpt.audio[None]) for excerpt in excerpts]
     joined = torch.cat([latents[0] for latents in encoded], dim=1)[None]
-    backend = _Way(codec, joined.std(dim=2, keepdim=True))
+    round_trip = _RoundTrip(codec, joined.std(dim=2, keepdim=True))
     judge = _Judge(codec.facts.sample_rate_hz, codec.facts.hop_samples)
     by_kind: dict[str, list[Measures]] = {}
     for excerpt, latents in zip(excerpts, encoded, strict=True):
         measures = judge.measures(excerpt.audio, codec.decode(latents)[0])
-        with_noise = codec.decode(latents + backend.noise(latents))[0]
+        with_noise = codec.decode(latents + round_trip.noise(latents))[0]
         cost = judge.log_mel(excerpt.audio, with_noise) / max(measures.log_mel, _QUIETEST) - 1
         by_kind.setdefault(excerpt.kind, []).append(replace(measures, noise_cost=cost))
         for name, reference in _REFERENCES.items() if excerpt.kind == "band" else ():
@@ -165,7 +165,7 @@ def recordings_measured(codec: Codec, excerpts: Sequence[Excerpt]) -> tuple[dict
     return {kind: _mean(measured) for kind, measured in by_kind.items()}, joined
 
 
-class _Way:
+class _RoundTrip:
     """Through a codec and back, (samples, 2) float32 to the same."""
 
     def __init__(self, codec: Codec, spread: Tensor) -> None:

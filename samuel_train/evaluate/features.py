@@ -8,7 +8,7 @@ import numpy as np
 
 from samuel_train.evaluate import spectra
 from samuel_train.evaluate.metrics import sound
-from samuel_train.evaluate.metrics.attacks import mean_rise_db
+from samuel_train.evaluate.metrics.attacks import attack_times, mean_rise_db
 from samuel_train.evaluate.metrics.beats import tempo_bpm, track_beats
 from samuel_train.evaluate.metrics.cqt_chroma import cqt_chroma
 from samuel_train.evaluate.metrics.fine_spectrum import fine_spectrum_db
@@ -50,8 +50,10 @@ class Features:
     """(12, seconds), librosa's."""
     fine_db: np.ndarray
     """(bins, frames) below 2 kHz, see metrics/fine_spectrum.py."""
+    attacks_s: np.ndarray
+    """Where something clearly begins, (attacks,) seconds."""
     rise_db: float
-    """Of the energy at what begins."""
+    """Of the energy there."""
 
     @classmethod
     def of(cls, samples: np.ndarray, sample_rate_hz: int) -> Features:
@@ -60,6 +62,7 @@ class Features:
         chroma = spectra.chroma(waveform)
         onsets = spectra.onset_strength(waveform)
         beats_s = track_beats(onsets)
+        attacks_s = attack_times(samples, sample_rate_hz)
         return cls(
             chroma=chroma,
             key=estimate_key(chroma),
@@ -74,5 +77,6 @@ class Features:
             lines=frame_lines(samples, sample_rate_hz, FRAME_SAMPLES),
             cqt_chroma=cqt_chroma(samples, sample_rate_hz),
             fine_db=fine_spectrum_db(samples, sample_rate_hz).astype(np.float32),
-            rise_db=mean_rise_db(samples, sample_rate_hz),
+            attacks_s=attacks_s,
+            rise_db=mean_rise_db(samples, sample_rate_hz, attacks_s),
         )

@@ -65,7 +65,7 @@ class Truth:
         self._harmony = pooled(band.chroma, self._bounds_s)
         self._chords = None if facts is None or not facts.chords else chord_chroma(facts.chords, self._bounds_s)
         self._key = band.key if facts is None else key_name(facts)
-        self._beats_s = band.beats_s if beats_s is None else beats_s
+        self.beats_s = band.beats_s if beats_s is None else beats_s
         self.tempo_bpm = band.tempo_bpm if facts is None else facts.tempo_bpm
 
     def judge(self, features: Features) -> Scores:
@@ -75,7 +75,7 @@ class Truth:
             "key": key_score(self._key, features.key),
             "tones": float(signature_agrees(self._key, features.key)),
             "harmony": correlation(self._harmony, harmony),
-            "beat": beat_score(self._beats_s, features.beats_s),
+            "beat": beat_score(self.beats_s, features.beats_s),
             "tempo": float(tempo_agrees(self.tempo_bpm, features.tempo_bpm)),
             "onsets": onset_agreement(self._voice_onsets, features.onsets),
             "level": features.level_db - self.band.level_db,

@@ -1,100 +1,108 @@
-"""How well an estimator hears songs that it was not trained on.
+"""How well the lead sheet of songs is heard that no estimator was trained on: decoded, as `samuel-run` does it.
 
     python -m samuel_train.listen.measure estimator.safetensors --voices HELDOUT --sheets openewld.zip
 
-Beats are tracked on the activations by librosa, without the decoder of the lead sheet, and the likeliest root of every
-frame is taken as it is: what stands here is the estimator's alone. Needs samuel-deploy[evaluate].
+Beside what is heard stands what is heard where the true beats are given, and where the true key is: it shows which of
+them a mistake comes from. Voices of scores are rendered and tracked, with samuel-deploy[synth] and its programs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import numpy as np
 import torch
 
+from samuel_runtime.audio.samples import Audio, recording_of
 from samuel_runtime.cli import console
 from samuel_runtime.leadsheet import LeadSheet
 from samuel_runtime.leadsheet.activations import FRAME_S
-from samuel_runtime.leadsheet.estimator import FRAMES_MULTIPLE
-from samuel_runtime.melody import MelodyTracks, melody_features
-from samuel_train.evaluate.metrics.beats import beat_score, tempo_agrees, tempo_bpm, track_beats
-from samuel_train.evaluate.spectra import FRAME_S as BEAT_FRAME_S
+from samuel_runtime.leadsheet.chords import Key
+from samuel_runtime.leadsheet.decoder import decode
+from samuel_runtime.leadsheet.estimator import Estimator
+from samuel_runtime.leadsheet.given import Given
+from samuel_runtime.melody import MelodyTracks
+from samuel_runtime.melody.tracker import MelodyTracker
+from samuel_train.listen.agreement import Agreement, agreement, mean_agreement
 from samuel_train.listen.checkpoint import load_estimator
-from samuel_train.listen.examples import HELD_OUT_SEED, Examples
+from samuel_train.listen.examples import FRAMES, HELD_OUT_SEED, Examples
 from samuel_train.listen.network import EstimatorNetwork
-from samuel_train.listen.songs.scores import read_scores
-from samuel_train.listen.songs.targets import UNKNOWN, targets_of
+from samuel_train.listen.songs.scores import Score, read_scores, sung_score
 from samuel_train.listen.songs.voices import hear_voices
 
 _SIMULATED = 40
+_Song = tuple[MelodyTracks, LeadSheet]
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Of one song."""
+def estimator_of(network: EstimatorNetwork) -> Estimator:
+    """The network in the place of a bundle's graph."""
 
-    beat_f: float
-    """F-measure of the beats, within 70 ms."""
-    tempo: bool
-    """Whether it is within 4 % of the true one, its half or its double."""
-    root: float
-    """Share of the time in which the likeliest root is the chord's."""
-    key: bool
-    """Whether the likeliest key of the whole song is right."""
+    @torch.no_grad()
+    def engine(**inputs: np.ndarray) -> dict[str, np.ndarray]:
+        estimate = network(torch.from_numpy(inputs["melody"]))
+        return {name: value.numpy() for name, value in estimate.probabilities().items()}
+
+    return Estimator(engine)
 
 
-@torch.no_grad()
-def measure(network: EstimatorNetwork, tracks: MelodyTracks, sheet: LeadSheet) -> Measured:
-    """Compare an estimate of a song with its sheet."""
-    features = melody_features(tracks)
-    padded = np.pad(features, ((0, 0), (0, -tracks.frames % FRAMES_MULTIPLE)))[None]
-    said = {name: value[0].numpy() for name, value in network(torch.from_numpy(padded)).probabilities().items()}
-    at_s = np.arange(0, tracks.frames * FRAME_S, BEAT_FRAME_S)
-    pulses = np.interp(at_s, (np.arange(len(said["beat"])) + 0.5) * FRAME_S, said["beat"])
-    beats_s = track_beats(pulses.astype(np.float32))
-    truth, true_beats_s = targets_of(sheet, tracks.frames), np.array(sheet.beats_s)
-    known = truth.root != UNKNOWN
-    right = said["root"][: tracks.frames].argmax(axis=1) == truth.root
-    return Measured(
-        beat_score(true_beats_s, beats_s),
-        tempo_agrees(tempo_bpm(true_beats_s), tempo_bpm(beats_s)),
-        float(right[known].mean()) if known.any() else float("nan"),
-        int(said["key"].sum(axis=0).argmax()) == truth.key,
-    )
+def rows(name: str, estimator: Estimator, songs: Iterable[_Song]) -> Iterator[str]:
+    """Lines on a kind of song: as heard, with the true beats given, with the true key."""
+    found: dict[str, list[Agreement]] = {"": [], ", beats given": [], ", key given": []}
+    for tracks, truth in songs:
+        activations = estimator.estimate(tracks)
+        known = [
+            Given(),
+            Given(sheet=replace(truth, key=None, chords=(), melody=())),
+            Given(key=Key.parse(truth.key) if truth.key else None),
+        ]
+        for agreements, given in zip(found.values(), known, strict=True):
+            agreements.append(agreement(decode(activations, truth.duration_s, given), truth))
+    for how, agreements in found.items():
+        yield f"{name}{how} ({len(agreements)} songs): {mean_agreement(agreements)}"
 
 
-def _row(name: str, network: EstimatorNetwork, songs: Iterable[tuple[MelodyTracks, LeadSheet]]) -> str:
-    found = [measure(network, *song) for song in songs]
-    means = {field: float(np.nanmean([getattr(one, field) for one in found])) for field in Measured.__annotations__}
-    return f"{name} ({len(found)} songs): " + ", ".join(f"{field} {value:.3f}" for field, value in means.items())
+def sung_scores(scores: Iterable[Score]) -> Iterator[_Song]:
+    """Scores as the project's singers sing them, heard by the true tracker; what hardly anybody sings is left out.
 
+    Raises:
+        UserError: a program that voices are made with is missing.
+    """
+    from samuel_train.synth.dsp import SAMPLE_RATE_HZ
+    from samuel_train.synth.voice.recording import record_voice
+    from samuel_train.synth.voice.voice import sing
 
-def _simulated(examples: Examples, count: int) -> Iterator[tuple[MelodyTracks, LeadSheet]]:
-    return (examples.song(number) for number in range(count))
+    tracker = MelodyTracker.load()
+    for number, score in enumerate(scores):
+        rng = np.random.default_rng([HELD_OUT_SEED, number])
+        if (song := sung_score(rng, score, FRAMES * FRAME_S)) is not None:
+            samples = round(song.sheet.duration_s * SAMPLE_RATE_HZ)
+            voice = record_voice(rng, sing(rng, song.notes, song.singer, samples))
+            yield tracker.track(recording_of(Audio(voice, SAMPLE_RATE_HZ))), song.sheet
 
 
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("--voices", type=click.Path(path_type=Path), multiple=True, help="Held-out songs with their voices.")
-@click.option("--sheets", type=click.Path(path_type=Path), help="Scores, of which those in `heldout` are measured.")
+@click.option("--sheets", type=click.Path(path_type=Path), help="Scores, of which those in `heldout` are sung.")
 def command(checkpoint: Path, voices: tuple[Path, ...], sheets: Path | None) -> None:
     """Measure an estimator on simulated songs, and on voices and scores that are held out."""
-    network = load_estimator(checkpoint).build()
-    click.echo(_row("simulated", network, _simulated(Examples(HELD_OUT_SEED), _SIMULATED)))
+    estimator = estimator_of(load_estimator(checkpoint).build())
+
+    def tell(name: str, songs: Iterable[_Song]) -> None:
+        for line in rows(name, estimator, songs):
+            click.echo(line)
+
+    examples = Examples(HELD_OUT_SEED)
+    tell("simulated", (examples.song(number) for number in range(_SIMULATED)))
+    for root in voices:
+        heard = hear_voices([root], lambda line: click.echo(line, err=True))
+        tell(f"voices of {root.name}", [(voice.tracks, voice.sheet) for voice in heard])
     if sheets is not None:
         scores, _ = read_scores(sheets, held_out=True)
-        examples = Examples(HELD_OUT_SEED, scores=scores, score_share=1.0)
-        click.echo(_row("scores", network, _simulated(examples, len(scores))))
-    heard = hear_voices(voices, lambda line: click.echo(line, err=True))
-    for take in sorted({voice.take for voice in heard}):
-        songs = [(voice.tracks, voice.sheet) for voice in heard if voice.take == take]
-        click.echo(_row(f"voices, {take}", network, songs))
-    if heard:
-        click.echo(_row("voices", network, [(voice.tracks, voice.sheet) for voice in heard]))
+        tell("scores, sung", sung_scores(scores))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from samuel_train.listen.songs.targets import UNKNOWN
 
 _PULSE_WEIGHT = 3.0
 """Of a pulse against its absence, as there are 14 frames without one for each in a beat."""
-_WEIGHTS = {"beat": 1.0, "downbeat": 2.0, "tones": 1.0, "root": 0.25, "key": 0.1}
+_WEIGHTS = {"beat": 1.0, "downbeat": 2.0, "tones": 1.0, "root": 0.5, "key": 0.1}
 
 
 def losses(estimate: Estimate, batch: Batch) -> dict[str, Tensor]:

@@ -127,7 +127,8 @@ def _initialise(model: Denoiser) -> None:
     for film in (module for module in model.modules() if isinstance(module, FiLM)):
         for projection in (film.time_proj, film.context_proj):
             weight, bias = projection.parameters()
-            nn.init.normal_(weight, std=_FILM_SCALE * weight.shape[1] ** -0.5)  # shape[1] is the fan-in
+            if not weight.is_meta:  # where only shapes are asked for, a normal draw would take seconds of imports
+                nn.init.normal_(weight, std=_FILM_SCALE * weight.shape[1] ** -0.5)  # shape[1] is the fan-in
             nn.init.zeros_(bias)
         nn.init.ones_(film.time_proj.bias[: film.context_proj.in_channels])  # (2 n,) = [gamma; beta]
     for parameter in model.output_conv.parameters():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from benchmarks.heard_beats import BANDS, REACHES, VocalContextEncoder, Voice, scores, train
 from samuel_train.evaluate.spectra import FRAME_S
+
+pytestmark = pytest.mark.usefixtures("librosa_compiled")
 
 
 def clicking(period_s: float, seed: int, heard: bool = True) -> Voice:

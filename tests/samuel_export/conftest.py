@@ -13,6 +13,13 @@ from samuel_train.model.checkpoint import Checkpoint, load_checkpoint
 from tests.support.miniature import short_reports
 
 
+@pytest.fixture(autouse=True)
+def _short_reports(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is exported and verified beside the miniature bundle has reports as short as its own."""
+    if "bundle" in request.fixturenames:
+        short_reports(monkeypatch)
+
+
 @pytest.fixture
 def source(bundle: Path) -> tuple[Checkpoint, Codec]:
     """What the session's bundle was made from."""
@@ -21,8 +28,7 @@ def source(bundle: Path) -> tuple[Checkpoint, Codec]:
 
 @pytest.fixture
 def traced_codec(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Export the miniature codec without tracing it anew, its graphs come from the session's bundle; short reports."""
-    short_reports(monkeypatch)
+    """Export the miniature codec without tracing it anew: its graphs come from the session's bundle."""
     for half in ("encoder", "decoder"):
         graph = onnx.load(bundle / f"{half}.onnx")
         monkeypatch.setattr(package, f"{half}_graph", lambda codec, graph=graph: graph)

@@ -16,7 +16,7 @@ from samuel_runtime.engines.tensorrt.device import gpu_here
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import DEFAULT_STEPS, Precision, Provider, Sampler, Settings
-from samuel_runtime.tuning.agreement import agreement, excerpt
+from samuel_runtime.tuning.agreement import agreement, generated_sample
 
 pytestmark = pytest.mark.gpu
 
@@ -71,9 +71,9 @@ def test_every_sampler_over_two_windows(samuel: Samuel, reference: Samuel, sampl
 
 def test_the_tenth_run_is_the_first(samuel: Samuel) -> None:
     """A peer's output drifts after its first run in a process."""
-    first = excerpt(samuel)
+    first = generated_sample(samuel)
     for _ in range(9):
-        again = excerpt(samuel)
+        again = generated_sample(samuel)
         np.testing.assert_array_equal(again.latents, first.latents)
         np.testing.assert_array_equal(again.band.samples, first.band.samples)
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
-from time import perf_counter
 
 import pytest
 
@@ -69,12 +68,19 @@ def test_settings_and_enums_are_there_without_numpy() -> None:
 
 
 def test_help_answers_at_once() -> None:
+    """In seconds of the processor: what else runs here is no fault."""
+    resource = pytest.importorskip("resource", reason="Windows does not tell what a process took")
+
+    def taken_s() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return float(usage.ru_utime + usage.ru_stime)
+
     command = Path(sys.executable).with_name("samuel-run")
     seconds = []
     for _ in range(5):
-        start = perf_counter()
+        before_s = taken_s()
         subprocess.run([command, "--help"], check=True, capture_output=True)
-        seconds.append(perf_counter() - start)
+        seconds.append(taken_s() - before_s)
     print(f"samuel-run --help: {statistics.median(seconds):.3f} s (median of 5)")
     assert statistics.median(seconds) < 0.3
 

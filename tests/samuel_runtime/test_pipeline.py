@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from samuel_runtime.audio.samples import Audio
+from samuel_runtime.diffusion.spread import rescale_to_unit_std
 from samuel_runtime.engines.backend import Backend
 from samuel_runtime.engines.tensorrt import device
 from samuel_runtime.engines.tensorrt.cuda import Cuda
 from samuel_runtime.errors import UserError
-from samuel_runtime.pipeline import Samuel, rescale_to_unit_std
+from samuel_runtime.pipeline import Samuel
 from samuel_runtime.progress import Progress
 from samuel_runtime.settings import Precision, Provider, Sampler, Settings
 from samuel_runtime.tuning.preference import remember

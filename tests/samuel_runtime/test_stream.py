@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from samuel_runtime.audio.samples import Audio
+from samuel_runtime.diffusion.spread import unit_std_scale
 from samuel_runtime.errors import UserError
-from samuel_runtime.pipeline import Samuel, unit_std_scale
+from samuel_runtime.pipeline import Samuel
 from samuel_runtime.progress import Progress
 from samuel_runtime.settings import Sampler, Settings
 from tests.support.runtime.commands import singing

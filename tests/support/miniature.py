@@ -71,9 +71,11 @@ def miniature_codec(folder: Path) -> Codec:
 
 
 def short_reports(patch: pytest.MonkeyPatch) -> None:
-    """Let exports have windows half as long as usual, and reports of few steps: every verification repeats them."""
+    """Let exports have short windows, and reports of few steps and short songs: every verification repeats them."""
     patch.setattr("samuel_export.bundle.DEFAULT_STEPS", 4)
     patch.setattr("samuel_export.metadata.WINDOW_FRAMES", 512)
+    patch.setattr("samuel_export.parity.cases._SONG_FRAMES", 152)  # two chunks of the codec
+    patch.setattr("samuel_export.parity.cases._TRAJECTORY_FRAMES", 128)
 
 
 def miniature_bundle(folder: Path, weight_format: WeightFormat = WeightFormat.FP32) -> Path:

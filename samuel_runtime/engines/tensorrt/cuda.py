@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,6 +54,8 @@ class Cuda:
             UserError: there is no driver or no device.
         """
         self._runtime = runtime
+        self.lock = threading.RLock()
+        """To be held while the stream is given work that belongs together: there is one for all threads."""
         driver = self.call("cudaDriverGetVersion")
         if not driver:
             raise UserError("CUDA: there is no NVIDIA driver; install one for your GPU, or use `provider='cpu'`")

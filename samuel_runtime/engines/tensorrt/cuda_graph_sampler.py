@@ -84,6 +84,10 @@ class CudaGraphSampler:
 
     def run(self, inputs: Inputs) -> np.ndarray:
         """Sample: float32 (steps, batch, channels, frames), the latents after every step."""
+        with self._cuda.lock:  # its memory is that of all runs
+            return self._run(inputs)
+
+    def _run(self, inputs: Inputs) -> np.ndarray:
         held = inputs.prefix_latents.shape[-1]
         for name, rows in self._given.items():
             rows.host[0] = inputs.conditioning[name]

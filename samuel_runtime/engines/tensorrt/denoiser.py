@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
@@ -37,7 +38,13 @@ class DeviceDenoiser:
         def loop(steps: int, shape: tuple[int, int, int], noisy: bool) -> SamplingLoop:
             return capture([terms((0,) * shape[0])] * steps, shape, noisy)
 
-        self._loop = loop
+        capturing = threading.Lock()  # or two threads would each capture what one loop is enough for
+
+        def one_loop(steps: int, shape: tuple[int, int, int], noisy: bool) -> SamplingLoop:
+            with capturing:
+                return loop(steps, shape, noisy)
+
+        self._loop = one_loop
 
     def trajectory(
         self,

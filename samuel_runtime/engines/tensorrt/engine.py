@@ -64,7 +64,8 @@ class TensorRtEngine:
         Raises:
             UserError: the engine takes no such inputs, or the device has too little memory.
         """
-        return _Copied(self, inputs)
+        with self.cuda.lock:
+            return _Copied(self, inputs)
 
     def execution(self, shapes: Shapes) -> Execution:
         """A context of its own for inputs of these shapes.
@@ -181,13 +182,14 @@ class _Copied:
 
     def run(self) -> dict[str, np.ndarray]:
         """Run on what the bound inputs hold now; the next run overwrites the arrays that this one returns."""
-        for name, array in self._inputs.items():
-            self._host[name][...] = array
-            self._cuda.upload(self._device[name].address, self._host[name])
-        self._execution.enqueue()
-        for name, array in self._outputs.items():
-            self._cuda.download(array, self._device[name].address)
-        self._cuda.synchronize()
+        with self._cuda.lock:
+            for name, array in self._inputs.items():
+                self._host[name][...] = array
+                self._cuda.upload(self._device[name].address, self._host[name])
+            self._execution.enqueue()
+            for name, array in self._outputs.items():
+                self._cuda.download(array, self._device[name].address)
+            self._cuda.synchronize()
         return self._outputs
 
 

@@ -21,6 +21,7 @@ from samuel_runtime.leadsheet.decoder.chords import (
 from samuel_runtime.leadsheet.decoder.grid import bar_positions, constant_grid
 from samuel_runtime.leadsheet.decoder.harmony import KEYS, TONES, VOCABULARY
 from samuel_runtime.leadsheet.decoder.refinement import refined
+from samuel_runtime.leadsheet.decoder.repetition import with_repetitions
 from samuel_runtime.leadsheet.decoder.scores import HEARD, BeatScores, beat_scores, near_maximum
 from samuel_runtime.leadsheet.given import Given
 from samuel_runtime.leadsheet.sheet import ChordSpan, Confidence, LeadSheet, Meter
@@ -126,7 +127,9 @@ def _with_harmony(sheet: LeadSheet, grid: _Grid, activations: Activations, given
         key_name, sure_of_key = str(KEYS[int(probabilities.argmax())]), float(probabilities.max())
     sure_of_chords = 1.0
     if not written:
-        path, posterior = likeliest_chords(likely, where.opens_bar, Key.parse(key_name))
+        spans_a_bar = 2 if grid.meter is Meter.COMMON else 1
+        told = with_repetitions(likely, spans_a_bar, Key.parse(key_name))
+        path, posterior = likeliest_chords(told, where.opens_bar, Key.parse(key_name))
         written = _merged(where, path, posterior, Key.parse(key_name))
         sure_of_chords = float(np.average(posterior, weights=np.maximum(where.ends_s - where.starts_s, 1e-6)))
     confidence = replace(sheet.confidence, key=sure_of_key, chords=sure_of_chords)

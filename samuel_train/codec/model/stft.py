@@ -52,8 +52,9 @@ class Analysis(nn.Module):
 
 def _split_windows() -> tuple[Tensor, Tensor]:
     """The four Hann windows of a cell (4, 2048), as their part on the cell and their part on the next."""
-    hann = torch.hann_window(LATTICE_SAMPLES, periodic=True, dtype=torch.float64)
+    # On the processor wherever a codec is built: on the meta device these few operations take seconds of imports.
+    hann = torch.hann_window(LATTICE_SAMPLES, periodic=True, dtype=torch.float64, device="cpu")
     rolled = torch.stack([hann.roll(step * _STEP_SAMPLES) for step in range(STEPS)])
-    starts = torch.arange(STEPS)[:, None] * _STEP_SAMPLES
-    on_this_cell = torch.arange(LATTICE_SAMPLES) >= starts
+    starts = torch.arange(STEPS, device="cpu")[:, None] * _STEP_SAMPLES
+    on_this_cell = torch.arange(LATTICE_SAMPLES, device="cpu") >= starts
     return (rolled * on_this_cell).float(), (rolled * ~on_this_cell).float()

@@ -12,6 +12,7 @@ _BEATS_APART = 8
 """Tempo is taken over this many beats: frames are 23 ms, 5 % of one beat at 120 bpm but 0.6 % of eight."""
 _TEMPO_TOLERANCE = 0.04  # Gouyon et al. (2006), "accuracy 2", of whose factors octaves are kept
 _TEMPO_FACTORS = (0.5, 1.0, 2.0)
+_NEAR_S = 0.07  # as mir_eval's beats
 
 
 def track_beats(onset_strength: np.ndarray) -> np.ndarray:
@@ -35,6 +36,15 @@ def beat_score(reference_s: np.ndarray, estimated_s: np.ndarray) -> float:
     if not len(reference_s) or not len(estimated_s):
         return 0.0
     return float(mir_eval.beat.f_measure(reference_s, estimated_s))
+
+
+def click_offset_ms(attacks_s: np.ndarray, beats_s: np.ndarray) -> float:
+    """How late attacks are against a click on the beats: the median over beats with one within 70 ms; NaN without."""
+    if not len(attacks_s) or not len(beats_s):
+        return float("nan")
+    offsets_s = attacks_s[np.abs(attacks_s[:, None] - beats_s).argmin(axis=0)] - beats_s
+    near_s = offsets_s[np.abs(offsets_s) <= _NEAR_S]
+    return 1000 * float(np.median(near_s)) if len(near_s) else float("nan")
 
 
 def tempo_agrees(reference_bpm: float, estimated_bpm: float) -> bool:

@@ -16,6 +16,7 @@ WINDOW_PANELS = {
     "harmony": "harmony by window",
     "home": "mean chroma against the first window's",
     "tempo": "tempo by window, % off",
+    "click": "attacks after the beats by window, ms",
     "level": "loudness by window, dB",
 }
 _MARKERS = {2.0: "o", 4.0: "s"}

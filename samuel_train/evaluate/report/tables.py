@@ -11,7 +11,7 @@ from samuel_train.evaluate.studies.drift import MEASURES, Drift
 from samuel_train.evaluate.studies.transposition import Followed, Pooling, Transposition
 
 _WIDTH = 8
-_PLACES = {"key": 2, "harmony": 2, "home": 2, "tempo": 1, "level": 1}
+_PLACES = {"key": 2, "harmony": 2, "home": 2, "tempo": 1, "click": 1, "level": 1}
 
 
 def said(results: Results) -> list[str]:

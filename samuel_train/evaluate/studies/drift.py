@@ -13,6 +13,7 @@ from scipy import stats
 from samuel_runtime.diffusion.windows import Window
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.features import Features
+from samuel_train.evaluate.metrics.beats import click_offset_ms
 from samuel_train.evaluate.metrics.harmony import correlation
 from samuel_train.evaluate.report.rows import Summary, summary_of
 from samuel_train.evaluate.scores import Metric, Scores, Truth
@@ -22,6 +23,7 @@ MEASURES = (
     Metric("harmony", "correlation of chroma with the true band's in the window, per half bar"),
     Metric("home", "correlation of the window's mean chroma with the first window's; how far the key has wandered"),
     Metric("tempo", "tempo against the true one, per cent, at the octave where they are nearest"),
+    Metric("click", "attacks against the true beats, ms late: the median over beats with one within 70 ms"),
     Metric("level", "loudness against the true band's in the window, dB"),
 )
 """What is measured in every window."""
@@ -52,7 +54,7 @@ class Drift:
     songs: tuple[str, ...]
     """Names."""
     scores: Sequence[Sequence[Scores]]
-    """Of every song, then of every window; without ``tempo`` where no beats were found."""
+    """Of every song, then of every window; without ``tempo`` or ``click`` where there are no beats."""
 
     @property
     def name(self) -> str:
@@ -133,6 +135,8 @@ def measured(truth: Truth, first: Features, window: Features) -> Scores:
     judged = truth.judge(window)
     scores = {name: judged[name] for name in ("key", "harmony", "level")}
     scores["home"] = correlation(*(features.chroma.mean(axis=1, keepdims=True) for features in (first, window)))
+    if np.isfinite(late_ms := click_offset_ms(window.attacks_s, truth.beats_s)):
+        scores["click"] = late_ms
     if window.tempo_bpm > 0 and truth.tempo_bpm > 0:
         octaves = np.log2(window.tempo_bpm / truth.tempo_bpm)
         scores["tempo"] = float(100 * (2 ** (octaves - np.round(octaves)) - 1))

@@ -10,9 +10,10 @@ import librosa
 import numpy as np
 
 from samuel_runtime.audio.reading import AudioFile, resampled
+from samuel_runtime.diffusion.spread import rescale_to_unit_std
 from samuel_runtime.errors import UserError
 from samuel_runtime.leadsheet.sheet import LeadSheet
-from samuel_runtime.pipeline import Samuel, rescale_to_unit_std
+from samuel_runtime.pipeline import Samuel
 from samuel_train.data.stems import VOCALS
 from samuel_train.evaluate import spectra
 from samuel_train.evaluate.cases import Case

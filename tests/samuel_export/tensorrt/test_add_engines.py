@@ -96,6 +96,7 @@ def test_the_packaged_bundle_gets_all_four_engines(packaged: Path) -> None:
     assert {**manifest.parity, "engines": None} == {**Manifest.read(PACKAGED_BUNDLE).parity, "engines": None}
 
 
+@pytest.mark.slow
 def test_a_bundle_with_engines_verifies(packaged: Path) -> None:
     ended = command("--verify", packaged)
     assert (ended.code, ended.out) == (0, f"{packaged}: equal to its model\n")

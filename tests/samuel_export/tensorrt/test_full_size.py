@@ -75,6 +75,7 @@ def test_the_network() -> None:
     assert step.scratch_bytes < 130e6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "written"),
     [(GraphName.ENCODER, encoder_graph), (GraphName.DECODER, decoder_graph)],

@@ -29,6 +29,7 @@ def test_it_is_the_codecs_measure(music: np.ndarray) -> None:
     np.testing.assert_allclose(log_mel(music, RATE_HZ), expected, atol=1e-3)
 
 
+@pytest.mark.usefixtures("librosa_compiled")
 @pytest.mark.parametrize("rate_hz", [22_050, 44_100, 48_000])
 def test_the_filters_are_librosas(rate_hz: int) -> None:
     filters = pytest.importorskip("librosa").filters

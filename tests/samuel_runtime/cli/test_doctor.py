@@ -16,7 +16,7 @@ from samuel_runtime.engines.availability import ProbedBackend, probe_backends
 from samuel_runtime.engines.backend import Backend
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Precision, Provider
-from samuel_runtime.tuning.agreement import Excerpt
+from samuel_runtime.tuning.agreement import GeneratedSample
 from samuel_runtime.tuning.preference import preferred, recall
 from tests.support.runtime.commands import run_here
 from tests.support.runtime.measured import LOWERED, OTHER, REFERENCE, measurement
@@ -63,7 +63,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(doctor, "probe_backends", lambda manifest: backends)
     monkeypatch.setattr(doctor.Samuel, "load", load)
     monkeypatch.setattr(doctor, "measure_speed", lambda backend: measurement(backend, machine.steps_s[backend]).speed)
-    monkeypatch.setattr(doctor, "excerpt", lambda backend: Excerpt(latents * (1 + machine.off.get(backend, 0.0)), band))
+    monkeypatch.setattr(
+        doctor, "generated_sample", lambda backend: GeneratedSample(latents * (1 + machine.off.get(backend, 0.0)), band)
+    )
     return machine
 
 

@@ -13,7 +13,14 @@ from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import Provider, Settings
 from samuel_runtime.tuning import agreement as module
-from samuel_runtime.tuning.agreement import IDENTICAL_DB, Agreement, Excerpt, agreement, compare, excerpt
+from samuel_runtime.tuning.agreement import (
+    IDENTICAL_DB,
+    Agreement,
+    GeneratedSample,
+    agreement,
+    compare,
+    generated_sample,
+)
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +29,11 @@ def samuel(bundle: Path) -> Samuel:
 
 
 @pytest.fixture(scope="module")
-def reference(samuel: Samuel) -> Excerpt:
-    return excerpt(samuel)
+def reference(samuel: Samuel) -> GeneratedSample:
+    return generated_sample(samuel)
 
 
-def _noisy(made: Excerpt, snr_db: float) -> Excerpt:
+def _noisy(made: GeneratedSample, snr_db: float) -> GeneratedSample:
     noise = np.random.default_rng(0).normal(size=made.latents.shape)
     noise *= np.sqrt((made.latents**2).mean() / (noise**2).mean()) * 10 ** (-snr_db / 20)
     return replace(made, latents=made.latents + noise)
@@ -38,7 +45,7 @@ def test_a_way_agrees_with_itself(samuel: Samuel) -> None:
     assert found.passed and found.error == 0
 
 
-def test_an_excerpt_is_the_whole_way_of_a_sung_voice(samuel: Samuel, reference: Excerpt) -> None:
+def test_a_sample_is_the_whole_way_of_a_sung_voice(samuel: Samuel, reference: GeneratedSample) -> None:
     model, codec = samuel.manifest.model, samuel.manifest.codec
     assert reference.latents.shape == (model.latent_channels, model.frames_min)
     assert reference.band.samples.shape == (model.frames_min * codec.hop_samples, codec.channels)
@@ -46,14 +53,14 @@ def test_an_excerpt_is_the_whole_way_of_a_sung_voice(samuel: Samuel, reference: 
     assert 0.1 < np.abs(voice.samples).max() < 1 and not voice.level.silent
 
 
-def test_the_snr_of_the_latents_is_what_was_added(reference: Excerpt) -> None:
+def test_the_snr_of_the_latents_is_what_was_added(reference: GeneratedSample) -> None:
     for snr_db in (0.0, 20.0, 60.0):
         found = compare(_noisy(reference, snr_db), reference)
         assert found.latent_snr_db == pytest.approx(snr_db, abs=1e-3)
         assert found.error == pytest.approx(10 ** (-snr_db / 20), rel=1e-3)
 
 
-def test_latents_or_sound_alone_can_fail(reference: Excerpt) -> None:
+def test_latents_or_sound_alone_can_fail(reference: GeneratedSample) -> None:
     assert compare(_noisy(reference, module.LATENT_SNR_MIN_DB + 1), reference).passed
     assert not compare(_noisy(reference, module.LATENT_SNR_MIN_DB - 1), reference).passed
     for gain, passes in ((np.exp(0.8 * module.LOG_MEL_MAX), True), (np.exp(1.2 * module.LOG_MEL_MAX), False)):
@@ -61,13 +68,13 @@ def test_latents_or_sound_alone_can_fail(reference: Excerpt) -> None:
         assert compare(replace(reference, band=louder), reference).passed is passes
 
 
-def test_two_silences_are_identical(reference: Excerpt) -> None:
+def test_two_silences_are_identical(reference: GeneratedSample) -> None:
     silence = replace(reference, latents=np.zeros_like(reference.latents))
     assert compare(silence, silence).latent_snr_db == IDENTICAL_DB
     assert not compare(reference, silence).passed
 
 
-def test_nan_never_agrees(reference: Excerpt) -> None:
+def test_nan_never_agrees(reference: GeneratedSample) -> None:
     latents = reference.latents.copy()
     latents[0, 0] = np.nan
     assert not compare(replace(reference, latents=latents), reference).passed
@@ -77,10 +84,12 @@ def test_nan_never_agrees(reference: Excerpt) -> None:
 def test_sound_that_is_not_finite_is_an_error_of_the_way(samuel: Samuel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(samuel, "decode", lambda latents, voice: iter([np.full((4096, 2), np.inf, np.float32)]))
     with pytest.raises(UserError, match="infinite"):
-        excerpt(samuel)
+        generated_sample(samuel)
 
 
-def test_another_seed_does_not_agree(samuel: Samuel, reference: Excerpt, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_seed_does_not_agree(
+    samuel: Samuel, reference: GeneratedSample, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "Settings", lambda: Settings(seed=1))
-    found = compare(excerpt(samuel), reference)
+    found = compare(generated_sample(samuel), reference)
     assert not found.passed and found.latent_snr_db < 3

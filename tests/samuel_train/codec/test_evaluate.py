@@ -27,6 +27,8 @@ from tests.support.train.tiny_codec import TINY
 RATE_HZ, HOP = 44_100, 64
 FACTS = SignalFacts(sample_rate_hz=RATE_HZ, hop_samples=HOP, latent_channels=2 * HOP)
 
+pytestmark = pytest.mark.usefixtures("librosa_compiled")
+
 
 class _Folded(nn.Module):
     """Samples as latents: (batch, 2, samples) to (batch, 2 * hop, frames)."""

@@ -15,6 +15,8 @@ from samuel_train.evaluate.metrics.frame_lines import frame_lines
 from samuel_train.evaluate.metrics.pitch import fundamental_error_cents, tone_error_cents
 from samuel_train.synth.tones import Note, alone, chord_over, over_a_bass
 
+pytestmark = pytest.mark.usefixtures("librosa_compiled")
+
 RATE_HZ, HOP = 44_100, 2048
 
 

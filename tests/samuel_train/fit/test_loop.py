@@ -34,6 +34,8 @@ from samuel_train.fit.state import load_state
 from samuel_train.model.checkpoint import load_checkpoint
 from tests.support.train.toy import settings, write_latents
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread() -> Iterator[None]:

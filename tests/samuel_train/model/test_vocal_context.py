@@ -26,6 +26,8 @@ from samuel_train.model.vocal_context import DILATIONS, VocalContextEncoder
 from tests.samuel_train.model.test_denoiser import inputs, lively, small
 from tests.support.train.toy import MODEL, settings, write_latents
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 
 def with_context() -> ModelConfig:
     return ModelConfig(**{**small().to_dict(), "vocal_context_width": 6})

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -129,6 +130,8 @@ class FakeCuda:
         self._pinned: dict[int, Block] = {}
         self._retired: list[Block] = []  # stays poisoned: who still looks at it sees NaN, not what came after
         self._handles: dict[int, Handle] = {}
+        self._capturing: int | None = None  # the thread that captured last
+        self._working = threading.RLock()
         self._addresses, self._numbers = _FIRST_ADDRESS, itertools.count(0x1000)
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +160,8 @@ class FakeCuda:
     def queue(self, stream: Any, work: Work) -> None:
         """Give a stream work that a capture may hold."""
         found = self._handle("stream", stream)
-        (found.work if found.captured is None else found.captured).append(work)
+        with self._working:
+            (found.work if found.captured is None else found.captured).append(work)
 
     def alive(self) -> list[str]:
         """What has not been given back."""
@@ -209,7 +213,7 @@ class FakeCuda:
         found = self._handle("stream", stream)
         if found.captured is not None or not isinstance(mode, CaptureMode):
             raise self.defect(f"a capture inside a capture, or in mode {mode!r}")
-        found.captured = []
+        found.captured, self._capturing = [], threading.get_ident()
         return (Error.cudaSuccess,)
 
     def cudaStreamEndCapture(self, stream: Any) -> tuple[Any, ...]:
@@ -305,7 +309,8 @@ class FakeCuda:
     def _enter(self, name: str, *, capturable: bool = True) -> Error:
         """Count a call; says why it must fail, if so."""
         self.calls[name] += 1
-        if not capturable and any(one.captured is not None for one in self._handles.values()):
+        captured = any(one.captured is not None for one in list(self._handles.values()))
+        if not capturable and captured and self._capturing == threading.get_ident():  # others' calls are none of it
             raise self.defect(f"{name} while a stream is captured")
         if self._outdated or not self._driver:
             return Error.cudaErrorInsufficientDriver
@@ -315,7 +320,7 @@ class FakeCuda:
         if size <= 0:
             raise self.defect(f"an allocation of {size} bytes")
         self.calls["allocation"] += 1
-        used = sum(len(block.content) for block in self._device.values())
+        used = sum(len(block.content) for block in list(self._device.values()))
         full = self.calls["allocation"] == self.fail_at or used + size > self.memory_bytes
         return Error.cudaErrorMemoryAllocation if full else Error.cudaSuccess
 
@@ -333,19 +338,20 @@ class FakeCuda:
         return (Error.cudaSuccess,)
 
     def _span(self, blocks: dict[int, Block], where: str, address: int, size: int) -> np.ndarray:
-        for block in blocks.values():
+        for block in list(blocks.values()):  # other threads allocate and free meanwhile
             if block.address <= address < block.end:
                 if address + size > block.end:
                     raise self.defect(f"{size} bytes at {address:#x} run over the end of a {where} block")
                 start = address - block.address
                 return block.content[start : start + size]
-        gone = any(block.address <= address < block.end for block in self._retired)
+        gone = any(block.address <= address < block.end for block in list(self._retired))
         raise self.defect(f"{address:#x} is {'freed' if gone else 'no'} {where} memory")
 
     def _do(self, stream: Handle) -> None:
-        work, stream.work = stream.work, []
-        for one in work:
-            one()
+        with self._working:
+            work, stream.work = stream.work, []
+            for one in work:
+                one()
 
     def _created(self, kind: str, work: list[Work] | None = None) -> Handle:
         handle = Handle(kind, next(self._numbers), work or [])

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,6 +53,14 @@ def write_songs(stems: Path) -> Path:
     for index in range(4):
         write_song(stems / f"song_{index}", index)
     return stems
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_batches() -> Iterator[None]:
+    """Toy songs need no more for principal components and for calibration."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "_OTHER_BATCHES", 8)
+        yield
 
 
 @pytest.fixture

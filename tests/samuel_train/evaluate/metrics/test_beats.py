@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from samuel_train.evaluate.metrics.beats import beat_score, tempo_agrees, tempo_bpm, track_beats
+from samuel_train.evaluate.metrics.beats import beat_score, click_offset_ms, tempo_agrees, tempo_bpm, track_beats
 from samuel_train.evaluate.spectra import analysed, onset_strength
 from tests.support.train import signals
 
@@ -46,3 +46,12 @@ def test_tempo_within_four_per_cent_of_an_octave(estimated: float, agrees: bool)
 def test_tempo_is_finer_than_frames() -> None:
     frames_s = np.round(np.arange(40) * 60 / 131 / 0.0232) * 0.0232
     assert tempo_bpm(frames_s) == pytest.approx(131, rel=0.007)
+
+
+def test_attacks_are_late_by_what_they_are_late() -> None:
+    beats_s = np.arange(0, 30, 0.5)
+    others_s = beats_s + 0.25  # eighths are near no beat
+    played_s = np.sort(np.concatenate([beats_s + 0.012, others_s]))
+    assert click_offset_ms(played_s, beats_s) == pytest.approx(12)
+    assert click_offset_ms(beats_s[::4] - 0.02, beats_s) == pytest.approx(-20)
+    assert np.isnan(click_offset_ms(others_s, beats_s)) and np.isnan(click_offset_ms(np.zeros(0), beats_s))

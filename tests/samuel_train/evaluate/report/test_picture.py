@@ -57,7 +57,7 @@ def test_moved_voices_have_a_panel_that_peaks_at_the_right_turn() -> None:
 def test_long_songs_have_a_panel_per_measure() -> None:
     drifts = [results.drift(minutes, generated) for minutes in (2, 4) for generated in (False, True)]
     panels = page(Results(_ROWS, [results.transposition(0, 0)], drifts)).axes
-    assert len(panels) == 16
+    assert len(panels) == 17
     key, tempo = panels[11], panels[14]
     assert [bars.get_label() for bars in key.containers] == [drift.name for drift in drifts]
     assert key.containers[1][0].get_xdata().tolist() == pytest.approx([1 / 3, 1, 5 / 3])

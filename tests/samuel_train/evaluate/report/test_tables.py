@@ -22,7 +22,7 @@ def test_every_voice_has_its_paragraph() -> None:
 
 def test_every_measure_has_a_line_per_case_with_its_windows_and_slope() -> None:
     lines = drift_table([results.drift(2, False), results.drift(2, True)]).split("\n")
-    assert len(lines) == 5 * 3
+    assert len(lines) == 6 * 3
     assert lines[0].split() == ["key", "from,", "2", "min", "0", "s", "40", "s", "80", "s", "per", "minute,", "95", "%"]
     assert lines[2].startswith("ddim, guidance 2, 4 steps, 2 min")
     assert lines[2].split()[-6:] == ["1.50", "2.50", "3.50", "+1.500", "±", "0.000"]
