@@ -31,7 +31,10 @@ AudioBufferSourceNode.prototype.start = function (...how) {
   const analyser = new AnalyserNode(this.context, { fftSize: 2048 });
   this.connect(analyser);
   if (window.taps.ended) window.taps = [];
-  window.taps.push({ analyser, samples: this.buffer.getChannelData(0), rate: this.context.sampleRate });
+  // An analyser hears the mean of the channels.
+  const channels = Array.from({ length: this.buffer.numberOfChannels }, (_, at) => this.buffer.getChannelData(at));
+  const samples = channels[0].map((_, at) => channels.reduce((sum, one) => sum + one[at], 0) / channels.length);
+  window.taps.push({ analyser, samples, rate: this.context.sampleRate });
   return start.apply(this, how);
 };
 window.gains = [];
