@@ -121,6 +121,7 @@ def manifest() -> Manifest:
     return Bundle.open().manifest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16])  # fp16, the usual: test_add_engines.py
 def test_the_packaged_step_is_built_in_every_precision(manifest: Manifest, precision: Precision) -> None:
     graph = engine_graphs.engine_graphs(Bundle.open(), precision)[GraphName.STEP]
