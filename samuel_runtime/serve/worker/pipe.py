@@ -55,9 +55,12 @@ class Pipe:
         return cls(orders, events)
 
     def tell(self, **event: Any) -> None:
-        """Send an event."""
-        self._events.write(json.dumps(event) + "\n")
-        self._events.flush()
+        """Send an event; if the server is gone, however that came, this process ends."""
+        try:
+            self._events.write(json.dumps(event) + "\n")
+            self._events.flush()
+        except BrokenPipeError:
+            os._exit(0)
 
     def orders(self) -> Iterator[dict[str, Any]]:
         """For ever: the process ends when no more can come."""

@@ -219,3 +219,16 @@ def test_whatever_ends_an_order_is_an_event(capfd: pytest.CaptureFixture[str]) -
     assert ends_with(MemoryError())["event"] == "refused"
     assert ends_with(ZeroDivisionError("by nobody")) == {"event": "defect"}
     assert "ZeroDivisionError: by nobody" in capfd.readouterr().err
+
+
+def test_a_worker_whose_server_was_killed_ended_with_a_traceback() -> None:
+    code = "from samuel_runtime.serve.worker.pipe import Pipe; Pipe.take_over().tell(event='done')"
+    orders_here, orders = os.pipe()  # open, so that it is the event that finds nobody
+    events, events_there = os.pipe()
+    os.close(events)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], stdin=orders_here, stdout=events_there, stderr=subprocess.PIPE, text=True
+    )
+    for descriptor in (orders_here, orders, events_there):
+        os.close(descriptor)
+    assert (ended.returncode, ended.stderr) == (0, "")
