@@ -210,17 +210,7 @@ def batch_s(voice: Path, copies: int, arguments: Sequence[str], steps: int) -> f
         voices = [Path(folder) / f"{index}{voice.suffix}" for index in range(copies)]
         for path in voices:
             path.write_bytes(voice.read_bytes())
-        out = f"{folder}/bands/"
-        command = [
-            sys.executable,
-            "-m",
-            "samuel_runtime.cli",
-            *map(str, voices),
-            "-o",
-            out,
-            "--mix",
-            f"{folder}/mixes/",
-        ]
+        command = [sys.executable, "-m", "samuel_runtime.cli", *map(str, voices), *arguments, "--steps", str(steps)]
         began_s = monotonic()
         subprocess.run(
             [*command, "-o", f"{folder}/bands/", "--mix", f"{folder}/mixes/"], check=True, capture_output=True

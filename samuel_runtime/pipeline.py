@@ -24,7 +24,7 @@ from samuel_runtime.diffusion.denoiser import DenoiserBackend, Network, Sampling
 from samuel_runtime.diffusion.noise import noise
 from samuel_runtime.diffusion.samplers import timesteps_for
 from samuel_runtime.diffusion.spread import rescale_to_unit_std, unit_std_scale
-from samuel_runtime.diffusion.windows import OVERLAP_FRAMES, Window, windows
+from samuel_runtime.diffusion.windows import Window, frames_for, windows_of
 from samuel_runtime.engines.availability import chosen_backends
 from samuel_runtime.engines.backend import Backend
 from samuel_runtime.engines.loading import open_estimator, open_parts
@@ -390,19 +390,6 @@ def _transcriber(bundle: Bundle, backend: Backend, threads: int | None) -> Trans
 def frames_of(manifest: Manifest, recording: Recording) -> int:
     """Latent frames of a recording, padded to a length the model takes."""
     return frames_for(manifest, resampled_count(recording, manifest.codec.sample_rate_hz))
-
-
-def frames_for(manifest: Manifest, samples: int) -> int:
-    """Latent frames of so many samples at the codec's rate, padded to a length the model takes."""
-    facts = manifest.model
-    frames = -(-samples // manifest.codec.hop_samples)
-    return -(-max(frames, facts.frames_min) // facts.frames_multiple) * facts.frames_multiple
-
-
-def windows_of(manifest: Manifest, frames: int) -> list[Window]:
-    """The windows in which a song of so many latent frames is sampled."""
-    longest = manifest.model.frames
-    return windows(frames, longest, min(OVERLAP_FRAMES, longest // 2))
 
 
 def _encoder_gain(level: Level) -> float:

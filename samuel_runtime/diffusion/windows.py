@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from samuel_runtime.bundle.manifest import Manifest
 from samuel_runtime.diffusion.samplers import Denoise
 
 OVERLAP_FRAMES = 256
@@ -61,3 +62,16 @@ def inpaint_prefix(denoise: Denoise, prefix_latents: np.ndarray) -> Denoise:
         return x0
 
     return held
+
+
+def frames_for(manifest: Manifest, samples: int) -> int:
+    """Latent frames of so many samples at the codec's rate, padded to a length the model takes."""
+    facts = manifest.model
+    frames = -(-samples // manifest.codec.hop_samples)
+    return -(-max(frames, facts.frames_min) // facts.frames_multiple) * facts.frames_multiple
+
+
+def windows_of(manifest: Manifest, frames: int) -> list[Window]:
+    """The windows in which a song of so many latent frames is sampled."""
+    longest = manifest.model.frames
+    return windows(frames, longest, min(OVERLAP_FRAMES, longest // 2))

@@ -13,13 +13,14 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from samuel_runtime.errors import UserError
 from samuel_runtime.leadsheet.files.json_format import to_dict
+from samuel_runtime.leadsheet.files.midi_reading import LARGEST_BYTES as MIDI_LARGEST_BYTES
 from samuel_runtime.leadsheet.files.midi_reading import from_midi
 from samuel_runtime.serve.limits import Limits
 from samuel_runtime.serve.problems import ProblemError
 
 VOICE, SETTINGS, LEAD_SHEET = "voice", "settings", "lead_sheet"
 _FIELDS_MOST = 50
-_MIDI, _MIDI_LARGEST_BYTES = b"MThd", 1 << 20
+_MIDI = b"MThd"
 
 
 async def receive_form(content_type: str, body: AsyncIterator[bytes], voice: Path, limits: Limits) -> dict[str, bytes]:
@@ -88,8 +89,8 @@ def _sheet(content: bytes) -> Any:
     """JSON or MIDI, by how it begins."""
     if not content.startswith(_MIDI):
         return _json(LEAD_SHEET, content)
-    if len(content) > _MIDI_LARGEST_BYTES:
-        raise UserError(f"{LEAD_SHEET}: has more than {_MIDI_LARGEST_BYTES >> 20} MiB; give the MIDI file of one song")
+    if len(content) > MIDI_LARGEST_BYTES:
+        raise UserError(f"{LEAD_SHEET}: has more than {MIDI_LARGEST_BYTES >> 20} MiB; give the MIDI file of one song")
     try:
         return to_dict(from_midi(content))
     except UserError as error:

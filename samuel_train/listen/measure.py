@@ -26,10 +26,10 @@ from samuel_runtime.leadsheet.estimator import Estimator
 from samuel_runtime.leadsheet.given import Given
 from samuel_runtime.melody import MelodyTracks
 from samuel_runtime.melody.tracker import MelodyTracker
-from samuel_train.listen.agreement import Agreement, agreement, mean_agreement
 from samuel_train.listen.checkpoint import load_estimator
 from samuel_train.listen.examples import FRAMES, HELD_OUT_SEED, Examples
 from samuel_train.listen.network import EstimatorNetwork
+from samuel_train.listen.sheet_scores import SheetScores, mean_scores, sheet_scores
 from samuel_train.listen.songs.scores import Score, read_scores, sung_score
 from samuel_train.listen.songs.voices import hear_voices
 
@@ -50,7 +50,7 @@ def estimator_of(network: EstimatorNetwork) -> Estimator:
 
 def rows(name: str, estimator: Estimator, songs: Iterable[_Song]) -> Iterator[str]:
     """Lines on a kind of song: as heard, with the true beats given, with the true key."""
-    found: dict[str, list[Agreement]] = {"": [], ", beats given": [], ", key given": []}
+    found: dict[str, list[SheetScores]] = {"": [], ", beats given": [], ", key given": []}
     for tracks, truth in songs:
         activations = estimator.estimate(tracks)
         known = [
@@ -58,10 +58,10 @@ def rows(name: str, estimator: Estimator, songs: Iterable[_Song]) -> Iterator[st
             Given(sheet=replace(truth, key=None, chords=(), melody=())),
             Given(key=Key.parse(truth.key) if truth.key else None),
         ]
-        for agreements, given in zip(found.values(), known, strict=True):
-            agreements.append(agreement(decode(activations, truth.duration_s, given), truth))
-    for how, agreements in found.items():
-        yield f"{name}{how} ({len(agreements)} songs): {mean_agreement(agreements)}"
+        for scores, given in zip(found.values(), known, strict=True):
+            scores.append(sheet_scores(decode(activations, truth.duration_s, given), truth))
+    for how, scores in found.items():
+        yield f"{name}{how} ({len(scores)} songs): {mean_scores(scores)}"
 
 
 def sung_scores(scores: Iterable[Score]) -> Iterator[_Song]:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samuel_runtime import pipeline
 from samuel_runtime.diffusion.windows import Window, windows
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.progress import Progress
@@ -78,7 +77,7 @@ def test_the_song_does_not_jump_where_windows_meet(toy: Samuel, monkeypatch: pyt
     ratio = _seam_ratio(toy.generate(VOCALS, SETTINGS), _spans())
     # Held to all that they share, windows would jump: the measure can tell.
     tight = [replace(span, prefix_frames=span.prefix_frames + FRAMES // 4) for span in _spans()[1:]]
-    monkeypatch.setattr(pipeline, "windows", lambda *sizes: [_spans()[0], *tight])
+    monkeypatch.setattr("samuel_runtime.diffusion.windows.windows", lambda *sizes: [_spans()[0], *tight])
     tight_ratio = _seam_ratio(toy.generate(VOCALS, SETTINGS), [_spans()[0], *tight])
     print(f"power of jumps at seams relative to elsewhere: {ratio:.2f}, held to all that is shared {tight_ratio:.2f}")
     assert ratio < 1.2

@@ -37,6 +37,11 @@ class Spans:
     """(spans,) bool, whether a bar line is at its start."""
 
 
+def beats_a_span(meter: Meter) -> int:
+    """How long a chord lasts: half a bar of 4/4, a whole one of 3/4 and 6/8."""
+    return 2 if meter is Meter.COMMON else meter.beats
+
+
 def spans(beats_s: np.ndarray, downbeats: np.ndarray, meter: Meter, duration_s: float) -> Spans:
     """Divide the song.
 
@@ -50,7 +55,7 @@ def spans(beats_s: np.ndarray, downbeats: np.ndarray, meter: Meter, duration_s: 
     places = np.arange(len(beats_s))
     since_bar = places - np.maximum.accumulate(np.where(downbeats, places, -1))
     since_bar[:first] = places[:first] - first  # before the first bar line, counted back from it
-    begins = downbeats | (since_bar % (2 if meter is Meter.COMMON else meter.beats) == 0)
+    begins = downbeats | (since_bar % beats_a_span(meter) == 0)
     begins[0] = True
     starts_s = beats_s[begins]
     return Spans(starts_s, np.append(starts_s[1:], duration_s), downbeats[begins])

@@ -12,6 +12,7 @@ from samuel_runtime.leadsheet.chords import Chord, Key
 from samuel_runtime.leadsheet.decoder.beats import likeliest_beats
 from samuel_runtime.leadsheet.decoder.chords import (
     Spans,
+    beats_a_span,
     chords_heard,
     emissions,
     key_probabilities,
@@ -127,10 +128,10 @@ def _with_harmony(sheet: LeadSheet, grid: _Grid, activations: Activations, given
         key_name, sure_of_key = str(KEYS[int(probabilities.argmax())]), float(probabilities.max())
     sure_of_chords = 1.0
     if not written:
-        spans_a_bar = 2 if grid.meter is Meter.COMMON else 1
-        told = with_repetitions(likely, spans_a_bar, Key.parse(key_name))
-        path, posterior = likeliest_chords(told, where.opens_bar, Key.parse(key_name))
-        written = _merged(where, path, posterior, Key.parse(key_name))
+        key = Key.parse(key_name)
+        told = with_repetitions(likely, grid.meter.beats // beats_a_span(grid.meter), key)
+        path, posterior = likeliest_chords(told, where.opens_bar, key)
+        written = _merged(where, path, posterior, key)
         sure_of_chords = float(np.average(posterior, weights=np.maximum(where.ends_s - where.starts_s, 1e-6)))
     confidence = replace(sheet.confidence, key=sure_of_key, chords=sure_of_chords)
     return replace(sheet, key=key_name, chords=written, confidence=confidence)

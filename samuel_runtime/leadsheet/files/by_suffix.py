@@ -12,7 +12,6 @@ from samuel_runtime.leadsheet.sheet import LeadSheet
 JSON_SUFFIXES = (".json",)
 MIDI_SUFFIXES = (".mid", ".midi")
 
-_MIDI_LARGEST_BYTES = 1 << 20
 _SUBJECT = "lead sheet: "  # of messages that know no file
 
 
@@ -27,9 +26,8 @@ def read_sheet(path: str | os.PathLike[str]) -> LeadSheet:
     is_midi = _is_midi(path)
     # Imported here: `samuel-run --help` reads no sheet, and pydantic and mido take their time.
     if is_midi:
+        from samuel_runtime.leadsheet.files.midi_reading import LARGEST_BYTES as largest  # noqa: N811
         from samuel_runtime.leadsheet.files.midi_reading import from_midi as parsed
-
-        largest = _MIDI_LARGEST_BYTES
     else:
         from samuel_runtime.leadsheet.files.json_format import LARGEST_BYTES as largest  # noqa: N811
         from samuel_runtime.leadsheet.files.json_format import from_json as parsed

@@ -15,6 +15,8 @@ from samuel_runtime.leadsheet.chords import Key, harte
 from samuel_runtime.leadsheet.files.midi_writing import FIRST_BAR, FIRST_BEAT, LAST_BAR, LAST_BEAT, MELODY, Timed
 from samuel_runtime.leadsheet.sheet import ChordSpan, LeadSheet, Meter, Note
 
+LARGEST_BYTES = 1 << 20
+"""Of a file."""
 _BEATS_MOST = 100_000
 _DEFAULT_TEMPO = 500_000  # of MIDI, microseconds a quarter, until the first tempo
 _SHOWN_MOST = 5

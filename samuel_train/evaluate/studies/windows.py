@@ -9,9 +9,10 @@ import numpy as np
 
 from samuel_runtime.bundle.manifest import Manifest
 from samuel_runtime.diffusion.spread import rescale_to_unit_std
+from samuel_runtime.diffusion.windows import frames_for, windows_of
 from samuel_runtime.errors import UserError
 from samuel_runtime.leadsheet.sheet import LeadSheet
-from samuel_runtime.pipeline import Samuel, frames_for, windows_of
+from samuel_runtime.pipeline import Samuel
 from samuel_train.data.stems import Skipped, SongFolder
 from samuel_train.evaluate.cases import Case, SheetSource
 from samuel_train.evaluate.features import Features

@@ -108,16 +108,3 @@ def wait_for(condition: Any) -> None:
     while not condition():
         assert monotonic() - started < PATIENCE_S, "it never came true"
         sleep(0.02)
-
-
-def children(pid: int) -> list[int]:
-    """Processes that a process has started, as Linux tells."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = status.read_text().rpartition(")")[2].split()[1]
-        except OSError:
-            continue  # it ended meanwhile
-        if int(parent) == pid:
-            found.append(int(status.parent.name))
-    return found

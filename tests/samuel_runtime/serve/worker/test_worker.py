@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 
+from benchmarks.serve_load import children
 from samuel_runtime.errors import UserError
 from samuel_runtime.serve.jobs.protocols import DefectError, JobCancelledError, Order, WorkerDiedError
 from samuel_runtime.serve.jobs.request import Wanted
@@ -23,7 +24,7 @@ from samuel_runtime.serve.worker.inspector import Inspector
 from samuel_runtime.serve.worker.outcomes import GivenUpError, outcome
 from samuel_runtime.serve.worker.renderer import ProcessRenderer
 from tests.support.runtime.commands import write_voice
-from tests.support.runtime.serving import children, wait_for
+from tests.support.runtime.serving import wait_for
 
 LINUX = pytest.mark.skipif(not Path("/proc").is_dir(), reason="only Linux tells a process's children here")
 
