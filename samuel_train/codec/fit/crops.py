@@ -12,18 +12,20 @@ import soxr
 import torch
 from torch.utils.data import Dataset
 
+from samuel_train.codec.fit.loudness import compressed, with_floor
 from samuel_train.codec.fit.recorded import recorded
 from samuel_train.data.stem_reader import StemReader
 from samuel_train.synth.tones import random_scene
 
 _KINDS = ("vocals", "accompaniment", "mix", "scene")
 _KIND_SHARES = (0.25, 0.35, 0.1, 0.3)
-_GAIN_DB = (-12.0, 3.0)
+_GAIN_DB = (-16.0, 8.0)
 _VOICE_OVER_BAND_DB = (-6.0, 6.0)
 _LOUDEST = 0.99
 _MOVED_SHARE = 0.5  # of crops that are played faster or slower, which moves pitch and formants
 _MOVED_SEMITONES = 4.0
-_RECORDED_SHARE = 0.5  # of crops that are recorded anew: microphones and rooms differ more than generated songs do
+# Of crops: microphones, rooms, compressors and floors of noise differ more than generated songs do.
+_RECORDED_SHARE, _COMPRESSED_SHARE, _FLOOR_SHARE = 0.5, 0.35, 0.35
 
 
 def held_out(songs: list[StemReader], share: float = 0.05) -> tuple[list[StemReader], list[StemReader]]:
@@ -74,6 +76,10 @@ class Crops(Dataset[torch.Tensor]):
         crop = _played(crop, speed, self.crop_samples)
         if rng.random() < _RECORDED_SHARE:
             crop = recorded(rng, crop, self.sample_rate_hz)
+        if rng.random() < _COMPRESSED_SHARE:
+            crop = compressed(rng, crop, self.sample_rate_hz)
+        if rng.random() < _FLOOR_SHARE:
+            crop = with_floor(rng, crop, self.sample_rate_hz)
         return crop
 
 
