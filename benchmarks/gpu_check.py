@@ -19,10 +19,10 @@ import numpy as np
 import onnx
 import torch
 
-from benchmarks.codecs import packaged_size, stable_audio_open
-from benchmarks.machine import this_machine
-from benchmarks.network import FRAMES, GUIDANCE, Paper, latents, make_paper
-from benchmarks.published import guided, published
+from benchmarks.measuring.machine import this_machine
+from benchmarks.runners.codecs import packaged_size, stable_audio_open
+from benchmarks.runners.network import FRAMES, GUIDANCE, Paper, latents, make_paper
+from benchmarks.runners.published import guided, published
 from samuel_export import flops
 from samuel_export.tensorrt.add_engines import add_engines
 from samuel_runtime.audio.samples import Audio

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from benchmarks.chart import draw
-from benchmarks.claims import claims
-from benchmarks.rows import Results, Row, read_results
+from benchmarks.tables.chart import draw
+from benchmarks.tables.claims import claims
+from benchmarks.tables.rows import Results, Row, read_results
 
 _ROOT = Path(__file__).resolve().parent.parent
 LATEST = _ROOT / "benchmarks" / "results" / "latest.json"

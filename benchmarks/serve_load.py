@@ -107,8 +107,9 @@ def load(server: Server, voice: bytes, clients: int, seconds: float, settings: d
 
     def client(number: int) -> None:
         with httpx.Client(base_url=server.url, timeout=_PATIENCE_S) as http:
-            seed = 1000 * number
-            while monotonic() - began_s < seconds:
+            seed, asked = 1000 * number, False
+            while not asked or monotonic() - began_s < seconds:
+                asked = True
                 answer = _ask(http, voice, {**settings, "seed": seed})
                 with lock:
                     seen.statuses[answer.status_code] += 1

@@ -20,9 +20,9 @@ import click
 import numpy as np
 
 import samuel_runtime
-from benchmarks.pairs import relative_l2
+from benchmarks.measuring.pairs import relative_l2
 from benchmarks.spacings import SPACINGS
-from benchmarks.steps_picture import draw
+from benchmarks.tables.steps_picture import draw
 from samuel_runtime.audio.mel import log_mel_distance
 from samuel_runtime.audio.samples import Audio
 from samuel_runtime.diffusion.denoiser import Sampling

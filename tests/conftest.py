@@ -15,7 +15,7 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.support.engined import Engined
-    from tests.support.runtime.fake_cuda import FakeCuda
+    from tests.support.runtime.fakes.cuda import FakeCuda
 
 # As many processes as cores run tests already: with more threads in each they would wait for one another.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -94,8 +94,8 @@ def engined(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Engined:
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
     """A machine with a GPU and TensorRT for RTX, both fake, which compute."""
     from samuel_runtime.engines.tensorrt.device import gpu_here
-    from tests.support.runtime.fake_cuda import FakeCuda
-    from tests.support.runtime.fake_tensorrt import VERSION, FakeTensorRt
+    from tests.support.runtime.fakes.cuda import FakeCuda
+    from tests.support.runtime.fakes.tensorrt import VERSION, FakeTensorRt
 
     fake = FakeCuda()
     fake.install(monkeypatch)

@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import gpu_check
-from benchmarks.network import Paper
+from benchmarks.runners.network import Paper
 from tests.support.engined import build_fakes
 from tests.support.miniature import miniature_model
-from tests.support.runtime.fake_cuda import FakeCuda
+from tests.support.runtime.fakes.cuda import FakeCuda
 
 
 @pytest.fixture

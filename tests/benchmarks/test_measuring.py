@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.pairs import relative_l2, time_beside
-from benchmarks.process import run_script
-from benchmarks.test_growth import residual
+from benchmarks.measuring.pairs import relative_l2, time_beside
+from benchmarks.measuring.process import run_script
+from benchmarks.suite.test_growth import residual
 
 
 class _Benchmark:

@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.pairs import relative_l2
-from benchmarks.published import PublishedGlobalAttention, PublishedLocalAttention, ancestral_steps, guided, published
+from benchmarks.measuring.pairs import relative_l2
+from benchmarks.runners.published import (
+    PublishedGlobalAttention,
+    PublishedLocalAttention,
+    ancestral_steps,
+    guided,
+    published,
+)
 from samuel_runtime.diffusion.noise import noise
 from samuel_runtime.diffusion.samplers import sample
 from samuel_runtime.diffusion.schedule import Schedule, x0_denoiser

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.chart import draw
-from benchmarks.claims import LOOP, RUN, STEP, claims
 from benchmarks.report import command, markdown, seconds_text
-from benchmarks.rows import read_results
+from benchmarks.tables.chart import draw
+from benchmarks.tables.claims import LOOP, RUN, STEP, claims
+from benchmarks.tables.rows import read_results
 from samuel_runtime.errors import UserError
 
 _SONG_S = 47.554

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.spacings import SPACINGS
 from benchmarks.steps import Row, Study, study, write
-from benchmarks.steps_picture import draw
+from benchmarks.tables.steps_picture import draw
 from samuel_runtime.diffusion.samplers import power_spaced_timesteps
 from samuel_runtime.diffusion.schedule import Schedule
 from samuel_runtime.pipeline import Samuel

@@ -27,7 +27,7 @@ from samuel_runtime import (
 from samuel_runtime.leadsheet.sheet import Meter
 from tests.support.engined import Engined
 from tests.support.runtime.commands import singing, write_voice
-from tests.support.runtime.fake_cuda import FakeCuda
+from tests.support.runtime.fakes.cuda import FakeCuda
 
 QUICK = Settings(steps=2)
 

@@ -18,8 +18,8 @@ from samuel_runtime.progress import Progress
 from samuel_runtime.settings import Precision, Provider, Sampler, Settings
 from samuel_runtime.tuning.preference import remember
 from tests.support.runtime.commands import run_here, singing, write_voice
+from tests.support.runtime.fakes.engines import add_sham_engines
 from tests.support.runtime.measured import measurement
-from tests.support.runtime.sham_engines import add_sham_engines
 from tests.support.runtime.toy_samuel import toy_samuel
 
 QUICK = Settings(steps=2)

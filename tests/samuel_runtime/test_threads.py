@@ -15,7 +15,7 @@ from samuel_runtime import Audio, Precision, Provider, Samuel, Settings
 from samuel_runtime.engines.availability import unavailable_reason
 from samuel_runtime.engines.backend import Backend
 from tests.support.engined import Engined
-from tests.support.runtime.fake_cuda import FakeCuda
+from tests.support.runtime.fakes.cuda import FakeCuda
 
 THREADS = 8
 

@@ -12,7 +12,7 @@ from samuel_export.tensorrt import add_engines as adding
 from samuel_export.tensorrt.builder import Built
 from samuel_runtime.bundle.manifest import ShapeRange
 from samuel_runtime.settings import Flavor, Precision
-from tests.support.runtime.fake_tensorrt import VERSION, write_engine
+from tests.support.runtime.fakes.tensorrt import VERSION, write_engine
 
 Engined = Callable[[Precision], Path]
 """Precision of the engines -> the folder of the miniature bundle with them; read it only."""

@@ -13,7 +13,7 @@ from samuel_runtime.bundle.manifest import REQUIRED_GRAPHS, SCHEMA_VERSION, Grap
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from tests.support.runtime.bad_bundles import BAD_BUNDLES, edit
-from tests.support.runtime.sham_engines import add_sham_engines, sham_engine
+from tests.support.runtime.fakes.engines import add_sham_engines, sham_engine
 
 
 def test_every_graph_is_handed_out_whole(bundle: Path) -> None:

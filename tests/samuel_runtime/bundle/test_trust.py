@@ -15,7 +15,7 @@ from samuel_runtime.engines.tensorrt import device
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Provider
 from tests.support.runtime.commands import run_here, tree, write_voice
-from tests.support.runtime.sham_engines import VERSION, add_sham_engines, sham_engines
+from tests.support.runtime.fakes.engines import VERSION, add_sham_engines, sham_engines
 
 FLAG = "--trust-engines"
 

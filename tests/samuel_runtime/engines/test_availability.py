@@ -24,7 +24,7 @@ from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import Precision, Provider
 from tests.support.runtime.commands import run_here, write_voice
-from tests.support.runtime.sham_engines import add_sham_engines, sham_engines
+from tests.support.runtime.fakes.engines import add_sham_engines, sham_engines
 
 CPU = Backend(Provider.CPU, Precision.FP32)
 LOWERED = Backend(Provider.OPENVINO, Precision.BF16)

@@ -20,7 +20,7 @@ from samuel_runtime.engines.tensorrt.denoiser import DeviceDenoiser
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Precision, Provider
 from tests.support.runtime.bad_bundles import edit
-from tests.support.runtime.sham_engines import add_sham_engines, sham_engine
+from tests.support.runtime.fakes.engines import add_sham_engines, sham_engine
 
 CPU, TENSORRT = Backend(Provider.CPU, Precision.FP32), Backend(Provider.TENSORRT, Precision.FP16)
 

@@ -11,8 +11,8 @@ import pytest
 
 from samuel_runtime.engines.tensorrt.cuda import Cuda
 from samuel_runtime.errors import UserError
-from tests.support.runtime.device_toy import defective
-from tests.support.runtime.fake_cuda import FakeCuda
+from tests.support.runtime.fakes.cuda import FakeCuda
+from tests.support.runtime.fakes.device_toy import defective
 
 BYTES = np.dtype(np.uint8)
 

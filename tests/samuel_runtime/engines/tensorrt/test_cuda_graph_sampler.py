@@ -18,8 +18,8 @@ from samuel_runtime.diffusion.windows import inpaint_prefix
 from samuel_runtime.engines.tensorrt.cuda_graph_sampler import CudaGraphSampler, StridedBuffer
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Sampler
-from tests.support.runtime.device_toy import CHANNELS, CLAMP, FRAMES, Machine, Window, draw, host_denoiser
-from tests.support.runtime.fake_cuda import CopyKind, FakeCuda
+from tests.support.runtime.fakes.cuda import CopyKind, FakeCuda
+from tests.support.runtime.fakes.device_toy import CHANNELS, CLAMP, FRAMES, Machine, Window, draw, host_denoiser
 
 # Float32 on the device, where the host's loop sums in float64; some steps lie between the latents and the last one.
 CLOSE = 2e-6

@@ -16,7 +16,7 @@ from samuel_runtime.engines.tensorrt.cuda import Cuda, Gpu
 from samuel_runtime.engines.tensorrt.device import gpu_here, unfit_reason
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Flavor
-from tests.support.runtime.sham_engines import VERSION, sham_engines
+from tests.support.runtime.fakes.engines import VERSION, sham_engines
 
 ADA, HOPPER, TURING = (
     Gpu(name, capability, 24 << 30, "13.0")

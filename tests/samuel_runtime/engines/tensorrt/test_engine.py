@@ -16,8 +16,9 @@ from samuel_runtime.engines.tensorrt.engine import TensorRtEngine
 from samuel_runtime.engines.tensorrt.library import last_error, library, logger_of, unavailable_reason
 from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Flavor
-from tests.support.runtime import fake_tensorrt
-from tests.support.runtime.device_toy import (
+from tests.support.runtime.fakes import tensorrt as fake_tensorrt
+from tests.support.runtime.fakes.cuda import FakeCuda
+from tests.support.runtime.fakes.device_toy import (
     CHANNELS,
     CONDITIONING,
     Machine,
@@ -28,8 +29,7 @@ from tests.support.runtime.device_toy import (
     profile,
     step_graph,
 )
-from tests.support.runtime.fake_cuda import FakeCuda
-from tests.support.runtime.fake_tensorrt import VERSION, FakeTensorRt, write_engine
+from tests.support.runtime.fakes.tensorrt import VERSION, FakeTensorRt, write_engine
 
 RNG = np.random.default_rng(3)
 

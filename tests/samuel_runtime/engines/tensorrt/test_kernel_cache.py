@@ -12,8 +12,8 @@ from samuel_runtime.engines.tensorrt.cuda import Gpu
 from samuel_runtime.engines.tensorrt.cuda_graph_sampler import CudaGraphSampler
 from samuel_runtime.engines.tensorrt.kernel_cache import KernelCache
 from samuel_runtime.settings import Sampler
-from tests.support.runtime.device_toy import CHANNELS, Machine, Window
-from tests.support.runtime.fake_cuda import FakeCuda
+from tests.support.runtime.fakes.cuda import FakeCuda
+from tests.support.runtime.fakes.device_toy import CHANNELS, Machine, Window
 
 SAMPLER = Sampler.UNIPC
 VOCALS = np.ones((1, CHANNELS, 5), np.float32)

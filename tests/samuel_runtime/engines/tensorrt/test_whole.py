@@ -16,7 +16,7 @@ from samuel_runtime.settings import Precision, Provider, Sampler, Settings
 from samuel_runtime.tuning.agreement import agreement
 from tests.support.engined import Engined, with_fake_engines
 from tests.support.runtime.commands import run_here, write_voice
-from tests.support.runtime.fake_cuda import FakeCuda
+from tests.support.runtime.fakes.cuda import FakeCuda
 from tests.support.runtime.lead_sheets import a_sheet
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.machine import this_machine
+from benchmarks.measuring.machine import this_machine
 
 Work = Callable[[], Any]
 

@@ -13,10 +13,10 @@ import onnx
 import pytest
 import torch
 
-from benchmarks.machine import this_machine
-from benchmarks.pairs import Runner, Work
-from benchmarks.process import Finished, run_script
-from benchmarks.runners import BACKENDS, EAGER
+from benchmarks.measuring.machine import this_machine
+from benchmarks.measuring.pairs import Runner, Work
+from benchmarks.measuring.process import Finished, run_script
+from benchmarks.runners.denoisers import BACKENDS, EAGER
 from samuel_export import flops
 from samuel_export.graphs.codec import decoder_graph, encoder_graph
 from samuel_export.metadata import chunk_frames

@@ -11,12 +11,12 @@ import pytest
 import soundfile
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.machine import this_machine
-from benchmarks.network import FRAMES, GUIDANCE, Paper
-from benchmarks.pairs import keep_ratios, note
-from benchmarks.process import SAMUEL_RUN, Finished, run_script
-from benchmarks.runners import BACKENDS, PUBLISHED, Steps
-from benchmarks.voices import write_voice
+from benchmarks.measuring.machine import this_machine
+from benchmarks.measuring.pairs import keep_ratios, note
+from benchmarks.measuring.process import SAMUEL_RUN, Finished, run_script
+from benchmarks.measuring.voices import write_voice
+from benchmarks.runners.denoisers import BACKENDS, PUBLISHED, Steps
+from benchmarks.runners.network import FRAMES, GUIDANCE, Paper
 from samuel_export.tensorrt.add_engines import add_engines
 from samuel_runtime.audio.mel import log_mel_distance
 from samuel_runtime.bundle.bundle import PACKAGED_BUNDLE, Bundle
@@ -24,7 +24,7 @@ from samuel_runtime.settings import DEFAULT_STEPS, Precision, Provider
 from samuel_runtime.tuning.agreement import LOG_MEL_MAX
 
 _ROUNDS = 2
-_TORCH_RUN = "from benchmarks.torch_run import command; command.main(standalone_mode=False)"
+_TORCH_RUN = "from benchmarks.runners.torch_run import command; command.main(standalone_mode=False)"
 _LOG_MEL_FP32_MAX = 1e-3
 """Rounding alone; files of 24 bits."""
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.machine import this_machine
-from benchmarks.network import GUIDANCE, Paper, latents
-from benchmarks.pairs import keep_ratios, note, relative_l2
-from benchmarks.process import SAMUEL_RUN, run_script
-from benchmarks.runners import LIMITS, PUBLISHED, TIMESTEP
+from benchmarks.measuring.machine import this_machine
+from benchmarks.measuring.pairs import keep_ratios, note, relative_l2
+from benchmarks.measuring.process import SAMUEL_RUN, run_script
+from benchmarks.runners.denoisers import LIMITS, PUBLISHED, TIMESTEP
+from benchmarks.runners.network import GUIDANCE, Paper, latents
 from samuel_runtime.settings import Precision
 
 _ROUNDS = 3
@@ -29,7 +29,7 @@ Script = tuple[str, ...]
 _TORCH_STEP = f"""
 import sys, numpy, torch
 from pathlib import Path
-from benchmarks.published import guided, published
+from benchmarks.runners.published import guided, published
 from samuel_train.checkpoint import load_checkpoint
 model = published(load_checkpoint(Path(sys.argv[1])).build())
 x, vocals = (torch.from_numpy(array) for array in numpy.load(sys.argv[2]))

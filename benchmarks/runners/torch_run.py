@@ -1,6 +1,6 @@
 """The whole way from a voice to a band in PyTorch, written the obvious way: what `samuel-run` is compared with.
 
-python -m benchmarks.torch_run CHECKPOINT CODEC VOICE OUT --steps N
+python -m benchmarks.runners.torch_run CHECKPOINT CODEC VOICE OUT --steps N
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 import torch
 
-from benchmarks.published import guided, published
+from benchmarks.runners.published import guided, published
 from samuel_runtime.diffusion.noise import noise
 from samuel_runtime.diffusion.samplers import sample, timesteps_for
 from samuel_runtime.diffusion.schedule import Schedule, x0_denoiser

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.pairs import note
+from benchmarks.measuring.pairs import note
 from benchmarks.steps import EXAMPLE, SAMPLERS, RenderRequest, Study, study
 from samuel_runtime.audio.samples import Audio
 from samuel_runtime.diffusion.samplers import timesteps_for

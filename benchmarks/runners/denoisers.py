@@ -12,9 +12,9 @@ import onnx
 import pytest
 import torch
 
-from benchmarks.network import FRAMES, GUIDANCE, Paper, latents
-from benchmarks.pairs import Runner, Work
-from benchmarks.published import guided, published
+from benchmarks.measuring.pairs import Runner, Work
+from benchmarks.runners.network import FRAMES, GUIDANCE, Paper, latents
+from benchmarks.runners.published import guided, published
 from samuel_export import flops
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import GraphName

@@ -25,8 +25,8 @@ from samuel_runtime.engines.tensorrt.cuda import Cuda
 from samuel_runtime.engines.tensorrt.engine import TensorRtEngine
 from samuel_runtime.engines.tensorrt.kernel_cache import KernelCache
 from samuel_runtime.settings import Precision, Provider, Sampler
-from tests.support.runtime.fake_cuda import FakeCuda
-from tests.support.runtime.fake_tensorrt import FakeTensorRt, Profile, write_engine
+from tests.support.runtime.fakes.cuda import FakeCuda
+from tests.support.runtime.fakes.tensorrt import FakeTensorRt, Profile, write_engine
 
 CHANNELS, FRAMES, MOST = 4, 10, 3
 """Of the latents: 160 bytes each, so that rows are padded; and the largest batch of the engines."""

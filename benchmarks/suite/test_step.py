@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.network import FRAMES
-from benchmarks.pairs import note, relative_l2, time_beside
-from benchmarks.runners import BACKENDS, EAGER, PUBLISHED, REFERENCES, RUNNERS, Steps
+from benchmarks.measuring.pairs import note, relative_l2, time_beside
+from benchmarks.runners.denoisers import BACKENDS, EAGER, PUBLISHED, REFERENCES, RUNNERS, Steps
+from benchmarks.runners.network import FRAMES
 
 _ROUNDS = 11
 _LENGTHS = (256, 512, FRAMES)

@@ -11,8 +11,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.claims import LOOP, RUN, STEP
-from benchmarks.rows import Results, Row
+from benchmarks.tables.claims import LOOP, RUN, STEP
+from benchmarks.tables.rows import Results, Row
 from samuel_runtime.errors import UserError
 
 _INK, _PAPER, _GRID = "#24292f", "#ffffff", "#d8dee4"  # a card of its own, so that light and dark pages both suit it

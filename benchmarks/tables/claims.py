@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmarks.rows import Results, Row
+from benchmarks.tables.rows import Results, Row
 
 SONG_S = 1024 * 2048 / 44_100
 """The published data set's songs."""

@@ -23,7 +23,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from tests.support.runtime.fake_cuda import ALIGNMENT, FakeCuda
+from tests.support.runtime.fakes.cuda import ALIGNMENT, FakeCuda
 
 VERSION = "1.7.1.116"
 Profile = Mapping[str, tuple[Sequence[int], Sequence[int], Sequence[int]]]

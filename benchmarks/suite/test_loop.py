@@ -11,10 +11,10 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.network import FRAMES, GUIDANCE, latents
-from benchmarks.pairs import keep_ratios, note, relative_l2, timed
-from benchmarks.published import ancestral_steps
-from benchmarks.runners import BACKENDS, PUBLISHED, Steps
+from benchmarks.measuring.pairs import keep_ratios, note, relative_l2, timed
+from benchmarks.runners.denoisers import BACKENDS, PUBLISHED, Steps
+from benchmarks.runners.network import FRAMES, GUIDANCE, latents
+from benchmarks.runners.published import ancestral_steps
 from samuel_runtime.diffusion.denoiser import Sampling
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.diffusion.noise import noise

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.codecs import LIMITS, RUNNERS, Halves, packaged_size, stable_audio_open
-from benchmarks.pairs import note, relative_l2, time_beside
-from benchmarks.runners import BACKENDS, EAGER
+from benchmarks.measuring.pairs import note, relative_l2, time_beside
+from benchmarks.runners.codecs import LIMITS, RUNNERS, Halves, packaged_size, stable_audio_open
+from benchmarks.runners.denoisers import BACKENDS, EAGER
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.settings import Precision
 

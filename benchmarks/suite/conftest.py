@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.machine import Machine, this_machine
-from benchmarks.network import Paper, make_paper
-from benchmarks.runners import Steps
+from benchmarks.measuring.machine import Machine, this_machine
+from benchmarks.runners.denoisers import Steps
+from benchmarks.runners.network import Paper, make_paper
 from samuel_export.tensorrt.add_engines import add_engines
 from samuel_runtime.engines.tensorrt.device import gpu_here
 from samuel_runtime.errors import UserError

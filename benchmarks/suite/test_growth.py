@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.machine import this_machine
-from benchmarks.pairs import note, timed
-from benchmarks.process import SAMUEL_RUN, run_script
-from benchmarks.voices import write_voice
+from benchmarks.measuring.machine import this_machine
+from benchmarks.measuring.pairs import note, timed
+from benchmarks.measuring.process import SAMUEL_RUN, run_script
+from benchmarks.measuring.voices import write_voice
 
 MINUTES = (1, 2, 4, 8)
 _RATE_HZ = 44_100

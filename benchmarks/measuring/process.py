@@ -42,7 +42,7 @@ def run_script(script: str, *arguments: str | Path) -> Finished:
     Raises:
         RuntimeError: it failed; with what it printed on stderr.
     """
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     start = perf_counter()
     done = subprocess.run(

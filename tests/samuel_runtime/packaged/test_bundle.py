@@ -14,7 +14,7 @@ from samuel_runtime.bundle.manifest import REQUIRED_GRAPHS
 from tests.support.runtime.commands import run_here
 
 EXAMPLE = PACKAGED_BUNDLE.parent / "example_voice.flac"
-REAL_SINGING = Path(__file__).parents[3] / "shared" / "audio" / "vocadito_10.wav"
+REAL_SINGING = Path(__file__).parents[4] / "shared" / "audio" / "vocadito_10.wav"
 
 
 def flatness(audio: Audio) -> float:

@@ -1,0 +1,1 @@
+"""The rows of the tables: pairs of runners, timed by pytest-benchmark."""

@@ -1,0 +1,1 @@
+"""From the results' JSON to rows, claims and pictures."""
