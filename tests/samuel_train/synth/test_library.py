@@ -18,14 +18,15 @@ from samuel_train.synth import library
 from samuel_train.synth.dsp import SAMPLE_RATE_HZ
 from samuel_train.synth.facts import SongFacts
 from samuel_train.synth.library import DURATIONS_S, synthesize
+from samuel_train.synth.scores.musicxml import Score
 from samuel_train.synth.song import RenderedSong, compose
 from samuel_train.synth.tools import require
 from tests.support.train.needs import only_on_path
 
 
-def stand_in(seed: int, duration_s: float, freest: float) -> RenderedSong:
+def stand_in(seed: int, duration_s: float, freest: float, score: Score | None) -> RenderedSong:
     """A song whose stems are noise."""
-    composition = compose(seed, duration_s, freest)
+    composition = compose(seed, duration_s, freest, score)
     noise = 0.1 * np.random.default_rng(seed).standard_normal((2, composition.samples, 2), dtype=np.float32)
     return RenderedSong(noise[0], noise[1], SAMPLE_RATE_HZ, composition.facts)
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from samuel_runtime.errors import UserError
-from samuel_train.listen.songs.scores import read_scores, sung_score
+from samuel_train.listen.songs.sung_score import sung_score
+from samuel_train.synth.scores.musicxml import read_scores
 
 pytest.importorskip("partitura")
 
