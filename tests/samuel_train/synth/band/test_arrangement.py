@@ -86,6 +86,27 @@ def test_voicings_are_the_chord_within_reach(voicing: Voicing, name: str) -> Non
     assert voice_chord(chord, voicing, notes)[-1] == pytest.approx(notes[-1], abs=5)
 
 
+@pytest.mark.parametrize(
+    ("name", "voicing", "tones"),
+    [
+        ("C9", Voicing.CLOSE, {0, 4, 10, 2}),  # without its fifth
+        ("C9", Voicing.HANDS, {0, 4, 10, 2}),
+        ("C9", Voicing.STRUMMED, {0, 7, 10, 2, 4}),
+        ("C6", Voicing.CLOSE, {0, 4, 7, 9}),
+        ("Cdim7", Voicing.CLOSE, {0, 3, 6, 9}),
+        ("Caug", Voicing.POWER, {0, 8}),
+        ("C5", Voicing.CLOSE, {0, 7}),
+        ("C/D", Voicing.HANDS, {0, 2, 4, 7}),
+    ],
+)
+def test_rich_chords_keep_their_colour(name: str, voicing: Voicing, tones: set[int]) -> None:
+    for previous in ((), (40, 55, 60, 64, 67), (45, 64, 69, 72)):
+        notes = voice_chord(Chord.from_name(name), voicing, previous)
+        assert {note % 12 for note in notes} == tones
+        if voicing is Voicing.HANDS:
+            assert notes[0] % 12 == Chord.from_name(name).lowest
+
+
 def test_midi_file_holds_what_sounds_in_the_excerpt(tmp_path: Path) -> None:
     hits = (
         Hit(-10.0, 1.0, 60, 1.0),  # long over
