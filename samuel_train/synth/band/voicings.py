@@ -11,13 +11,13 @@ from samuel_train.synth.compose.theory import Chord, Quality
 _MIDDLE = 61.0
 _HIGH_MIDDLE = 73.0
 _LOWEST_STRING = 40
-_MOST_CLOSE = 4
+_MOST_TONES = 4
 
 
 def voice_chord(chord: Chord, voicing: Voicing, previous: tuple[int, ...]) -> tuple[int, ...]:
     """The notes of a chord, lowest first, near those of the chord before.
 
-    Close voices leave out the fifth of a ninth chord, and three of them (``HIGH``) a tone of every chord of four. Power
+    Ninth chords are laid out without their fifth, and three voices (``HIGH``) leave out a tone of every chord of four. Power
     chords are root and perfect fifth, over diminished chords, too; an augmented fifth is played.
     """
     if voicing is Voicing.POWER:
@@ -38,13 +38,17 @@ def _above(lowest: int, pitch_class: int) -> int:
     return lowest + (pitch_class - lowest) % 12
 
 
+def _laid_out(chord: Chord) -> set[int]:
+    """The pitch classes that say what it is, four at most."""
+    tones = set(chord.pitch_classes)
+    return tones - {chord.fifth} if len(tones) > _MOST_TONES else tones
+
+
 def _close(chord: Chord, previous: tuple[int, ...], voices: int, middle: float) -> tuple[int, ...]:
     """Neighbouring chord tones whose mean moves as little as it can."""
     centre = 0.7 * float(np.mean(previous)) + 0.3 * middle if previous else middle
     lowest_allowed = round(middle) - 10
-    tones = set(chord.pitch_classes)
-    if len(tones) > _MOST_CLOSE:
-        tones.remove(chord.fifth)
+    tones = _laid_out(chord)
     best: tuple[int, ...] = ()
     best_distance = float("inf")
     for lowest in range(lowest_allowed, lowest_allowed + 13):
@@ -60,5 +64,6 @@ def _close(chord: Chord, previous: tuple[int, ...], voices: int, middle: float) 
 def _strings(chord: Chord) -> tuple[int, ...]:
     """The bass on a low string, then the fifth, then every other tone upwards, as an open chord is fretted."""
     lowest = _above(_LOWEST_STRING, chord.lowest)
-    tones = [m for m in range(lowest + 5, lowest + 30) if m % 12 in chord.pitch_classes and m <= 76]
+    classes = _laid_out(chord)
+    tones = [m for m in range(lowest + 5, lowest + 30) if m % 12 in classes and m <= 76]
     return (lowest, *tones[:4])

@@ -6,6 +6,7 @@ import hashlib
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -126,9 +127,6 @@ def test_songs_from_scores_say_so_and_the_others_keep_their_bytes(tmp_path: Path
     assert digests(paths[1]) != digests(procedural[1])
     written = json.loads((paths[1] / "song.json").read_text())
     assert written["recipe"]["score"] == TUNE.name
-    assert (
-        written["recipe"]["song_seed"] == json.loads((procedural[1] / "song.json").read_text())["recipe"]["song_seed"]
-    )
     assert read_facts(SongFolder("s", paths[1] / "vocals.wav", ())) == SongFacts.from_dict(written["facts"])
     assert written_bass(paths[0]) and not written_bass(paths[1])
 
@@ -138,10 +136,13 @@ def test_songs_of_a_score_that_has_changed_are_rendered_again(tmp_path: Path) ->
     changed = replace(TUNE, notes=TUNE.notes[1:])
     for score, kept in ((TUNE, 0), (TUNE, 1), (changed, 0), (changed, 1)):
         calls: list[tuple[int, int]] = []
-        synthesize(
-            tmp_path, 1, duration_s=4.0, workers=1, sheets=Sheets([score]), progress=lambda *done: calls.append(done)
-        )
+        note = partial(_note, calls)
+        synthesize(tmp_path, 1, duration_s=4.0, workers=1, sheets=Sheets([score]), progress=note)
         assert calls[0] == (kept, 1)
+
+
+def _note(calls: list[tuple[int, int]], done: int, songs: int) -> None:
+    calls.append((done, songs))
 
 
 @pytest.mark.usefixtures("without_tools")

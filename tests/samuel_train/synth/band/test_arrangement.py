@@ -91,7 +91,7 @@ def test_voicings_are_the_chord_within_reach(voicing: Voicing, name: str) -> Non
     [
         ("C9", Voicing.CLOSE, {0, 4, 10, 2}),  # without its fifth
         ("C9", Voicing.HANDS, {0, 4, 10, 2}),
-        ("C9", Voicing.STRUMMED, {0, 7, 10, 2, 4}),
+        ("C9", Voicing.STRUMMED, {0, 4, 10, 2}),
         ("C6", Voicing.CLOSE, {0, 4, 7, 9}),
         ("Cdim7", Voicing.CLOSE, {0, 3, 6, 9}),
         ("Caug", Voicing.POWER, {0, 8}),
