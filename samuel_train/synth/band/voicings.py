@@ -17,8 +17,8 @@ _MOST_TONES = 4
 def voice_chord(chord: Chord, voicing: Voicing, previous: tuple[int, ...]) -> tuple[int, ...]:
     """The notes of a chord, lowest first, near those of the chord before.
 
-    Ninth chords are laid out without their fifth, and three voices (``HIGH``) leave out a tone of every chord of four. Power
-    chords are root and perfect fifth, over diminished chords, too; an augmented fifth is played.
+    Ninth chords are laid out without their fifth, and three voices (``HIGH``) leave out a tone of every chord of four.
+    Power chords are root and perfect fifth, over diminished chords, too; an augmented fifth is played.
     """
     if voicing is Voicing.POWER:
         root = _above(_LOWEST_STRING, chord.root)
