@@ -45,10 +45,13 @@ def test_unknown_chord_names_are_refused(name: str) -> None:
         Chord.from_name(name)
 
 
-@given(chords, keys)
-def test_chord_names_are_those_of_lead_sheets(chord: Chord, key: Key) -> None:
-    sheet = SheetChord.parse(chord.name(key))
+@pytest.mark.parametrize("bass", [None, 3])
+@pytest.mark.parametrize("quality", [quality for quality in Quality if quality is not Quality.NONE])
+def test_chord_names_are_those_of_lead_sheets(quality: Quality, bass: int | None) -> None:
+    chord = Chord(8, quality, bass)
+    sheet = SheetChord.parse(chord.name(Key(5, Mode.MAJOR)))
     assert (sheet.pitch_classes, sheet.bass) == (chord.pitch_classes, chord.bass)
+    assert SheetChord.parse(NO_CHORD.name(Key(5, Mode.MAJOR))).root is None
 
 
 @given(chords, st.integers(-24, 24))
