@@ -47,8 +47,8 @@ def command(
     """
     from samuel_train.listen.loop import CHECKPOINT_NAME, train_estimator
     from samuel_train.listen.settings import ListenSettings
-    from samuel_train.listen.songs.scores import read_scores
     from samuel_train.listen.songs.voices import hear_voices
+    from samuel_train.synth.scores.musicxml import read_scores
 
     if minutes is None and steps is None:
         minutes = _DEFAULT_MINUTES

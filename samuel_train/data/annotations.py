@@ -19,7 +19,7 @@ from samuel_runtime.leadsheet.chords import Key
 from samuel_runtime.leadsheet.raster import rasterised
 from samuel_runtime.leadsheet.sheet import ChordSpan, LeadSheet, Meter
 from samuel_train.data.stems import SongFolder
-from samuel_train.synth.compose.theory import Chord
+from samuel_train.synth.compose.theory import NO_CHORD, Chord
 from samuel_train.synth.facts import SongFacts
 
 FACTS_FILE = "song.json"
@@ -68,6 +68,8 @@ def music_frames(facts: SongFacts, frames: int, frame_s: float, semitones: int =
     for index, (_, name) in enumerate(facts.chords):
         chord = Chord.from_name(name)
         here = sounding == index
+        if chord == NO_CHORD:
+            continue
         for pitch_class in chord.pitch_classes:
             music[_TONES + (pitch_class + semitones) % 12, here] = 1
         music[_ROOT + (chord.root + semitones) % 12, here] = 1
@@ -89,8 +91,8 @@ def lead_sheet(facts: SongFacts, duration_s: float, semitones: int = 0) -> LeadS
     chords = []
     for start_s, name in facts.chords:
         chord = SheetChord.parse(name)
-        moved = replace(chord, root=(cast(int, chord.root) + semitones) % 12)
-        chords.append(ChordSpan(start_s / speed, moved.named()))
+        root, bass = (None if tone is None else (tone + semitones) % 12 for tone in (chord.root, chord.bass))
+        chords.append(ChordSpan(start_s / speed, replace(chord, root=root, bass=bass).named()))
     key = Key(cast(int, SheetChord.parse(facts.tonic).root) + semitones, minor=facts.mode == "minor")
     return LeadSheet(
         duration_s=duration_s,

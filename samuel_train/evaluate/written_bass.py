@@ -11,13 +11,13 @@ from samuel_train.synth.song import compose
 
 
 def written_bass(song: Path) -> tuple[Hit, ...]:
-    """The notes of the bass, none where the song has no recipe that this version follows, or no bass."""
+    """The notes of the bass; none without one, or without a recipe that this version can follow without a score."""
     path = song / "song.json"
     try:
         recipe = json.loads(path.read_bytes())["recipe"]
     except (OSError, ValueError, KeyError, TypeError):
         return ()
-    if recipe.get("generator_version") != GENERATOR_VERSION:
+    if recipe.get("generator_version") != GENERATOR_VERSION or "score" in recipe:
         return ()
     tracks = compose(recipe["song_seed"], recipe["duration_s"], recipe["freest"]).tracks
     return next((track.hits for track in tracks if track.name == "bass"), ())

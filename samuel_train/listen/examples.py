@@ -14,11 +14,12 @@ from samuel_runtime.leadsheet.activations import FRAME_S
 from samuel_runtime.melody import MelodyTracks, melody_features
 from samuel_runtime.melody.features import CHROMA
 from samuel_train.listen.network import STEP_FRAMES
-from samuel_train.listen.songs.scores import Score, sung_score
 from samuel_train.listen.songs.simulated_voice import simulated_tracks
+from samuel_train.listen.songs.sung_score import sung_score
 from samuel_train.listen.songs.sung_sheet import SungSheet, drawn_stretch, drawn_warp, procedural_sheet
 from samuel_train.listen.songs.targets import UNKNOWN, Targets, targets_of
 from samuel_train.listen.songs.voices import HeardVoice, warped_voice
+from samuel_train.synth.scores.musicxml import Score
 
 FRAMES = 4096
 """Of an example, 47.6 s."""

@@ -22,8 +22,8 @@ from samuel_train.listen.examples import HELD_OUT_SEED, Example, Examples, Reser
 from samuel_train.listen.network import EstimatorNetwork
 from samuel_train.listen.objective import losses, root_share
 from samuel_train.listen.settings import ListenSettings
-from samuel_train.listen.songs.scores import Score
 from samuel_train.listen.songs.voices import HeardVoice
+from samuel_train.synth.scores.musicxml import Score
 
 CHECKPOINT_NAME = "estimator.safetensors"
 STATE_NAME = "training.pt"

@@ -30,8 +30,9 @@ from samuel_train.listen.checkpoint import load_estimator
 from samuel_train.listen.examples import FRAMES, HELD_OUT_SEED, Examples
 from samuel_train.listen.network import EstimatorNetwork
 from samuel_train.listen.sheet_scores import SheetScores, mean_scores, sheet_scores
-from samuel_train.listen.songs.scores import Score, read_scores, sung_score
+from samuel_train.listen.songs.sung_score import sung_score
 from samuel_train.listen.songs.voices import hear_voices
+from samuel_train.synth.scores.musicxml import Score, read_scores
 
 _SIMULATED = 40
 _Song = tuple[MelodyTracks, LeadSheet]

@@ -13,6 +13,7 @@ from samuel_train.synth.compose.phrasing import Performed
 from samuel_train.synth.compose.score import Track, instruments
 from samuel_train.synth.dsp import SAMPLE_RATE_HZ
 from samuel_train.synth.facts import SongFacts
+from samuel_train.synth.scores.musicxml import Score
 from samuel_train.synth.sung import DURATION_S, compose_melody
 from samuel_train.synth.voice.recording import record_voice
 from samuel_train.synth.voice.singer import FREEST, Singer
@@ -46,15 +47,18 @@ class RenderedSong:
     facts: SongFacts
 
 
-def compose(seed: int, duration_s: float = DURATION_S, freest: float = FREEST) -> Composition:
+def compose(
+    seed: int, duration_s: float = DURATION_S, freest: float = FREEST, score: Score | None = None
+) -> Composition:
     """Write song number ``seed`` and choose ``duration_s`` seconds of it; needs nothing but numpy.
 
-    Singers are as free as ``freest`` at most, see :func:`samuel_train.synth.voice.singer.draw_singer`.
+    Singers are as free as ``freest`` at most, see :func:`samuel_train.synth.voice.singer.draw_singer`. With a
+    ``score`` the song is its, see :func:`samuel_train.synth.scores.plan.plan_score`.
 
     Raises:
         UserError: if the seed is negative, or the duration is not within 1 s .. 600 s.
     """
-    sung = compose_melody(seed, duration_s, freest)
+    sung = compose_melody(seed, duration_s, freest, score)
     players, *sound = sung.seeds
     tracks = arrange(np.random.default_rng(players), sung.plan)
     facts = replace(sung.facts, instruments=instruments(tracks))
@@ -62,13 +66,15 @@ def compose(seed: int, duration_s: float = DURATION_S, freest: float = FREEST) -
     return Composition(sung.plan, tracks, sung.singer, sung.notes, facts, samples, tuple(sound))
 
 
-def render_song(seed: int, duration_s: float = DURATION_S, freest: float = FREEST) -> RenderedSong:
+def render_song(
+    seed: int, duration_s: float = DURATION_S, freest: float = FREEST, score: Score | None = None
+) -> RenderedSong:
     """Compose and render song number ``seed``, ``duration_s`` seconds at 44.1 kHz, see :func:`compose`.
 
     Raises:
         UserError: if the seed or the duration is out of range, or a tool fails.
     """
-    composition = compose(seed, duration_s, freest)
+    composition = compose(seed, duration_s, freest, score)
     band_seed, _, _ = composition.seeds
     accompaniment = play_band(np.random.default_rng(band_seed), composition.tracks, composition.samples)
     return RenderedSong(render_voice(composition), accompaniment, SAMPLE_RATE_HZ, composition.facts)

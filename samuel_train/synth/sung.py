@@ -12,6 +12,8 @@ from samuel_train.synth.compose.form import Plan, plan_song
 from samuel_train.synth.compose.melody import SungNote, write_melody
 from samuel_train.synth.compose.phrasing import Performed, perform, plan_beat
 from samuel_train.synth.facts import SongFacts
+from samuel_train.synth.scores.musicxml import Score
+from samuel_train.synth.scores.plan import plan_score
 from samuel_train.synth.voice.singer import FREEST, Singer, draw_singer
 
 SHORTEST_S, LONGEST_S = 1.0, 600.0
@@ -33,10 +35,13 @@ class SungMelody:
     """Of the players, then of the band's mastering, the voice and its recording."""
 
 
-def compose_melody(seed: int, duration_s: float = DURATION_S, freest: float = FREEST) -> SungMelody:
+def compose_melody(
+    seed: int, duration_s: float = DURATION_S, freest: float = FREEST, score: Score | None = None
+) -> SungMelody:
     """Write the melody of song number ``seed`` and choose ``duration_s`` seconds of it; needs nothing but numpy.
 
-    Singers are as free as ``freest`` at most, see :func:`samuel_train.synth.voice.singer.draw_singer`.
+    Singers are as free as ``freest`` at most, see :func:`samuel_train.synth.voice.singer.draw_singer`. Melody, chords
+    and meter are those of the ``score``, if there is one; it must have a key, and is transposed.
 
     Raises:
         UserError: if the seed is negative, or the duration is not within 1 s .. 600 s.
@@ -46,9 +51,12 @@ def compose_melody(seed: int, duration_s: float = DURATION_S, freest: float = FR
     if not SHORTEST_S <= duration_s <= LONGEST_S:
         raise UserError(f"a song can last from {SHORTEST_S:.0f} to {LONGEST_S:.0f} seconds, not {duration_s}")
     form, players, who, tune, manner, *sound = np.random.SeedSequence(seed).spawn(8)
-    plan = plan_song(np.random.default_rng(form), duration_s)
     singer = draw_singer(np.random.default_rng(who), freest)
-    melody = write_melody(np.random.default_rng(tune), plan, singer.lowest, singer.highest)
+    if score is not None:
+        plan, melody = plan_score(np.random.default_rng(form), score, singer, duration_s)
+    else:
+        plan = plan_song(np.random.default_rng(form), duration_s)
+        melody = write_melody(np.random.default_rng(tune), plan, singer.lowest, singer.highest)
     notes = perform(np.random.default_rng(manner), plan, melody, singer, duration_s)
     return SungMelody(plan, singer, tuple(notes), _facts(plan, melody, singer, duration_s), (players, *sound))
 
@@ -58,9 +66,9 @@ def _facts(plan: Plan, melody: Sequence[SungNote], singer: Singer, duration_s: f
     beats = [(index, round(plan.time_s(index), 6)) for index in range(len(plan.bars) * meter.beats)]
     beats = [(index, time_s) for index, time_s in beats if 0 <= time_s < duration_s]
     chords = [
-        (plan.time_s(bar_index * meter.beats + offset), chord.name(plan.key))
+        (plan.step_s(bar_index, step), chord.name(plan.key))
         for bar_index, bar in enumerate(plan.bars)
-        for offset, chord in zip((0, meter.second_chord_beat), bar.chords, strict=True)
+        for step, chord in bar.chords
     ]
     sections = [(plan.time_s(index * meter.beats), bar.section.value) for index, bar in enumerate(plan.bars)]
     sung = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from samuel_train.synth.band.voicings import voice_chord
 from samuel_train.synth.compose.form import Bar, Plan
 from samuel_train.synth.compose.score import Hit, Track
 from samuel_train.synth.compose.styles import Layer, Program, Section, Voicing
-from samuel_train.synth.compose.theory import Chord
+from samuel_train.synth.compose.theory import NO_CHORD
 
 _LOUDNESS = {"X": 1.0, "x": 0.78, "u": 0.66}
 _SECTION_LOUDNESS = {
@@ -43,7 +44,11 @@ class _Comping:
 
 
 def arrange(rng: np.random.Generator, plan: Plan) -> tuple[Track, ...]:
-    """Drums, bass and one to three chord instruments, from before the excerpt to after it."""
+    """Drums, bass and one to three chord instruments, from before the excerpt to after it.
+
+    Where there is no chord, drums play alone. The bass begins every chord with its bass note if its pattern has
+    anything there; patterns' fifths and thirds are the chord's own.
+    """
     style = plan.style
     drummer = draw_drummer(rng, style)
     drums = Track(
@@ -103,22 +108,21 @@ def _marks(line: str) -> Iterator[tuple[int, int, str]]:
         yield start, stop, mark
 
 
-def _chord_at(plan: Plan, bar: Bar, step: int) -> Chord:
-    return bar.chords[step >= plan.meter.second_chord_step]
-
-
 def _bass_bar(plan: Plan, index: int, line: str) -> Iterator[Hit]:
     bar = plan.bars[index]
     following = plan.bars[index + 1] if index + 1 < len(plan.bars) else bar
     loudness = _SECTION_LOUDNESS[bar.section]
-    for start, stop, mark in _cut_at_chords(plan, bar, line):
-        chord = _chord_at(plan, bar, start)
-        root = _LOWEST_BASS + (chord.root - _LOWEST_BASS) % 12
-        third, fifth = (root + (tone - chord.root) % 12 for tone in chord.pitch_classes[1:3])
-        approach = _LOWEST_BASS + (following.chords[0].root - _LOWEST_BASS) % 12 - 1
-        if following.chords[0] == chord:
+    next_chord = following.chord_at(0)
+    for start, stop, mark in _cut_at_chords(bar, line):
+        chord = bar.chord_at(start)
+        if chord == NO_CHORD:
+            continue
+        root = _LOWEST_BASS + (chord.lowest - _LOWEST_BASS) % 12
+        third, fifth = (root + (tone - chord.lowest) % 12 for tone in (chord.pitch_classes[1], chord.fifth))
+        approach = _LOWEST_BASS + (next_chord.lowest - _LOWEST_BASS) % 12 - 1
+        if next_chord in (chord, NO_CHORD):
             approach = root
-        if start == plan.meter.second_chord_step and chord != bar.chords[0]:
+        if start in bar.changes:
             mark = "R"
         midi = {"R": root, "3": third, "5": fifth if root < 36 else fifth - 12, "8": root + 12, "a": approach}[mark]
         start_s, stop_s = plan.step_s(index, start), plan.step_s(index, stop)
@@ -131,13 +135,15 @@ def _comp(plan: Plan, comping: _Comping) -> Iterator[Hit]:
         if bar.section not in comping.layer.sections:
             continue
         end_s = plan.step_s(index, plan.meter.steps)
-        for start, stop, mark in _cut_at_chords(plan, bar, comping.line(bar.section)):
-            voicing = voice_chord(_chord_at(plan, bar, start), comping.layer.voicing, voicing)
+        for start, stop, mark in _cut_at_chords(bar, comping.line(bar.section)):
+            chord = bar.chord_at(start)
+            if chord == NO_CHORD:
+                continue
+            voicing = voice_chord(chord, comping.layer.voicing, voicing)
             start_s, stop_s = plan.step_s(index, start), plan.step_s(index, stop)
             loudness = _SECTION_LOUDNESS[bar.section]
             if mark.isdigit():  # arpeggios ring on until the chord changes
-                changes = start < plan.meter.second_chord_step and bar.chords[0] != bar.chords[1]
-                until_s = plan.step_s(index, plan.meter.second_chord_step) if changes else end_s
+                until_s = next((plan.step_s(index, step) for step in bar.changes if step > start), end_s)
                 note = voicing[min(int(mark), len(voicing) - 1)]
                 yield Hit(start_s, until_s - start_s, note, 0.85 * loudness)
                 continue
@@ -147,15 +153,11 @@ def _comp(plan: Plan, comping: _Comping) -> Iterator[Hit]:
                 yield Hit(start_s + late_s, _DETACHED * (stop_s - start_s), note, _LOUDNESS[mark] * loudness)
 
 
-def _cut_at_chords(plan: Plan, bar: Bar, line: str) -> Iterator[tuple[int, int, str]]:
+def _cut_at_chords(bar: Bar, line: str) -> Iterator[tuple[int, int, str]]:
     """The marks of a line, where a note that a new chord interrupts is struck again with it."""
-    second = plan.meter.second_chord_step
     for start, stop, mark in _marks(line):
-        if bar.chords[0] == bar.chords[1] or not start < second < stop:
-            yield start, stop, mark
-            continue
-        yield start, second, mark
-        yield second, stop, mark
+        cuts = [start, *(step for step in bar.changes if start < step < stop), stop]
+        yield from ((begin, end, mark) for begin, end in pairwise(cuts))
 
 
 def _human(rng: np.random.Generator, hits: list[Hit]) -> tuple[Hit, ...]:

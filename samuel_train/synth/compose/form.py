@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 
 import numpy as np
 
@@ -30,8 +32,17 @@ class Bar:
     """Bar within its progression, 0 .. 3."""
     visit: int
     """How many progressions of this section came before."""
-    chords: tuple[Chord, Chord]
-    """The chord that it begins with, and the one from the meter's second chord beat on."""
+    chords: tuple[tuple[int, Chord], ...]
+    """(sixteenth, chord) of what it begins with, at 0, and of every change; a chord may follow itself."""
+
+    def chord_at(self, step: float) -> Chord:
+        """What sounds at a sixteenth of the bar."""
+        return [chord for start, chord in self.chords if start <= step][-1]
+
+    @property
+    def changes(self) -> tuple[int, ...]:
+        """Sixteenths within the bar where another chord begins."""
+        return tuple(step for (_, before), (step, chord) in pairwise(self.chords) if chord != before)
 
 
 @dataclass(frozen=True)
@@ -85,12 +96,12 @@ def plan_song(rng: np.random.Generator, duration_s: float) -> Plan:
     progressions = _choose_progressions(rng, key, style)
     bar_s = style.meter.beats * 60.0 / tempo_bpm
     bars = _lay_out(rng, progressions, least_bars=int(2 * duration_s / bar_s) + 1)
-    start_s = -_excerpt(rng, bars, bar_s, duration_s)
+    start_s = -draw_excerpt(rng, [bar.section.sung for bar in bars], bar_s, duration_s)
     return Plan(key, style, tempo_bpm, round(start_s, 6), tuple(bars))
 
 
 def _lay_out(
-    rng: np.random.Generator, progressions: dict[Section, list[tuple[Chord, Chord]]], least_bars: int
+    rng: np.random.Generator, progressions: dict[Section, list[tuple[tuple[int, Chord], ...]]], least_bars: int
 ) -> list[Bar]:
     bars: list[Bar] = []
     visits = dict.fromkeys(Section, 0)
@@ -120,15 +131,15 @@ def _sections(rng: np.random.Generator, least_bars: int) -> list[tuple[Section, 
     return sections
 
 
-def _excerpt(rng: np.random.Generator, bars: list[Bar], bar_s: float, duration_s: float) -> float:
+def draw_excerpt(rng: np.random.Generator, sung_bars: Sequence[bool], bar_s: float, duration_s: float) -> float:
     """Where the excerpt begins, in seconds of the song: anywhere, but with enough to sing if that can be had."""
-    latest_s = max(len(bars) * bar_s - duration_s, 0.0)
-    sung = np.array([bar.section.sung for bar in bars], dtype=float)
+    latest_s = max(len(sung_bars) * bar_s - duration_s, 0.0)
+    sung = np.array(sung_bars, dtype=float)
     best_s, best_share = 0.0, -1.0
     for _ in range(_TRIES):
         start_s = float(rng.uniform(0, latest_s))
         within = np.arange(start_s, start_s + duration_s, 0.25)
-        share = float(sung[np.minimum((within / bar_s).astype(int), len(bars) - 1)].mean())
+        share = float(sung[np.minimum((within / bar_s).astype(int), len(sung) - 1)].mean())
         if share > best_share:
             best_s, best_share = start_s, share
         if share >= LEAST_SUNG:
@@ -136,16 +147,18 @@ def _excerpt(rng: np.random.Generator, bars: list[Bar], bar_s: float, duration_s
     return best_s
 
 
-def _choose_progressions(rng: np.random.Generator, key: Key, style: Style) -> dict[Section, list[tuple[Chord, Chord]]]:
+def _choose_progressions(
+    rng: np.random.Generator, key: Key, style: Style
+) -> dict[Section, list[tuple[tuple[int, Chord], ...]]]:
     book = (JAZZ_PROGRESSIONS if style.jazz else PROGRESSIONS)[key.mode]
     drawn = rng.choice(book, size=3, replace=False)
-    bars = {}
+    bars: dict[Section, list[tuple[tuple[int, Chord], ...]]] = {}
     for section, written in zip((Section.VERSE, Section.CHORUS, Section.BRIDGE), drawn, strict=True):
         halves = [_bar_chords(bar, key, style.sevenths) for bar in str(written).split()]
         first, last = halves[-1]
         if first == last and rng.random() < _TURNAROUND:  # the last bar leads back with a dominant
             halves[-1] = (first, chord_of("V", key, style.sevenths))
-        bars[section] = halves
+        bars[section] = [((0, first), (style.meter.second_chord_step, second)) for first, second in halves]
     bars[Section.INTRO] = bars[Section.BREAK] = bars[Section.VERSE]
     return bars
 

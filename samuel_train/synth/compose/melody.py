@@ -123,7 +123,7 @@ def _sing(
         while step + length < len(rhythm) and rhythm[step + length] == ".":
             length += 1
         bar, inside = divmod(step, meter.eighths)
-        chord = bars[bar].chords[inside >= second_chord]
+        chord = bars[bar].chord_at(2 * inside)
         strong = inside in (0, second_chord) or length >= 2 * per_beat
         arch = 2.5 * np.sin(np.pi * (step % per_phrase) / per_phrase)
         weights = _harmonic_weights(pitches, chord, melody_scale(plan.key, chord), strong)

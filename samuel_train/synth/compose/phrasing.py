@@ -19,6 +19,8 @@ _BREATH_S = 0.09  # what a phrase's last note gives up for the breath after it
 _SCOOP_S = 0.05
 _APPROACH_S = 0.2
 _TREMOR_CENTS = 2.0
+_STRAIGHT = 8  # parts of a beat without triplets
+_SAME = 1e-3
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,10 @@ def perform_note(
 
 
 def plan_beat(plan: Plan, beat: float) -> float:
-    """Where a written beat is sung: with the band's swing."""
+    """Where a written beat is sung: with the band's swing, which triplets have already."""
     steps_per_beat = plan.meter.steps_per_beat
+    if plan.style.swing and abs(beat * _STRAIGHT - round(beat * _STRAIGHT)) > _SAME:
+        return beat
     return plan.meter.swung(beat * steps_per_beat, plan.style.swing) / steps_per_beat
 
 

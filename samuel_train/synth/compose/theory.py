@@ -22,7 +22,7 @@ _SCALES = {Mode.MAJOR: (0, 2, 4, 5, 7, 9, 11), Mode.MINOR: (0, 2, 3, 5, 7, 8, 10
 
 
 class Quality(str, Enum):
-    """A chord's kind; the value is its suffix in a chord name."""
+    """A chord's kind; the value is its suffix in a chord name. Procedural songs use those up to ``SUSPENDED``."""
 
     MAJOR = ""
     MINOR = "m"
@@ -32,6 +32,18 @@ class Quality(str, Enum):
     DIMINISHED = "dim"
     HALF_DIMINISHED = "m7b5"
     SUSPENDED = "sus4"
+    SUSPENDED_SECOND = "sus2"
+    AUGMENTED = "aug"
+    DIMINISHED_SEVENTH = "dim7"
+    MINOR_MAJOR_SEVENTH = "mmaj7"
+    SIXTH = "6"
+    MINOR_SIXTH = "m6"
+    NINTH = "9"
+    MAJOR_NINTH = "maj9"
+    MINOR_NINTH = "m9"
+    FIFTH = "5"
+    NONE = "N"
+    """Of :data:`NO_CHORD` alone."""
 
 
 _INTERVALS = {
@@ -43,6 +55,17 @@ _INTERVALS = {
     Quality.DIMINISHED: (0, 3, 6),
     Quality.HALF_DIMINISHED: (0, 3, 6, 10),
     Quality.SUSPENDED: (0, 5, 7),
+    Quality.SUSPENDED_SECOND: (0, 2, 7),
+    Quality.AUGMENTED: (0, 4, 8),
+    Quality.DIMINISHED_SEVENTH: (0, 3, 6, 9),
+    Quality.MINOR_MAJOR_SEVENTH: (0, 3, 7, 11),
+    Quality.SIXTH: (0, 4, 7, 9),
+    Quality.MINOR_SIXTH: (0, 3, 7, 9),
+    Quality.NINTH: (0, 4, 7, 10, 2),
+    Quality.MAJOR_NINTH: (0, 4, 7, 11, 2),
+    Quality.MINOR_NINTH: (0, 3, 7, 10, 2),
+    Quality.FIFTH: (0, 7),
+    Quality.NONE: (),
 }
 
 
@@ -73,33 +96,69 @@ class Key:
 
 @dataclass(frozen=True)
 class Chord:
-    """A root and a quality."""
+    """A root, a quality, and perhaps another bass."""
 
     root: int
     """Pitch class of the root, 0 (C) .. 11 (B)."""
     quality: Quality
+    bass: int | None = None
+    """Pitch class that is played lowest, if it is not the root."""
 
     @property
     def pitch_classes(self) -> tuple[int, ...]:
-        """Pitch classes of the chord, from the root up."""
+        """Pitch classes of the chord, from the root up; another bass is none of them unless it is a chord tone."""
         return tuple((self.root + interval) % 12 for interval in _INTERVALS[self.quality])
 
+    @property
+    def lowest(self) -> int:
+        """Pitch class of the bass."""
+        return self.root if self.bass is None else self.bass
+
+    @property
+    def fifth(self) -> int:
+        """Pitch class of the fifth, be it perfect or not."""
+        return self.pitch_classes[1 if self.quality is Quality.FIFTH else 2]
+
     def name(self, key: Key) -> str:
-        """The chord's name spelled in a key, such as ``F#m7``."""
-        return key.spell(self.root) + self.quality.value
+        """The chord's name spelled in a key, such as ``F#m7`` or ``C/E``; ``N`` of no chord."""
+        if self == NO_CHORD:
+            return self.quality.value
+        return key.spell(self.root) + self.quality.value + ("" if self.bass is None else f"/{key.spell(self.bass)}")
 
     @classmethod
     def from_name(cls, name: str) -> Chord:
         """Read back a chord name.
 
         Raises:
-            ValueError: if the name is not a note name followed by a known suffix.
+            ValueError: if the name is not a note name followed by a known suffix, and perhaps a slash and a note name.
         """
-        letters = name[:2] if name[1:2] in ("#", "b") else name[:1]
-        names = _FLAT_NAMES if letters.endswith("b") else _SHARP_NAMES
-        if letters not in names:
-            raise ValueError(f"{name!r} does not begin with a note name")
-        return cls(names.index(letters), Quality(name[len(letters) :]))
+        if name == Quality.NONE.value:
+            return NO_CHORD
+        above, slash, below = name.partition("/")
+        root, suffix = _note_and_suffix(above)
+        bass, rest = _note_and_suffix(below) if slash else (None, "")
+        if rest or suffix == Quality.NONE.value:
+            raise ValueError(f"{name!r} is no chord's name")
+        return cls(root, Quality(suffix), None if bass == root else bass)
+
+    def transposed(self, semitones: int) -> Chord:
+        """The chord so many semitones higher."""
+        if self == NO_CHORD:
+            return self
+        bass = None if self.bass is None else (self.bass + semitones) % 12
+        return Chord((self.root + semitones) % 12, self.quality, bass)
+
+
+NO_CHORD = Chord(0, Quality.NONE)
+"""Where nobody plays but the drums: N.C. in scores, ``N`` by name."""
+
+
+def _note_and_suffix(name: str) -> tuple[int, str]:
+    letters = name[:2] if name[1:2] in ("#", "b") else name[:1]
+    names = _FLAT_NAMES if letters.endswith("b") else _SHARP_NAMES
+    if letters not in names:
+        raise ValueError(f"{name!r} does not begin with a note name")
+    return names.index(letters), name[len(letters) :]
 
 
 def chord_of(numeral: str, key: Key, sevenths: bool) -> Chord:

@@ -47,6 +47,12 @@ def test_chords_sound_until_the_next_one() -> None:
     assert music.shape == (CHANNELS, 24)
 
 
+def test_where_there_is_no_chord_nothing_sounds() -> None:
+    music = music_frames(SongFacts.from_dict(FACTS | {"chords": [[0.0, "N"], [1.0, "C/D"]]}), 24, 0.1)
+    assert not music[2:, :10].any()
+    assert music[2:14, 10].nonzero()[0].tolist() == [0, 4, 7] and music[14:, 10].argmax() == 0
+
+
 def test_faster_is_higher_and_shorter() -> None:
     music = music_frames(facts(), 12, 0.1, semitones=12)
     np.testing.assert_array_equal(music[2:14, 5], music_frames(facts(), 24, 0.1)[2:14, 10])

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +17,24 @@ from click.testing import CliRunner
 from samuel_runtime.errors import UserError
 from samuel_train.cli.group import main
 from samuel_train.cli.synthesize import command
+from samuel_train.data.stems import SongFolder
+from samuel_train.evaluate.songs import read_facts
+from samuel_train.evaluate.written_bass import written_bass
 from samuel_train.synth import library
 from samuel_train.synth.dsp import SAMPLE_RATE_HZ
 from samuel_train.synth.facts import SongFacts
 from samuel_train.synth.library import DURATIONS_S, synthesize
+from samuel_train.synth.scores.musicxml import Score
+from samuel_train.synth.scores.sheets import Sheets
 from samuel_train.synth.song import RenderedSong, compose
 from samuel_train.synth.tools import require
+from tests.support.train.miniature_scores import TUNE, musicxml
 from tests.support.train.needs import only_on_path
 
 
-def stand_in(seed: int, duration_s: float, freest: float) -> RenderedSong:
+def stand_in(seed: int, duration_s: float, freest: float, score: Score | None) -> RenderedSong:
     """A song whose stems are noise."""
-    composition = compose(seed, duration_s, freest)
+    composition = compose(seed, duration_s, freest, score)
     noise = 0.1 * np.random.default_rng(seed).standard_normal((2, composition.samples, 2), dtype=np.float32)
     return RenderedSong(noise[0], noise[1], SAMPLE_RATE_HZ, composition.facts)
 
@@ -110,6 +119,33 @@ def test_folder_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("without_tools")
+def test_songs_from_scores_say_so_and_the_others_keep_their_bytes(tmp_path: Path) -> None:
+    sheets = Sheets([TUNE], share=0.5)
+    paths = synthesize(tmp_path / "some", 2, seed=3, duration_s=4.0, workers=1, sheets=sheets)
+    procedural = synthesize(tmp_path / "none", 2, seed=3, duration_s=4.0, workers=1)
+    assert digests(paths[0]) == digests(procedural[0])
+    assert digests(paths[1]) != digests(procedural[1])
+    written = json.loads((paths[1] / "song.json").read_text())
+    assert written["recipe"]["score"] == TUNE.name
+    assert read_facts(SongFolder("s", paths[1] / "vocals.wav", ())) == SongFacts.from_dict(written["facts"])
+    assert written_bass(paths[0]) and not written_bass(paths[1])
+
+
+@pytest.mark.usefixtures("without_tools")
+def test_songs_of_a_score_that_has_changed_are_rendered_again(tmp_path: Path) -> None:
+    changed = replace(TUNE, notes=TUNE.notes[1:])
+    for score, kept in ((TUNE, 0), (TUNE, 1), (changed, 0), (changed, 1)):
+        calls: list[tuple[int, int]] = []
+        note = partial(_note, calls)
+        synthesize(tmp_path, 1, duration_s=4.0, workers=1, sheets=Sheets([score]), progress=note)
+        assert calls[0] == (kept, 1)
+
+
+def _note(calls: list[tuple[int, int]], done: int, songs: int) -> None:
+    calls.append((done, songs))
+
+
+@pytest.mark.usefixtures("without_tools")
 @pytest.mark.parametrize(
     ("songs", "seed", "workers", "freest"),
     [(0, 0, 1, 1.0), (10**9, 0, 1, 1.0), (1, -1, 1, 1.0), (1, 0, 0, 1.0), (1, 0, 1, 1.5)],
@@ -129,6 +165,55 @@ def test_command_renders_what_it_is_told(tmp_path: Path) -> None:
     assert "1 songs" in result.output
     synthesize(tmp_path / "same", 1, seed=2, duration_s=1.5, workers=1, freest=0.5)
     assert digests(tmp_path / "stems") == digests(tmp_path / "same")
+
+
+@pytest.mark.usefixtures("without_tools")
+def test_command_takes_held_out_scores(tmp_path: Path) -> None:
+    pytest.importorskip("partitura")
+    for name in ("train", "heldout"):
+        (tmp_path / "scores" / name).mkdir(parents=True)
+        (tmp_path / "scores" / name / f"{name}.xml").write_text(musicxml())
+    (tmp_path / "scores" / "broken.xml").write_text("<score-partwise>")
+    for options, name in ((["--held-out"], "heldout/heldout.xml"), ([], "train/train.xml")):
+        out = tmp_path / name.replace("/", "-")
+        arguments = ["-o", str(out), "--songs", "1", "--duration-s", "2", "--workers", "1", "--sheets",
+                     str(tmp_path / "scores"), *options]  # fmt: skip
+        result = CliRunner().invoke(command, arguments)
+        assert result.exit_code == 0, result.output
+        assert ("skipped broken.xml" in result.stderr) is not bool(options)
+        recipe = json.loads((out / "song_00000" / "song.json").read_text())["recipe"]
+        assert recipe["score"] == name
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--held-out"], "--held-out needs --sheets"),
+        (["--sheets-share", "0.5"], "--sheets-share needs --sheets"),
+        (["--sheets", "{empty}"], "holds no MusicXML score"),
+        (["--sheets", "{empty}", "--partitura"], "pip install 'samuel-deploy[scores]'"),
+    ],
+)
+def test_command_says_in_one_line_what_is_wrong_with_sheets(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    message: str,
+) -> None:
+    if "--partitura" in options:  # as where it is not installed
+        monkeypatch.setitem(sys.modules, "partitura", None)
+    elif "--sheets" in options:
+        pytest.importorskip("partitura")
+    (tmp_path / "empty").mkdir()
+    given = [option.format(empty=tmp_path / "empty") for option in options if option != "--partitura"]
+    monkeypatch.setattr("sys.argv", ["samuel-train", "synthesize", "-o", str(tmp_path / "stems"), *given])
+    with pytest.raises(SystemExit) as raised:
+        main()
+    assert raised.value.code == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert message in line
+    assert not (tmp_path / "stems").exists()
 
 
 def test_command_without_output_exits_with_2() -> None:

@@ -21,6 +21,7 @@ from samuel_train.synth.voice.phone_bank import load_bank
 from samuel_train.synth.voice.singer import Performance
 from samuel_train.synth.voice.speakers import SPEAKERS
 from samuel_train.synth.voice.speech import speak
+from tests.support.train.miniature_scores import TUNE
 from tests.support.train.needs import needs_tools
 
 pytestmark = needs_tools
@@ -132,6 +133,28 @@ def test_band_plays_the_chords_of_the_facts(index: int) -> None:
         tones = np.array(Chord.from_name(name).pitch_classes)
         scores += [energy[(tones + shift) % 12].sum() for shift in range(12)]
     assert scores[0] > 1.2 * np.sort(scores)[-2]
+
+
+def test_song_from_a_score_sounds_as_its_facts_say() -> None:
+    whistled = (s for s in range(200) if compose(s, 6.0, 0.0, TUNE).singer.performance is Performance.WHISTLE)
+    song = render_song(next(whistled), 6.0, 0.0, TUNE)  # whose voice needs no speech
+    for stem in (song.vocals, song.accompaniment):
+        assert stem.shape == (round(6.0 * SAMPLE_RATE_HZ), 2)
+        assert np.isfinite(stem).all() and np.abs(stem).max() <= 0.99
+        assert from_db(-36) < rms(stem) < from_db(-12)
+    bounds_s = [*(start_s for start_s, _ in song.facts.chords), 6.0]
+    band, scores = song.accompaniment.mean(axis=1), np.zeros(12)
+    for (start_s, stop_s), (_, name) in zip(pairwise(bounds_s), song.facts.chords, strict=True):
+        energy = chroma(band[round(start_s * SAMPLE_RATE_HZ) : round(stop_s * SAMPLE_RATE_HZ)])
+        tones = np.array(Chord.from_name(name).pitch_classes, dtype=int)
+        scores += [energy[(tones + shift) % 12].sum() for shift in range(12)]
+    assert scores[0] > 1.2 * np.sort(scores)[-2]
+    for start_s, held_s, midi in song.facts.melody:
+        if start_s < 0 or start_s + held_s > 6.0 or held_s < 0.4:
+            continue
+        sung = song.vocals[round((start_s + 0.15) * SAMPLE_RATE_HZ) : round((start_s + 0.35) * SAMPLE_RATE_HZ)]
+        classes = chroma(sung.mean(axis=1))
+        assert classes.argmax() == midi % 12
 
 
 @pytest.mark.parametrize("stem", ["accompaniment", "vocals"])

@@ -73,8 +73,8 @@ def test_chords_of_their_names() -> None:
 
 
 def test_a_chord_lasts_until_the_next_and_nothing_sounds_before_the_first() -> None:
-    template = chord_chroma([(1.0, "C"), (4.0, "G7")], _BOUNDS_S)
-    assert template.sum(axis=0).tolist() == [0, 3, 3, 3, 4, 4]
+    template = chord_chroma([(1.0, "C"), (4.0, "G7"), (5.0, "N")], _BOUNDS_S)
+    assert template.sum(axis=0).tolist() == [0, 3, 3, 3, 4, 0]
 
 
 def test_spans_are_half_bars_within_the_song_or_seconds() -> None:

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from samuel_train.synth.compose.phrasing import Performed, control_times_s, fundamental_hz, loudness_curve
+from samuel_train.synth.compose.phrasing import Performed, control_times_s, fundamental_hz, loudness_curve, plan_beat
+from samuel_train.synth.compose.style_book import STYLES
 from samuel_train.synth.dsp import midi_to_hz
 from samuel_train.synth.song import Composition, compose
 from samuel_train.synth.voice.singer import FREEST, Performance, Singer, draw_singer
@@ -30,6 +31,15 @@ def test_notes_begin_near_the_grid_but_not_on_it(seed: int, freest: float, media
     deviations = [np.min(np.abs(written - note.onset_s)) for note in composition.notes]
     assert 0.002 < np.median(deviations) < median_s
     assert max(deviations) < most_s
+
+
+def test_triplets_are_sung_as_written_where_a_band_swings() -> None:
+    swing = next(style for style in STYLES if style.name == "swing")
+    plan = replace(compose(0, 5.0).plan, style=swing)
+    assert plan_beat(plan, 5 + 1 / 3) == 5 + 1 / 3
+    assert plan_beat(plan, 5 + 2 / 3) == 5 + 2 / 3
+    assert plan_beat(plan, 5.5) == pytest.approx(5 + 2 / 3)
+    assert plan_beat(plan, 5.75) == pytest.approx(5 + 5 / 6)
 
 
 def _strays_cents(composition: Composition, singer: Singer) -> float:

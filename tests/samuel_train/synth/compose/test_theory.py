@@ -8,11 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from samuel_runtime.leadsheet.chords import Chord as SheetChord
 from samuel_train.synth.compose.progressions import JAZZ_PROGRESSIONS, PROGRESSIONS
-from samuel_train.synth.compose.theory import Chord, Key, Mode, Quality, chord_of, melody_scale
+from samuel_train.synth.compose.theory import NO_CHORD, Chord, Key, Mode, Quality, chord_of, melody_scale
 
 keys = st.builds(Key, st.integers(0, 11), st.sampled_from(Mode))
-chords = st.builds(Chord, st.integers(0, 11), st.sampled_from(Quality))
+chords = st.one_of(
+    st.just(NO_CHORD),
+    st.builds(
+        Chord.transposed,
+        st.builds(
+            Chord,
+            st.just(0),
+            st.sampled_from(Quality).filter(lambda quality: quality is not Quality.NONE),
+            st.none() | st.integers(1, 11),
+        ),
+        st.integers(0, 11),
+    ),
+)
 ALL = [
     (mode, progression)
     for book in (PROGRESSIONS, JAZZ_PROGRESSIONS)
@@ -26,10 +39,26 @@ def test_chord_names_read_back(chord: Chord, key: Key) -> None:
     assert Chord.from_name(chord.name(key)) == chord
 
 
-@pytest.mark.parametrize("name", ["", "H", "Cmaj", "c", "C##"])
+@pytest.mark.parametrize("name", ["", "H", "Cmaj", "c", "C##", "CN", "C/", "C/H", "C/Em"])
 def test_unknown_chord_names_are_refused(name: str) -> None:
     with pytest.raises(ValueError):
         Chord.from_name(name)
+
+
+@pytest.mark.parametrize("bass", [None, 3])
+@pytest.mark.parametrize("quality", [quality for quality in Quality if quality is not Quality.NONE])
+def test_chord_names_are_those_of_lead_sheets(quality: Quality, bass: int | None) -> None:
+    chord = Chord(8, quality, bass)
+    sheet = SheetChord.parse(chord.name(Key(5, Mode.MAJOR)))
+    assert (sheet.pitch_classes, sheet.bass) == (chord.pitch_classes, chord.bass)
+    assert SheetChord.parse(NO_CHORD.name(Key(5, Mode.MAJOR))).root is None
+
+
+@given(chords, st.integers(-24, 24))
+def test_transposition_moves_every_tone(chord: Chord, semitones: int) -> None:
+    moved = chord.transposed(semitones)
+    assert moved.pitch_classes == tuple((tone + semitones) % 12 for tone in chord.pitch_classes)
+    assert chord == NO_CHORD or moved.lowest == (chord.lowest + semitones) % 12
 
 
 def test_known_chords_have_their_tones() -> None:

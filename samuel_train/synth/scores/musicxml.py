@@ -1,6 +1,7 @@
-"""Lead sheets in MusicXML: melody, chords and meter as written, and how somebody may sing them.
+"""Lead sheets in MusicXML: melody, chords and meter as written.
 
-Repeats are not played: what is written is sung through once, first endings before second ones.
+Repeats are not played: what is written is read through once, first endings before second ones. Chords keep their
+bass; elevenths and thirteenths are read as ninths, and degrees that are added, altered or left out one by one are not.
 """
 
 from __future__ import annotations
@@ -19,19 +20,20 @@ import numpy as np
 from tqdm import tqdm
 
 from samuel_runtime.errors import UserError
-from samuel_runtime.leadsheet import ChordSpan, LeadSheet, Meter
+from samuel_runtime.leadsheet import Meter
 from samuel_runtime.leadsheet.chords import Chord, Key, pitch_class
 from samuel_train.data.stems import Skipped
-from samuel_train.listen.songs.sung_sheet import SungSheet, drawn_warp, warped
-from samuel_train.synth.compose.phrasing import Performed, perform_note
-from samuel_train.synth.voice.singer import draw_singer
 
 HELD_OUT = "heldout"
 """Scores in a folder of this name are for evaluation alone."""
+REST_QUARTERS = 0.4
+"""A rest longer than this ends a phrase."""
+LEAST_NOTES = 16
+"""Scores with fewer are left out."""
 _SUFFIXES = (".mxl", ".musicxml", ".xml")
 _MOST_BYTES = 16 << 20  # of a score, unpacked
 _MOST_SCORES = 100_000
-_LEAST_NOTES, _LEAST_CHORDS = 16, 4
+_LEAST_CHORDS = 4
 _SAME = 1e-3  # quarters
 _METERS = {
     "4/4": (Meter.COMMON, 1.0),
@@ -44,8 +46,6 @@ _METERS = {
 """What a time signature is heard as, and the quarters of its beat. In 2/4 nobody hears them, so it is left out."""
 _BPM = {1.0: (60.0, 170.0), 1.5: (45.0, 110.0)}
 """Range of tempi, by the quarters of a beat."""
-_SWING = 0.25  # share of performances of a score in quarters
-_REST_QUARTERS = 0.4  # that end a phrase
 _KINDS = {
     "none": "N", "major": "maj", "minor": "min", "augmented": "aug", "diminished": "dim", "dominant": "7",
     "major-seventh": "maj7", "minor-seventh": "min7", "diminished-seventh": "dim7", "augmented-seventh": "aug",
@@ -69,7 +69,7 @@ class Score:
     beats: tuple[float, ...]
     downbeats: tuple[float, ...]
     chords: tuple[tuple[float, str], ...]
-    """Start and Harte name."""
+    """Start and Harte name, from the first written one on."""
     notes: tuple[tuple[float, float, int], ...]
     """Start, end and MIDI number, one after the other."""
 
@@ -77,6 +77,11 @@ class Score:
     def quarters(self) -> float:
         """To the end of the last note."""
         return self.notes[-1][1]
+
+    @property
+    def tempo_bpm(self) -> tuple[float, float]:
+        """Slowest and fastest tempo that it may have."""
+        return _BPM[self.beat_quarters]
 
 
 def read_scores(root: Path, held_out: bool = False) -> tuple[list[Score], list[Skipped]]:
@@ -110,61 +115,13 @@ def read_scores(root: Path, held_out: bool = False) -> tuple[list[Score], list[S
             except Exception as error:
                 skipped.append(Skipped(name, f"partitura cannot read it ({type(error).__name__}: {error})"))
     if not scores and not skipped:
-        raise UserError(f"{root}: holds no MusicXML score; give a folder or .zip of {', '.join(_SUFFIXES)} files")
+        where = f"in folders called {HELD_OUT}" if held_out else f"outside folders called {HELD_OUT}"
+        raise UserError(
+            f"{root}: holds no MusicXML score {where}; give a folder or .zip of {', '.join(_SUFFIXES)} files"
+        )
     if not scores:
         raise UserError(f"{root}: none of {len(skipped)} scores can be used; {skipped[0].song}: {skipped[0].reason}")
     return scores, skipped
-
-
-def sung_score(rng: np.random.Generator, score: Score, duration_s: float) -> SungSheet | None:
-    """An excerpt of a score at some tempo by some singer; None if hardly anybody sings in it."""
-    quarter_s = 60 / float(rng.uniform(*_BPM[score.beat_quarters])) / score.beat_quarters
-    swings = score.beat_quarters == 1 and rng.random() < _SWING
-    first = float(rng.uniform(0, max(0.0, score.quarters - duration_s / quarter_s)))
-
-    def time_s(quarter: float) -> float:
-        if swings:
-            beat, inside = divmod(quarter, 1)
-            quarter = beat + (inside * 4 / 3 if inside < 0.5 else 2 / 3 + (inside - 0.5) * 2 / 3)
-        return (quarter - first) * quarter_s
-
-    def within(times: tuple[float, ...]) -> tuple[float, ...]:
-        return tuple(at_s for at_s in map(time_s, times) if 0 <= at_s < end_s)
-
-    end_s = min(duration_s, time_s(score.quarters))
-    sheet = LeadSheet(
-        duration_s=end_s,
-        meter=score.meter,
-        key=score.key,
-        beats_s=within(score.beats),
-        downbeats_s=within(score.downbeats),
-        chords=_chords_from([(time_s(at), name) for at, name in score.chords], end_s),
-    )
-    singer = draw_singer(rng)
-    middle = float(np.median([midi for _, _, midi in score.notes]))
-    octaves = 12 * round(((singer.lowest + singer.highest) / 2 - middle) / 12)
-    notes: list[Performed] = []
-    ends = [-np.inf, *(end for _, end, _ in score.notes)]
-    starts = [*(start for start, _, _ in score.notes), np.inf]
-    for index, (start, end, midi) in enumerate(score.notes):
-        if time_s(end) < 0.05 or time_s(start) > end_s - 0.1:
-            continue
-        opens = start - ends[index] > _REST_QUARTERS or not notes
-        accent = (1.0 if (start / score.beat_quarters).is_integer() else 0.86, 0.95)
-        notes.append(
-            perform_note(rng, singer, midi + octaves, time_s(start), time_s(end), accent=accent,
-                         opens_phrase=opens, closes_phrase=starts[index + 1] - end > _REST_QUARTERS)
-        )  # fmt: skip
-    if len(notes) < _LEAST_NOTES // 2:
-        return None
-    return warped(SungSheet(sheet, singer, tuple(notes)), drawn_warp(rng, 1.0))
-
-
-def _chords_from(timed: list[tuple[float, str]], end_s: float) -> tuple[ChordSpan, ...]:
-    """Chords within an excerpt, of which the first may have begun before."""
-    sounding = [name for at_s, name in timed if at_s <= 0]
-    begun = [(0.0, sounding[-1])] if sounding else []
-    return tuple(ChordSpan(at_s, name) for at_s, name in begun + [each for each in timed if 0 < each[0] < end_s])
 
 
 def _files(root: Path) -> Iterator[tuple[str, Any]]:
@@ -236,8 +193,8 @@ def _score(name: str, loaded: Any) -> Score:
         [(float(quarters(note.start.t)) - zero, float(quarters(note.end_tied.t)) - zero, int(note.midi_pitch))
          for note in part.notes_tied if note.voice in (None, 1)]
     )  # fmt: skip
-    if len(notes) < _LEAST_NOTES:
-        raise UserError(f"has {len(notes)} notes; at least {_LEAST_NOTES} are needed")
+    if len(notes) < LEAST_NOTES:
+        raise UserError(f"has {len(notes)} notes; at least {LEAST_NOTES} are needed")
     keys = {(each.fifths, each.mode) for each in part.iter_all(KeySignature)}
     lines = tuple(line - zero for line in downbeats)
     beats = tuple(float(beat) for beat in np.arange(0, max(lines[-1], notes[-1][1]) + _SAME, beat_quarters))
@@ -285,11 +242,20 @@ def _line(notes: list[tuple[float, float, int]]) -> tuple[tuple[float, float, in
 
 
 def _with_kinds(content: bytes) -> bytes:
-    """The score with the text of each chord's kind set to the kind: the text, which differs from program to program
-    or is missing, is all that partitura keeps of it."""
+    """The score with the text of each chord's kind set to the kind and the bass, such as ``dominant/B-1``: the text,
+    which differs from program to program or is missing, is all that partitura keeps of it. It keeps nothing of a chord
+    without root, so that N.C. gets one."""
     root = ElementTree.fromstring(content)
-    for kind in root.iter("kind"):
-        kind.set("text", (kind.text or "").strip())
+    for harmony in root.iter("harmony"):
+        kind = harmony.find("kind")
+        if kind is None:
+            continue
+        text, step = (kind.text or "").strip(), harmony.findtext("bass/bass-step")
+        if step is not None:
+            text += f"/{step.strip()}{harmony.findtext('bass/bass-alter', '0').strip()}"
+        kind.set("text", text)
+        if text == "none" and harmony.find("root") is None:
+            ElementTree.SubElement(ElementTree.SubElement(harmony, "root"), "root-step").text = "C"
     return ElementTree.tostring(root)
 
 
@@ -299,12 +265,14 @@ def _harte(symbol: Any) -> str:
     Raises:
         UserError: it is of a kind that has none.
     """
-    if symbol.kind not in _KINDS:
-        raise UserError(f"has a chord of the kind {symbol.kind!r}")
-    if symbol.kind == "none":
+    kind, _, below = (symbol.kind or "").partition("/")
+    if kind not in _KINDS:
+        raise UserError(f"has a chord of the kind {kind!r}")
+    if kind == "none":
         return "N"
-    root = pitch_class(symbol.root) + int(symbol.alter or 0)
-    return Chord(root % 12, _KINDS[symbol.kind]).named()
+    root = (pitch_class(symbol.root) + int(symbol.alter or 0)) % 12
+    bass = (pitch_class(below[0]) + round(float(below[1:]))) % 12 if below else root
+    return Chord(root, _KINDS[kind], None if bass == root else bass).named()
 
 
 def _key(signatures: set[tuple[int, str | None]], chords: list[tuple[float, str]]) -> str | None:
