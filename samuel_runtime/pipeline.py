@@ -95,6 +95,10 @@ class Samuel:
                     raise
                 _LOG.warning("%s did not start, so the next way was taken: %s", backend, error)
 
+    def with_denoiser(self, denoiser: DenoiserBackend) -> Samuel:
+        """The same bundle, and what is open of it, with another denoiser around its own."""
+        return Samuel(self.manifest, self.codec, denoiser, self._transcriber)
+
     def close(self) -> None:
         """Give back the engines' memory, the GPU's too; may be called again.
 

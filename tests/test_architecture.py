@@ -19,6 +19,7 @@ ROOM_FILES_MOST = 12
 # Data passes through the rooms of the runtime in this order; each may import those before it.
 LEVELS = (
     ("errors", "progress", "files"),
+    ("locations",),
     ("leadsheet.chords", "leadsheet.sheet", "leadsheet.raster"),
     ("leadsheet.given", "leadsheet.files"),
     ("settings",),
@@ -39,7 +40,9 @@ LEVELS = (
     ("serve.problems", "serve.upload", "serve.security", "serve.downloads"),
     ("serve.schemas",),
     ("serve.routes",),
+    ("serve.cluster",),
     ("serve",),
+    ("batch",),
 )
 
 

@@ -103,6 +103,12 @@ class AudioFile:
         return _file_blocks(self.path)
 
 
+def recording_suffixes() -> frozenset[str]:
+    """Suffixes that names of recordings have, in lower case."""
+    known = {f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".oga", ".opus"}
+    return frozenset(known - {".raw"})  # samples without a word on their rate and channels
+
+
 def resampled_count(recording: Recording, sample_rate_hz: int) -> int:
     """Samples that :func:`resampled` yields: the recording's duration, rounded up to a whole sample."""
     return -(-recording.samples_count * sample_rate_hz // recording.sample_rate_hz)

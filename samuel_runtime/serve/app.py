@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,10 @@ from starlette.types import ASGIApp
 
 import samuel_runtime
 from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import Manifest
 from samuel_runtime.serve import problems
 from samuel_runtime.serve.downloads import Downloads
+from samuel_runtime.serve.jobs.protocols import JobStore, Renderer
 from samuel_runtime.serve.jobs.queue import JobQueue
 from samuel_runtime.serve.jobs.store import FolderStore
 from samuel_runtime.serve.limits import Limits
@@ -50,19 +52,32 @@ class Config:
 
 
 def create_app(config: Config) -> ASGIApp:
-    """A server's application; its processes start and end with its lifespan.
+    """A server of this machine; its processes start and end with its lifespan.
 
     Raises:
         UserError: the bundle is not in order, or another server uses the folder.
     """
-    limits, metrics = config.limits, Metrics()
     manifest = Bundle.open(config.bundle).manifest
-    store = FolderStore(config.data)
     bundle = None if config.bundle is None else str(config.bundle.resolve())
     worker = RenderConfig(bundle=bundle, provider=config.provider, threads=config.threads)
-    queue = JobQueue(
-        store, [ProcessRenderer(worker, limits.silent_work_s) for _ in range(config.workers)], limits, metrics
-    )
+    renderers = [ProcessRenderer(worker, config.limits.silent_work_s) for _ in range(config.workers)]
+    return assemble(manifest, FolderStore(config.data), renderers, config.limits, config.access)
+
+
+def assemble(
+    manifest: Manifest, store: JobStore, renderers: Sequence[Renderer], limits: Limits, access: Access
+) -> ASGIApp:
+    """The application over a store, which it closes in the end, and over renderers, which begin and end with it.
+
+    Args:
+        manifest: of the bundle that the renderers have.
+        store: of the jobs.
+        renderers: as many as jobs may run at a time.
+        limits: of what is taken and kept.
+        access: who may ask.
+    """
+    metrics = Metrics()
+    queue = JobQueue(store, renderers, limits, metrics)
     inspector = Inspector(limits.longest_s, limits.inspection_s)
     version = samuel_runtime.__version__
     service = Service(manifest, queue, store, Downloads(store), inspector, limits, metrics, version)
@@ -91,4 +106,4 @@ def create_app(config: Config) -> ASGIApp:
         return FileResponse(_PAGE / "docs.html", headers={"Cache-Control": "no-cache"})
 
     app.mount("/page", StaticFiles(directory=_PAGE))
-    return Guard(app, config.access, lambda status: metrics.answers.labels(status).inc())
+    return Guard(app, access, lambda status: metrics.answers.labels(status).inc())

@@ -11,7 +11,7 @@ import soundfile
 from samuel_runtime.audio.reading import BLOCK_SAMPLES, AudioFile
 from samuel_runtime.audio.writing import write_audio
 from samuel_runtime.files import replacing
-from samuel_runtime.serve.jobs.store import FolderStore
+from samuel_runtime.serve.jobs.protocols import JobStore
 from samuel_runtime.serve.worker.rendering import VOICE_FILE, accompaniment_file, mix_file
 
 
@@ -40,7 +40,7 @@ class Format(str, Enum):
 class Downloads:
     """Finds files, and makes them where need be, one at a time: encoding is work that should not pile up."""
 
-    def __init__(self, store: FolderStore) -> None:
+    def __init__(self, store: JobStore) -> None:
         """Of the store whose jobs they are."""
         self._store = store
         self._one_at_a_time = asyncio.Lock()
@@ -51,7 +51,7 @@ class Downloads:
         Raises:
             FileNotFoundError: there is no such take, or the job was removed.
         """
-        wav = self._store.result_file(job_id, _wav(part, take))
+        wav = await asyncio.to_thread(self._store.result_file, job_id, _wav(part, take))
         if format is Format.WAV:
             return wav
         encoded = self._store.encoded_file(job_id, f"{wav.stem}.{format.value}")

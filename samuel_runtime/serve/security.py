@@ -99,8 +99,15 @@ class Access:
                 "`openssl rand -hex 32 > FILE`"
             )
 
-    def refusal(self, method: str, path: str, headers: Headers) -> tuple[HTTPStatus, str] | None:
-        """Why a request is not answered; None if it is."""
+    def refusal(
+        self, method: str, path: str, headers: Headers, address: str | None = None
+    ) -> tuple[HTTPStatus, str] | None:
+        """Why a request is not answered; None if it is.
+
+        ``address`` is where it comes from, if that is known: what listens may be another's, as Ray Serve's proxies are.
+        """
+        if not self.keys and address is not None and not is_loopback(address):
+            return HTTPStatus.FORBIDDEN, "this server answers its own machine alone, until it is given keys"
         host, origin = headers.get("host", ""), headers.get("origin")
         if is_loopback(self.host) and _without_port(host) not in _LOOPBACK_NAMES | {self.host}:
             return (
@@ -153,7 +160,10 @@ class Guard:
                 self._count(message["status"])
             await send(message)
 
-        refusal = self._access.refusal(scope["method"], scope["path"], Headers(scope=scope))
+        address = scope.get("client")
+        refusal = self._access.refusal(
+            scope["method"], scope["path"], Headers(scope=scope), None if address is None else address[0]
+        )
         if refusal is not None:
             status, detail = refusal
             wanted = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from samuel_runtime.batch.cluster import Cluster, cluster_options
 from samuel_runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from samuel_train.data.prepare import SongParts
 
 
 @click.command("prepare")
@@ -35,7 +42,22 @@ from samuel_runtime.errors import UserError
     "such as -3,-1,2,4.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-def command(stems: Path, out: Path, location: str, varispeed: str, device: str) -> None:
+@click.option("--ray", "on_cluster", is_flag=True,
+              help="Encode on all machines of a Ray cluster, which see STEMS, -o and --codec as this one does; "
+                   "the options below are for this.")  # fmt: skip
+@cluster_options
+def command(
+    stems: Path,
+    out: Path,
+    location: str,
+    varispeed: str,
+    device: str,
+    on_cluster: bool,
+    address: str | None,
+    cpus: float,
+    gpus: float,
+    workers: int | None,
+) -> None:
     """Encode the songs below STEMS into latents.
 
     A song is a folder with vocals.* beside accompaniment.*, or beside drums.*, bass.* and other.*
@@ -48,12 +70,30 @@ def command(stems: Path, out: Path, location: str, varispeed: str, device: str) 
     semitones = _semitones(varispeed)
     keep_freed_memory()
     codec = load_codec(location, choose_device(device))
-    prepared = prepare(stems, out, codec, location, semitones)
+    encode = None
+    if on_cluster:
+        # Workers are elsewhere: what is named from here must be named from the root.
+        cluster, stems, out = Cluster(address, cpus, gpus, workers), stems.resolve(), out.resolve()
+        location_there = str(Path(location).resolve()) if Path(location).exists() else location
+        encode = partial(cluster.over, make=partial(_encoder, location_there, device, cluster.threads))
+    prepared = prepare(stems, out, codec, location, semitones, encode)
     for skip in prepared.skipped:
         click.echo(f"skipped {skip.song}: {skip.reason}", err=True)
     if prepared.skipped:
         click.echo(f"{len(prepared.skipped)} songs skipped, listed in {out / SKIPPED_FILE}", err=True)
     click.echo(f"{out}: {prepared.entries} entries from {prepared.songs} songs")
+
+
+def _encoder(location: str, device: str, threads: int) -> Callable[[SongParts], None]:
+    """In a worker of a cluster."""
+    import torch
+
+    from samuel_train.codec import load_codec
+    from samuel_train.data.prepare import song_encoder
+    from samuel_train.device.choice import choose_device
+
+    torch.set_num_threads(threads)
+    return song_encoder(load_codec(location, choose_device(device)))
 
 
 def _semitones(listed: str) -> list[int]:

@@ -14,7 +14,7 @@ import hashlib
 import json
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,50 @@ class _Part:
     path: Path
 
 
-def prepare(stems: Path, out: Path, codec: Codec, codec_location: str, varispeed: Sequence[int] = ()) -> Prepared:
+SongParts = Sequence[_Part]
+"""Of one song, one for each speed."""
+EncodeSongs = Callable[[Sequence[SongParts]], Iterator[tuple[SongParts, str]]]
+"""Encodes songs in any order; yields each with why it cannot be used, a sentence, else ""."""
+
+
+def song_encoder(codec: Codec) -> Callable[[SongParts], None]:
+    """What encodes a song at every speed that no earlier run has left, each into its file; raises UserError."""
+    context_frames = max(encoder_context_frames(codec))
+
+    def encode(parts: SongParts) -> None:
+        for part in parts:
+            if not _is_whole(part.path):
+                encoded = encode_song(part.song, codec, context_frames, part.semitones)
+                with replacing(part.path) as temporary:
+                    np.savez(temporary, **encoded._asdict())
+
+    return encode
+
+
+def encode_here(codec: Codec) -> EncodeSongs:
+    """One song after the other, in this process."""
+    encode = song_encoder(codec)
+
+    def encode_all(songs: Sequence[SongParts]) -> Iterator[tuple[SongParts, str]]:
+        for parts in songs:
+            failure = ""
+            try:
+                encode(parts)
+            except UserError as error:
+                failure = str(error)
+            yield parts, failure
+
+    return encode_all
+
+
+def prepare(
+    stems: Path,
+    out: Path,
+    codec: Codec,
+    codec_location: str,
+    varispeed: Sequence[int] = (),
+    encode: EncodeSongs | None = None,
+) -> Prepared:
     """Encode every song below ``stems`` and write the latents to ``out``.
 
     Each song is encoded once more for each of the ``varispeed`` semitones, played faster or slower by as much: other
@@ -65,7 +108,8 @@ def prepare(stems: Path, out: Path, codec: Codec, codec_location: str, varispeed
     on while another is held out.
 
     Songs that an earlier run encoded with the same codec from the same files are taken from there.
-    ``codec_location`` is recorded, so that a checkpoint can say which codec it belongs to.
+    ``codec_location`` is recorded, so that a checkpoint can say which codec it belongs to. ``encode`` is
+    :func:`encode_here`, or does the same elsewhere: with an equal codec, and where ``stems`` and ``out`` are seen.
 
     Raises:
         UserError: if there is no usable song, a speed is out of range, or ``out`` cannot be written.
@@ -80,20 +124,16 @@ def prepare(stems: Path, out: Path, codec: Codec, codec_location: str, varispeed
     for leftover in out.glob(".latent_*-*.npy"):  # of a run that was killed
         leftover.unlink()
     digest = _encoder_digest(codec)
-    context_frames = max(encoder_context_frames(codec))
-    done: list[_Part] = []
-    for song in tqdm(songs, desc="encoding", unit="song", disable=None):
-        for semitones in speeds:
-            part = _Part(song, semitones, parts / f"{_key(song, digest, semitones)}.npz")
-            if not _is_whole(part.path):
-                try:
-                    encoded = encode_song(song, codec, context_frames, semitones)
-                except UserError as error:
-                    skipped.append(Skipped(song.name, str(error)))
-                    break
-                with replacing(part.path) as temporary:
-                    np.savez(temporary, **encoded._asdict())
-            done.append(part)
+    wanted = [[_Part(song, s, parts / f"{_key(song, digest, s)}.npz") for s in speeds] for song in songs]
+    encoding = (encode or encode_here(codec))(wanted)
+    failures = {
+        of_song[0].song.name: failure
+        for of_song, failure in tqdm(encoding, total=len(wanted), desc="encoding", unit="song", disable=None)
+        if failure
+    }
+    skipped += [Skipped(name, failure) for name, failure in failures.items()]
+    # A song that cannot be used at one speed may be at those before it.
+    done = [part for of_song in wanted for part in of_song if part.song.name not in failures or part.path.exists()]
     skipped.sort(key=lambda skip: skip.song)
     _write_json(out / SKIPPED_FILE, [asdict(skip) for skip in skipped])
     if not done:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from samuel_runtime.audio.reading import BLOCK_SAMPLES, AudioFile, resampled, resampled_count
+from samuel_runtime.audio.reading import BLOCK_SAMPLES, AudioFile, recording_suffixes, resampled, resampled_count
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import check_name
 
@@ -63,8 +62,7 @@ def find_songs(root: Path) -> tuple[list[SongFolder], list[Skipped]]:
     check_name(root)
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; give the folder that holds the song folders")
-    suffixes = {f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".oga", ".opus"}
-    suffixes -= {".raw"}  # samples without a word on their rate and channels
+    suffixes = recording_suffixes()
     songs, skipped = [], []
     for folder in _folders(root):
         stems = _stems(folder, suffixes)
@@ -155,7 +153,7 @@ def _folders(root: Path) -> Iterator[Path]:
         yield folder
 
 
-def _stems(folder: Path, suffixes: set[str]) -> dict[str, Path]:
+def _stems(folder: Path, suffixes: Collection[str]) -> dict[str, Path]:
     """Stem name -> file; of several formats of one stem the first by name."""
     stems: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):

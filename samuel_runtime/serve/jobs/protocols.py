@@ -1,4 +1,8 @@
-"""What a queue asks of the place that keeps jobs and of the thing that does them; a cluster would have its own."""
+"""What a queue asks of the place that keeps jobs and of the thing that does them.
+
+A folder and processes of this machine (`store`, `worker.renderer`), or an object store and replicas of a Ray cluster
+(`objects`, `ray_renderer`).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,9 @@ from typing import Any, Protocol
 
 from samuel_runtime.serve.jobs.job import Failure, Job, Result
 from samuel_runtime.serve.jobs.request import Request, Wanted
+
+Location = Path | str
+"""A path that the renderers see, too, or the URL of what is in an object store, see samuel_runtime/locations.py."""
 
 Tell = Callable[[dict[str, Any]], None]
 """Takes a renderer's events, see :mod:`samuel_runtime.serve.worker.events`."""
@@ -23,8 +30,11 @@ class JobStore(Protocol):
     def recover(self) -> list[Job]:
         """All jobs that were accepted and not removed, in the order in which they are to be done."""
 
+    def close(self) -> None:
+        """Leave it to another server."""
+
     def begin_upload(self, job_id: str) -> Path:
-        """Where a recording may be written that belongs to no job yet."""
+        """Where a recording may be written that belongs to no job yet: on this machine."""
 
     def discard_upload(self, job_id: str) -> None:
         """Forget it; that there is none is no fault."""
@@ -32,16 +42,19 @@ class JobStore(Protocol):
     def accept(self, request: Request) -> None:
         """Make an upload a job: once this returns it is never lost."""
 
-    def upload(self, job_id: str) -> Path:
+    def upload(self, job_id: str) -> Location:
         """The recording of an accepted job."""
 
     def count(self, job: Job) -> None:
         """Keep the job's starts and crashes."""
 
-    def new_scratch(self) -> Path:
+    def new_scratch(self) -> Location:
         """An empty folder for one attempt."""
 
-    def publish(self, job_id: str, scratch: Path, result: Result) -> None:
+    def discard_scratch(self, scratch: Location) -> None:
+        """Remove what an attempt left, if it was not published."""
+
+    def publish(self, job_id: str, scratch: Location, result: Result) -> None:
         """Make what an attempt wrote the job's result, all of it in one moment.
 
         Raises:
@@ -56,7 +69,11 @@ class JobStore(Protocol):
         """
 
     def result_file(self, job_id: str, name: str) -> Path:
-        """A file of a job that is done, by a name of :mod:`samuel_runtime.serve.downloads`."""
+        """A file of a job that is done, by a name of :mod:`samuel_runtime.serve.downloads`: on this machine, if need
+        be fetched first; there may be none."""
+
+    def encoded_file(self, job_id: str, name: str) -> Path:
+        """Where a result in another format lies, or may be put; its folder is there."""
 
     def remove(self, job_id: str) -> None:
         """Remove the job and all its files, whatever its state; that there is none is no fault."""
@@ -69,10 +86,10 @@ class JobStore(Protocol):
 class Order:
     """What a renderer is given: all that it needs."""
 
-    voice: Path
+    voice: Location
     """The recording; of whatever format."""
     wanted: Wanted
-    into: Path
+    into: Location
     """An empty folder for voice-, accompaniment- and mix-files, named as :mod:`samuel_runtime.serve.worker.rendering`
     says."""
 

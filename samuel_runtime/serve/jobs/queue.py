@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -232,7 +231,7 @@ class JobQueue:
         except WorkerDiedError as error:
             await self._crashed(job, str(error))
         finally:
-            await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+            await asyncio.to_thread(self.store.discard_scratch, scratch)
 
     async def _crashed(self, job: Job, how: str) -> None:
         if job.removed:

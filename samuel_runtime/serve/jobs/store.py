@@ -62,6 +62,7 @@ from pydantic import BaseModel, ValidationError
 from samuel_runtime.errors import UserError
 from samuel_runtime.serve.jobs.durable import move, sync_folder, sync_tree, write_file
 from samuel_runtime.serve.jobs.job import Failure, Job, Result
+from samuel_runtime.serve.jobs.protocols import Location
 from samuel_runtime.serve.jobs.request import Request
 
 try:
@@ -110,7 +111,7 @@ class FolderStore:
             ) from error
 
     def close(self) -> None:
-        """Leave the folder to another server."""
+        """As the protocol says."""
         os.close(self._lock)
 
     def recover(self) -> list[Job]:
@@ -160,11 +161,16 @@ class FolderStore:
         scratch.mkdir(mode=0o700)
         return scratch
 
-    def publish(self, job_id: str, scratch: Path, result: Result) -> None:
+    def discard_scratch(self, scratch: Location) -> None:
         """As the protocol says."""
-        (scratch / _OF_RESULT).write_bytes(result.model_dump_json().encode())
-        sync_tree(scratch)
-        move(scratch, self._job(job_id) / _RESULT)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+    def publish(self, job_id: str, scratch: Location, result: Result) -> None:
+        """As the protocol says."""
+        folder = Path(scratch)
+        (folder / _OF_RESULT).write_bytes(result.model_dump_json().encode())
+        sync_tree(folder)
+        move(folder, self._job(job_id) / _RESULT)
 
     def fail(self, job_id: str, failure: Failure) -> None:
         """As the protocol says."""
@@ -175,7 +181,7 @@ class FolderStore:
         return self._job(job_id) / _RESULT / name
 
     def encoded_file(self, job_id: str, name: str) -> Path:
-        """Where a result in another format lies, or may be put; its folder is there."""
+        """As the protocol says."""
         folder = self._job(job_id) / _ENCODED
         with suppress(FileExistsError):
             folder.mkdir()

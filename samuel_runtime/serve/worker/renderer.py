@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from samuel_runtime.errors import UserError
 from samuel_runtime.serve.jobs.protocols import DefectError, JobCancelledError, Order, WorkerDiedError
 from samuel_runtime.serve.worker.config import RenderConfig
+from samuel_runtime.serve.worker.events import conclusion
 from samuel_runtime.serve.worker.process import WorkerProcess
 
 _LOADING_S = 600.0
@@ -69,17 +69,12 @@ class ProcessRenderer:
         try:
             while True:
                 event = await process.receive(self._silent_s)
-                ended = event["event"]
-                if ended == "done":
-                    return {"provider": event["provider"], "precision": event["precision"]}
-                if ended == "refused":
-                    raise UserError(*event["detail"].split("\n"))
-                if ended == "cancelled":
-                    raise JobCancelledError
-                if ended == "defect":
-                    await process.end()
-                    raise DefectError
+                if (made_by := conclusion(event)) is not None:
+                    return made_by
                 tell(event)
+        except DefectError:
+            await process.end()
+            raise
         except WorkerDiedError:
             self._unready = "the worker is started again"
             if self._cancelled == number:

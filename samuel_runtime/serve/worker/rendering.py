@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -26,6 +28,9 @@ VOICE_FILE = "voice.wav"
 """The voice as the mix has it: at the codec's rate and channel count, and as long as the bands to the sample."""
 _REPORT_EVERY_S = 0.1
 
+Tell = Callable[..., None]
+"""Takes an event's values by name."""
+
 
 def accompaniment_file(take: int) -> str:
     """Name of a take's band, takes counted from 1."""
@@ -37,6 +42,11 @@ def mix_file(take: int) -> str:
     return f"mix-{take}.wav"
 
 
+def backend_of(samuel: Samuel) -> dict[str, str]:
+    """Provider and precision, for events."""
+    return {"provider": samuel.backend.provider.value, "precision": samuel.backend.precision.value}
+
+
 def work(config: RenderConfig, pipe: Pipe) -> None:
     """Make what is ordered, until an order ends with a defect: then a new process is the safer place."""
     try:
@@ -44,25 +54,40 @@ def work(config: RenderConfig, pipe: Pipe) -> None:
     except UserError as error:
         pipe.tell(event="unready", detail=str(error))
         return
-    backend = {"provider": samuel.backend.provider.value, "precision": samuel.backend.precision.value}
-    pipe.tell(event="ready", **backend)
+    pipe.tell(event="ready", **backend_of(samuel))
     for order in pipe.orders():
-        job = _RenderJob(samuel, order, pipe)
-        ended = outcome(job.run, job.voice)
-        pipe.tell(**ended, **(backend if ended["event"] == "done" else {}))
+        voice, into, wanted = Path(order["voice"]), Path(order["into"]), Wanted.model_validate(order["wanted"])
+        given_up = partial(pipe.is_cancelled, order["order"])
+        ended = render_order(samuel, voice, into, wanted, pipe.tell, given_up)
+        pipe.tell(**ended)
         if ended["event"] == "defect":
             return
+
+
+def render_order(
+    samuel: Samuel, voice: Path, into: Path, wanted: Wanted, tell: Tell, given_up: Callable[[], bool]
+) -> dict[str, Any]:
+    """Write voice, bands and mixes of an order; returns the event that it ends with.
+
+    Args:
+        samuel: what makes them.
+        voice: the recording.
+        into: an empty folder.
+        wanted: settings.
+        tell: takes all other events, in the thread of this call.
+        given_up: whether nobody wants it any more; asked after every piece of work.
+    """
+    return outcome(_RenderJob(samuel, voice, into, wanted, tell, given_up).run, voice)
 
 
 class _RenderJob:
     """One order, and the events of its way; called as a run's ``progress``."""
 
-    def __init__(self, samuel: Samuel, order: dict[str, Any], pipe: Pipe) -> None:
-        self._samuel, self._pipe = samuel, pipe
-        self._number: int = order["order"]
-        self._into = Path(order["into"])
-        self._wanted = Wanted.model_validate(order["wanted"])
-        self.voice = Path(order["voice"])
+    def __init__(
+        self, samuel: Samuel, voice: Path, into: Path, wanted: Wanted, tell: Tell, given_up: Callable[[], bool]
+    ) -> None:
+        self._samuel, self._voice, self._into, self._wanted = samuel, voice, into, wanted
+        self._tell_event, self._given_up = tell, given_up
         self._take, self._told_s = 1, 0.0
 
     def run(self) -> dict[str, Any]:
@@ -72,7 +97,7 @@ class _RenderJob:
             UserError: as :func:`samuel_runtime.cli.render.render`.
             GivenUpError: the server wants no more of it.
         """
-        voice, settings = AudioFile.open(self.voice), self._wanted.settings()
+        voice, settings = AudioFile.open(self._voice), self._wanted.settings()
         self._samuel.check(settings)
         voice_gain = self._write_voice(voice)
         takes = [
@@ -85,13 +110,13 @@ class _RenderJob:
             for index in range(self._wanted.variations)
         ]
         for number, result in enumerate(render(self._samuel, takes, self, self._heard), start=1):
-            self._pipe.tell(event="take", result=self._described(number, result, voice, voice_gain))
+            self._tell_event(event="take", result=self._described(number, result, voice, voice_gain))
             self._take = number + 1
-        return {"event": "done"}
+        return {"event": "done", **backend_of(self._samuel)}
 
     def __call__(self, progress: Progress) -> None:
         """Tell how far the run is, and end it if nobody wants it any more."""
-        if self._pipe.is_cancelled(self._number):
+        if self._given_up():
             raise GivenUpError
         complete, now_s = progress.done >= progress.total, monotonic()
         if complete or now_s - self._told_s > _REPORT_EVERY_S:
@@ -101,10 +126,10 @@ class _RenderJob:
             self._tell("write", 0, 1)
 
     def _tell(self, stage: str, done: int, total: int) -> None:
-        self._pipe.tell(event="progress", take=self._take, stage=stage, done=done, total=total)
+        self._tell_event(event="progress", take=self._take, stage=stage, done=done, total=total)
 
     def _heard(self, sheet: LeadSheet) -> None:
-        self._pipe.tell(event="heard", lead_sheet=None if sheet.is_empty else to_dict(sheet))
+        self._tell_event(event="heard", lead_sheet=None if sheet.is_empty else to_dict(sheet))
 
     def _write_voice(self, voice: AudioFile) -> float:
         """Write the voice for the player; returns the gain that keeps it from clipping."""

@@ -44,6 +44,15 @@ def test_other_hosts_take_a_key(host: str) -> None:
         assert refused(access, path=path, host="samuel.example") is None
 
 
+def test_other_machines_are_refused_without_keys_whatever_listens() -> None:
+    """A proxy of Ray Serve's may listen to all machines though the server was told of one."""
+    headers = Headers({"host": "localhost:8000"})
+    for address, status in (("192.168.1.2", 403), ("127.0.0.1", None), ("::1", None), (None, None)):
+        refusal = Access("127.0.0.1").refusal("GET", "/v1/bundle", headers, address)
+        assert (None if refusal is None else refusal[0].value) == status, address
+    assert Access("127.0.0.1", (KEY,)).refusal("GET", "/", headers, "192.168.1.2") is None
+
+
 def test_names_that_were_pointed_at_this_machine_are_refused() -> None:
     access = Access("127.0.0.1")
     for host in ("evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example:8000", ""):
