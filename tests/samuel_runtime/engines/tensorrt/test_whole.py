@@ -116,6 +116,6 @@ def test_an_engine_that_a_stream_cannot_capture_is_refused(
 ) -> None:
     folder = engined(Precision.FP32)
     samuel = Samuel.load(folder, Provider.TENSORRT)
-    monkeypatch.setattr("tests.support.runtime.fake_tensorrt.ICudaEngine._capturable", False)
+    monkeypatch.setattr("tests.support.runtime.fakes.tensorrt.ICudaEngine._capturable", False)
     with pytest.raises(UserError, match="CUDA graph"):
         samuel.generate(np.zeros((64, 72), np.float32), Settings(steps=2))
