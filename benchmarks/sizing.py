@@ -84,7 +84,7 @@ def window_s(samuel: Samuel, rounds: int) -> dict[str, float]:
 def memory_mib(voice: Path, jobs: int) -> float:
     """The most resident memory of a fresh process that makes so many bands at once, with one thread each."""
     script = (
-        "import sys, resource, tempfile, threading; from pathlib import Path\n"
+        "import re, sys, tempfile, threading; from pathlib import Path\n"
         "from samuel_runtime.pipeline import Samuel; from samuel_runtime.serve.jobs.request import Wanted\n"
         "from samuel_runtime.serve.worker.rendering import render_order\n"
         "samuel = Samuel.load(None, 'cpu', 1)\n"
@@ -94,7 +94,8 @@ def memory_mib(voice: Path, jobs: int) -> float:
         "        render_order(samuel, Path(sys.argv[1]), Path(into), wanted, lambda **event: 0, lambda: 0)\n"
         "threads = [threading.Thread(target=job, args=(seed,)) for seed in range(int(sys.argv[2]))]\n"
         "[t.start() for t in threads]; [t.join() for t in threads]\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        # Not ru_maxrss, which begins at that of the process that started this one.
+        "print(int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) / 1024)"
     )
     done = subprocess.run([sys.executable, "-c", script, voice, str(jobs)], check=True, capture_output=True, text=True)
     return round(float(done.stdout), 1)

@@ -215,7 +215,7 @@ def test_a_rolling_update_and_a_server_that_is_killed_drop_nothing(bundle: Path,
         ids, statuses, over = asked(client, voice, 4, steps=200), [], threading.Event()
 
         def ask_on() -> None:
-            while not over.wait(0.2):
+            while not over.wait(1.0):
                 answer = client.post("/v1/accompaniments", files={"voice": voice.read_bytes()}, data={"steps": "2"})
                 statuses.append(answer.status_code)
                 if answer.status_code == 202:

@@ -185,6 +185,8 @@ def test_a_server_that_is_killed_between_any_two_writes_keeps_its_word(fs: Any) 
             store.close()
         if "other accepted" in told and "done" not in told:
             assert jobs[OTHER].state is State.WAITING
+        for job_id in jobs:
+            assert fs.cat_file(f"/samuel/jobs-of-tests/jobs/{job_id}/voice") == VOICE
         if "other removed" in told:
             assert OTHER not in jobs
         named = {path.split("/")[4] for path in fs.find("/samuel/jobs-of-tests/jobs")}
