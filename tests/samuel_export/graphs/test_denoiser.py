@@ -17,6 +17,7 @@ from samuel_runtime.settings import Sampler
 from samuel_train.model.config import Alignment, ModelConfig
 from samuel_train.model.denoiser import Denoiser
 from tests.support.export.sessions import DenoiserGraphs, Sessions, predict, session
+from tests.support.export.whole_tables import write_whole_tables
 from tests.support.miniature import miniature_model
 from tests.support.weights import DATA, golden_state_dict, normal, relative_l2
 
@@ -179,7 +180,9 @@ def test_census_of_the_nodes_that_cost_time(variant: Alignment) -> None:
 def published() -> tuple[Denoiser, Sessions]:
     model = Denoiser(ModelConfig(alignment=Alignment.PUBLISHED_CODE, prediction=Prediction.EPSILON))
     model.load_state_dict(golden_state_dict(), strict=True)
-    return model, Sessions(DenoiserGraphs.of(model.eval()))
+    with pytest.MonkeyPatch.context() as patch:
+        write_whole_tables(patch)
+        return model, Sessions(DenoiserGraphs.of(model.eval()))
 
 
 @pytest.mark.parametrize(("seed", "t"), [(11, [0]), (12, [400]), (13, [799, 37])])
@@ -215,7 +218,8 @@ def test_published_sampling_loop(name: str, step: int) -> None:
     assert relative_l2(sampled()[step], GOLDEN[f"sample_seed21_{name}"]) <= GOLDEN_BOUND
 
 
-def test_a_documented_model_of_the_full_size() -> None:
+def test_a_documented_model_of_the_full_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_whole_tables(monkeypatch)
     model = Denoiser(ModelConfig())
     model.load_state_dict(golden_state_dict(), strict=True)
     graphs = Sessions(DenoiserGraphs.of(model.eval()))

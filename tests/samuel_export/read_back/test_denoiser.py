@@ -21,6 +21,7 @@ from samuel_train.model.config import Alignment, ModelConfig
 from samuel_train.model.denoiser import Denoiser
 from tests.support.export.sessions import DenoiserGraphs as Written
 from tests.support.export.sessions import Sessions, predict
+from tests.support.export.whole_tables import write_whole_tables
 from tests.support.miniature import CONFIG, miniature_model
 from tests.support.weights import normal, relative_l2
 
@@ -66,7 +67,8 @@ def test_graphs_of_another_network_are_refused() -> None:
         denoiser_of(graphs_of(narrow), narrow.config)
 
 
-def test_the_packaged_denoiser_comes_back_with_its_statistics(tmp_path: Path) -> None:
+def test_the_packaged_denoiser_comes_back_with_its_statistics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_whole_tables(monkeypatch)  # of the network that it is compared with
     config = Path(samuel_train.__file__).parent / "default.toml"
     out = tmp_path / "checkpoint.safetensors"
     ran = CliRunner().invoke(command, [str(PACKAGED), "--denoiser", "--config", str(config), "-o", str(out)])
