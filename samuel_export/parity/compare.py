@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -141,9 +142,14 @@ def fingerprints_of(report: dict[str, Any]) -> dict[str, np.ndarray]:
 def fingerprint(result: np.ndarray) -> list[float]:
     """Projections of an array on seeded random signs, scaled to keep its L2 norm on average."""
     flat = result.astype(np.float64).ravel()
-    generator = np.random.Generator(np.random.PCG64(len(flat)))
-    signs = (generator.integers(0, 2, len(flat), dtype=np.int8) * 2.0 - 1 for _ in range(_PROJECTIONS))
-    return [float(flat @ one) / _PROJECTIONS**0.5 for one in signs]
+    return [float(flat @ (bits * 2.0 - 1)) / _PROJECTIONS**0.5 for bits in _sign_bits(len(flat))]
+
+
+@lru_cache(maxsize=4)  # most results of a report have one of two sizes, and drawing takes longer than projecting
+def _sign_bits(size: int) -> list[np.ndarray]:
+    """For each projection (size,) int8, 1 where a sign is plus."""
+    generator = np.random.Generator(np.random.PCG64(size))
+    return [generator.integers(0, 2, size, dtype=np.int8) for _ in range(_PROJECTIONS)]
 
 
 def build_report(comparisons: list[Comparison], steps: int) -> dict[str, Any]:

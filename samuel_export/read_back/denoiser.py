@@ -208,13 +208,15 @@ def _fill_film_terms(model: Denoiser, table: np.ndarray, films: list[FiLM]) -> N
     for layer in (model.time_mlp[0], model.time_mlp[2]):
         nn.init.normal_(cast("nn.Linear", layer).weight, std=_HIDDEN_STD)
     embedding = timestep_embedding(torch.arange(len(table)), model.config.time_width, torch.float32)
-    hidden = model.time_mlp(embedding)
     place = 0
-    for film in films:
-        width = film.time_proj.out_features
-        features = (hidden if film is films[0] else embedding).double().numpy()
-        target, place = table[:, place : place + width], place + width
+    for features, of_these in ((model.time_mlp(embedding), films[:1]), (embedding, films[1:])):
+        widths = [film.time_proj.out_features for film in of_these]
+        features = features.double().numpy()
+        target, place = table[:, place : place + sum(widths)], place + sum(widths)
         centre, mean = features.mean(axis=0), target.mean(axis=0)
-        weight = np.linalg.lstsq(features - centre, target - mean, rcond=_RIDGE)[0]  # (time width, 2 n)
-        film.time_proj.weight.copy_(torch.from_numpy(weight.T))
-        film.time_proj.bias.copy_(torch.from_numpy(mean - centre @ weight))
+        weight = np.linalg.lstsq(features - centre, target - mean, rcond=_RIDGE)[0]  # (time width, all 2 n)
+        bias = mean - centre @ weight
+        ends = np.cumsum(widths)[:-1]
+        for film, one, its_bias in zip(of_these, np.split(weight, ends, 1), np.split(bias, ends), strict=True):
+            film.time_proj.weight.copy_(torch.from_numpy(one.T.copy()))
+            film.time_proj.bias.copy_(torch.from_numpy(its_bias))

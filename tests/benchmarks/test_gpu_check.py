@@ -18,13 +18,16 @@ from tests.support.runtime.fakes.cuda import FakeCuda
 
 @pytest.fixture
 def small(bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The miniature bundle in place of the paper's network, and a short song."""
+    """The miniature bundle in place of the paper's network, a short song, and few steps."""
     paper = Paper(miniature_model(), tmp_path / "none", tmp_path / "none", tmp_path / "paper")
     shutil.copytree(bundle, paper.bundle)
     build_fakes(monkeypatch)
     monkeypatch.setattr(gpu_check, "make_paper", lambda folder, codec: paper)
     monkeypatch.setattr(gpu_check, "FRAMES", 64)
     monkeypatch.setattr(gpu_check, "_ROUNDS", 1)
+    monkeypatch.setattr(gpu_check, "DEFAULT_STEPS", 5)
+    monkeypatch.setattr(gpu_check, "_MORE_STEPS", 40)
+    monkeypatch.setattr("benchmarks.machine._PEAK_SIZE", 64)
 
 
 @pytest.mark.usefixtures("small")

@@ -18,6 +18,6 @@ def told(codec: Codec, folder: Path) -> CodecFacts:
 
 def test_only_an_oobleck_bears_low_precision_and_takes_shorter_chunks(tmp_path: Path) -> None:
     ours = told(miniature_codec(tmp_path / "ours"), tmp_path)
-    oobleck = told(load_codec(save_small_oobleck(tmp_path / "oobleck", latent_channels=64)), tmp_path)
+    oobleck = told(load_codec(save_small_oobleck(tmp_path / "oobleck", latent_channels=4)), tmp_path)
     assert (ours.lowerable, oobleck.lowerable) == (False, True)
     assert 0 < oobleck.chunk_frames < ours.chunk_frames

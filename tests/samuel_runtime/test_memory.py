@@ -28,7 +28,7 @@ def _peak_mb(minutes: float, bundle: Path, folder: Path) -> float:
     with soundfile.SoundFile(voice, "w", RATE_HZ, 1) as file:
         for _ in range(round(minutes * 2)):
             file.write(passage)
-    arguments = ("--bundle", bundle, "--steps", "2", "--threads", "1", "--mix", folder / f"{minutes}.mix.wav")
+    arguments = ("--bundle", bundle, "--steps", "1", "--threads", "1", "--mix", folder / f"{minutes}.mix.wav")
     run = run_apart(voice, *arguments, script=_PEAK)
     assert run.code == 0, run.err
     peak_mb = int(run.out.splitlines()[-1]) / 1e6

@@ -21,25 +21,27 @@ from samuel_train.model.config import Alignment, ModelConfig
 from samuel_train.model.denoiser import Denoiser
 from tests.support.export.sessions import DenoiserGraphs as Written
 from tests.support.export.sessions import Sessions, predict
-from tests.support.miniature import miniature_model
+from tests.support.export.whole_tables import write_whole_tables
+from tests.support.miniature import CONFIG, miniature_model
 from tests.support.weights import normal, relative_l2
 
 PACKAGED = Path(samuel_runtime.__file__).parent / "assets" / "bundle"
 BOUND = 2e-2  # measured 3e-3 at most: the ends of the decoder's context, which weigh as one frame among all
+
+READABLE = {"latent_channels": 16, "base_channels": 16, "time_width": 64, "timesteps": 100}
+"""A network whose output is as wide as its first level, and with features enough for a table of so many timesteps."""
 
 
 def graphs_of(model: Denoiser) -> DenoiserGraphs:
     return DenoiserGraphs(**vars(Written.of(model)))
 
 
-@pytest.mark.parametrize(
-    "alignment", [Alignment.DOCUMENTED, pytest.param(Alignment.PUBLISHED_CODE, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("alignment", list(Alignment))
 def test_it_computes_what_the_graphs_compute(alignment: Alignment) -> None:
-    t = [0, 799]
-    model = miniature_model(alignment, base_channels=64, vocal_context_width=16, sheet_width=12, time_width=512)
+    t = [0, 99]
+    model = miniature_model(alignment, **READABLE, vocal_context_width=16, sheet_width=12)
     read = denoiser_of(graphs_of(model), model.config)
-    x, vocals = normal(1, len(t), 64, 512), normal(2, len(t), 64, 512)
+    x, vocals = normal(1, len(t), 16, 512), normal(2, len(t), 16, 512)
     sheet = normal(3, len(t), 34, 512)
     sung, silent = predict(model, x, vocals, t, sheet), predict(model, x, np.zeros_like(x), t)
     assert relative_l2(predict(read, x, vocals, t, sheet), sung) < BOUND
@@ -48,7 +50,7 @@ def test_it_computes_what_the_graphs_compute(alignment: Alignment) -> None:
 
 
 def test_half_precision_files_are_read_too() -> None:
-    model = miniature_model(base_channels=64)
+    model = miniature_model(**READABLE)
     graphs = graphs_of(model)
     packed = DenoiserGraphs(**{name: pack_weights(graph, WeightFormat.FP16) for name, graph in vars(graphs).items()})
     read = denoiser_of(packed, model.config)
@@ -57,15 +59,16 @@ def test_half_precision_files_are_read_too() -> None:
 
 
 def test_graphs_of_another_network_are_refused() -> None:
-    graphs = graphs_of(miniature_model(base_channels=64))
+    graphs = graphs_of(miniature_model(**READABLE))
     with pytest.raises(UserError, match="not that of this config"):
-        denoiser_of(graphs, ModelConfig(base_channels=64, time_width=32, vocal_context_width=8))
+        denoiser_of(graphs, ModelConfig(**CONFIG.to_dict() | READABLE | {"vocal_context_width": 8}))
     narrow = miniature_model()
     with pytest.raises(UserError, match="cannot be read back"):
         denoiser_of(graphs_of(narrow), narrow.config)
 
 
-def test_the_packaged_denoiser_comes_back_with_its_statistics(tmp_path: Path) -> None:
+def test_the_packaged_denoiser_comes_back_with_its_statistics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_whole_tables(monkeypatch)  # of the network that it is compared with
     config = Path(samuel_train.__file__).parent / "default.toml"
     out = tmp_path / "checkpoint.safetensors"
     ran = CliRunner().invoke(command, [str(PACKAGED), "--denoiser", "--config", str(config), "-o", str(out)])

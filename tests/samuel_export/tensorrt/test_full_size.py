@@ -65,6 +65,7 @@ def built(name: GraphName, graph: onnx.ModelProto, manifest: Manifest) -> Built:
     return one
 
 
+@pytest.mark.slow  # in miniature: test_add_engines.py; that attention stays fused: test_builder.py
 def test_the_network() -> None:
     torch.manual_seed(0)
     model = Denoiser(ModelConfig()).eval()

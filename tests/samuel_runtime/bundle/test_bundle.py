@@ -70,7 +70,7 @@ def _paths(values: Any, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     return [prefix, *(path for key, value in values.items() for path in _paths(value, (*prefix, key)))]
 
 
-@settings(deadline=1000, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=1000, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_value_in_any_place_is_refused_or_taken_and_nothing_else(
     data: st.DataObject, bundle: Path, tmp_path: Path

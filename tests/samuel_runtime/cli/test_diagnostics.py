@@ -27,9 +27,11 @@ def test_a_run_is_drawn_and_told_per_take(tmp_path: Path, bundle: Path, capfd: p
 
 
 def test_the_lead_sheet_is_drawn_above_the_band(
-    tmp_path: Path, sheeted: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, sheeted: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("matplotlib")
+    for name in ("sampling", "latents_animation"):  # drawn above
+        monkeypatch.setattr(f"samuel_runtime.cli.plots.{name}", lambda path, *given: path.write_bytes(b"drawn"))
     voice, pictures = write_voice(tmp_path / "voice.wav", 1.5), []
     for name, said in (("with", ["--bpm", "120", "--chords", "Am"]), ("without", [])):
         run = run_here(capfd, voice, "--bundle", sheeted, "--steps", "1", "--diagnostics", tmp_path / name, *said)

@@ -11,6 +11,7 @@ from samuel_runtime.audio.reading import AudioFile
 from samuel_runtime.audio.samples import Audio
 from samuel_runtime.bundle.bundle import PACKAGED_BUNDLE, Bundle
 from samuel_runtime.bundle.manifest import REQUIRED_GRAPHS
+from samuel_train.evaluate.metrics.frame_lines import frame_lines
 from tests.support.runtime.commands import run_here
 
 EXAMPLE = PACKAGED_BUNDLE.parent / "example_voice.flac"
@@ -54,18 +55,19 @@ def test_it_is_whole_proven_and_ours() -> None:
 
 
 @pytest.mark.parametrize("voice", [EXAMPLE, REAL_SINGING], ids=["example", "real singing"])
-def test_the_band_is_heard_and_the_same_twice(voice: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_band_is_heard_and_does_not_buzz(voice: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """That the same command writes the same bytes is a matter of the miniature bundle, in cli/test_job.py."""
     if not voice.exists():
         pytest.skip(f"{voice.name} is not beside this checkout")
-    for name in ("first", "second") if voice == EXAMPLE else ("first",):
-        run = run_here(capfd, voice, "-o", tmp_path / f"{name}.wav", "--mix", tmp_path / f"{name}-mix.wav")
-        assert run.code == 0, run.err
-        for part in (".wav", "-mix.wav"):
-            assert (tmp_path / f"{name}{part}").read_bytes() == (tmp_path / f"first{part}").read_bytes()
-    band, sung = Audio.read(tmp_path / "first.wav"), AudioFile.open(voice)
+    run = run_here(capfd, voice, "-o", tmp_path / "band.wav")
+    assert run.code == 0, run.err
+    band, sung = Audio.read(tmp_path / "band.wav"), AudioFile.open(voice)
     assert band.samples_count == -(-sung.samples_count * 44_100 // sung.sample_rate_hz)
     print(f"{voice.name}: {band.level}, flatness {flatness(band):.3f}, activity {activity(band):.1f} dB")
     assert -35 < band.level.rms_db < -6
     assert band.level.peak < 1
     assert flatness(band) < 0.1
     assert activity(band) > 2
+    if voice == EXAMPLE:
+        lines = frame_lines(band.samples, band.sample_rate_hz, Bundle.open().manifest.codec.hop_samples)
+        assert lines.excess_db <= 2 and lines.prominent_share <= 0.06, lines

@@ -1,13 +1,11 @@
-"""What the packaged bundle writes does not buzz, and its basses are in tune: measured on waveforms."""
+"""The packaged bundle's basses are in tune: measured on waveforms. That its bands do not buzz: test_packaged_bundle.py."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from samuel_runtime import Audio, Samuel
-from samuel_runtime.bundle.bundle import PACKAGED_BUNDLE
-from samuel_train.evaluate.metrics.frame_lines import frame_lines
+from samuel_runtime import Samuel
 from samuel_train.evaluate.metrics.pitch import tone_error_cents
 from samuel_train.synth.tones import Note, alone
 
@@ -27,13 +25,6 @@ def through_codec(samuel: Samuel, samples: np.ndarray) -> np.ndarray:
     raw = vocals * statistics.vocals_std[:, None] + statistics.vocals_mean[:, None]
     band = (raw - statistics.accompaniment_mean[:, None]) / statistics.accompaniment_std[:, None]
     return np.concatenate(list(samuel.codec.decode(band.astype(np.float32))))[: len(samples)]
-
-
-def test_a_generated_band_does_not_buzz(samuel: Samuel) -> None:
-    voice = Audio.read(PACKAGED_BUNDLE.parent / "example_voice.flac")
-    band = samuel.accompany(voice)
-    lines = frame_lines(band.samples, band.sample_rate_hz, HOP)
-    assert lines.excess_db <= 2 and lines.prominent_share <= 0.06, lines
 
 
 def test_basses_alone_are_in_tune(samuel: Samuel) -> None:

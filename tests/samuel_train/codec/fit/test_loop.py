@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from samuel_train.codec.losses.spectral import SpectralLoss, effective_rank
 from samuel_train.codec.model.files import load_small_codec
 from samuel_train.codec.model.small import SmallCodec
 from samuel_train.data.stem_reader import StemReader, open_songs
+from samuel_train.fit.plots import draw_codec_plot
 from tests.support.train.tiny_codec import TINY
 from tests.support.train.toy import write_song as write_stems
 
@@ -56,10 +58,11 @@ def write_songs(stems: Path) -> Path:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _few_batches() -> Iterator[None]:
-    """Toy songs need no more for principal components and for calibration."""
+def _quick_runs() -> Iterator[None]:
+    """Toy songs need no more batches for principal components and for calibration, and one picture is enough."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "_OTHER_BATCHES", 8)
+        patch.setattr(loop, "draw_codec_plot", lambda out_dir: None)
         yield
 
 
@@ -94,7 +97,8 @@ def metrics(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_training_brings_the_output_nearer(stems: Path, tmp_path: Path) -> None:
+def test_training_brings_the_output_nearer(stems: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "draw_codec_plot", draw_codec_plot)
     report = fit_codec(stems, tmp_path / "codec", replace(SETTINGS, steps=120), TINY)
     lines = metrics(tmp_path / "codec")
     assert [line["step"] for line in lines] == list(range(1, 121))
@@ -108,8 +112,11 @@ def test_training_brings_the_output_nearer(stems: Path, tmp_path: Path) -> None:
     assert codec.provenance == "samuel-train codec: 120 steps of 2 crops from 3 songs, seed 0"
 
 
-def test_refining_teaches_the_decoder_and_spares_the_latents(begun: tuple[Path, Path], tmp_path: Path) -> None:
+def test_refining_teaches_the_decoder_and_spares_the_latents(
+    begun: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stems, start = begun
+    monkeypatch.setattr("samuel_train.codec.fit.settings.FitSettings", partial(FitSettings, crop_frames=8))
     arguments = [str(stems), "-o", str(tmp_path / "refined"), "--refine", str(start)]
     ran = CliRunner().invoke(cli.command, [*arguments, "--steps", "60", "--batch", "2", "--device", "cpu"])
     assert ran.exit_code == 0, ran.output
