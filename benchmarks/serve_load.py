@@ -30,7 +30,7 @@ import httpx
 _ROOT = "/v1/accompaniments"
 _EXAMPLE = Path(__file__).parents[1] / "samuel_runtime" / "assets" / "example_voice.flac"
 _PATIENCE_S = 600.0
-_POLL_S = 0.05
+_POLL_S = 0.2
 
 
 class Server:

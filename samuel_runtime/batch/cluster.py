@@ -17,11 +17,12 @@ from samuel_runtime.errors import UserError
 from samuel_runtime.serve.worker.outcomes import outcome
 
 _NEEDED = {"ray": "ray[data]", "pyarrow": "ray[data]", "fsspec": "fsspec"}
-_RETRIES = 3
-"""How often a piece of work is begun again whose worker, or machine, died of it, or beside it."""
+_ROUNDS, _RETRIES = 3, 1
+"""How often what is not done yet is handed out, and begun again at once if its worker died of it, or beside it. Where a
+machine ends, what waits for its workers uses up its retries in a moment: the next round is for those."""
 _BLOCKS_MOST = 20_000
 """Pieces of work that are handed out, each of one item until there are more of them."""
-_UNANSWERED = f"its worker ended {_RETRIES + 1} times while it was done; the worker's log may say why"
+_UNANSWERED = f"its worker ended {_ROUNDS} times or more while it was done; the worker's log may say why"
 _DEFECT = "samuel failed on it by a fault of its own; the worker's log has the traceback"
 
 Item = TypeVar("Item")
@@ -62,15 +63,20 @@ class Cluster:
             raise UserError(f"this takes {', '.join(missing)}; add it with `pip install 'samuel-deploy[ray]'`")
         if not items:
             return
-        left = set(range(len(items)))
+        left = list(items)
         with _connected(self.address):
-            for number, failure in self._results(items, make):
-                left.discard(number)
-                yield items[number], failure
-        for number in sorted(left):
-            yield items[number], _UNANSWERED
+            for _ in range(_ROUNDS):
+                unanswered = dict(enumerate(left))
+                for number, failure in self._results(left, make):
+                    yield unanswered.pop(number), failure
+                left = list(unanswered.values())
+                if not left:
+                    return
+        for item in left:
+            yield item, _UNANSWERED
 
     def _results(self, items: Sequence[Item], make: Callable[[], Do]) -> Iterator[tuple[int, str]]:
+        """One round: numbers of items that were answered, each once, and why they failed, else ""."""
         import ray.data
 
         context = ray.data.DataContext.get_current().copy()
@@ -86,7 +92,7 @@ class Cluster:
                 compute=pool,
                 num_cpus=self.cpus,
                 num_gpus=self.gpus or None,
-                ray_remote_args_fn=lambda: {"max_task_retries": _RETRIES},
+                max_task_retries=_RETRIES,
             )
             for row in done.iter_rows():
                 yield int(row["id"]), str(row["failure"])

@@ -1,4 +1,4 @@
-"""The packaged bundle's basses are in tune: measured on waveforms. That its bands do not buzz: test_packaged_bundle.py."""
+"""The packaged bundle's basses are in tune: measured on waveforms. That its bands do not buzz: test_bundle.py."""
 
 from __future__ import annotations
 
