@@ -24,6 +24,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # librosa's compiled functions: two processes that fill one cache at a time leave it so that every later one crashes.
 # So each has its own, which `librosa_compiled` fills once and copies.
 os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="numba")
+os.environ.setdefault("NUMBA_OPT", "0")  # they run for less than optimising them takes
 atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 
 

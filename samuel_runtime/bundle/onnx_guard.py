@@ -37,6 +37,7 @@ _EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # of a Tensor
 _LARGEST_NUMBER = (1 << 29) - 1  # readers disagree on tags beyond 32 bits, so a field could hide behind one
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_MORE = 0x80  # the bit of a byte that says that another belongs to its number
 
 
 def check_onnx(model: bytes, name: str) -> None:
@@ -100,10 +101,16 @@ def _text(wire: int, value: int | memoryview) -> str:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
-    """(field number, wire type, value) of every field; lengths are checked before they are used."""
+    """(field number, wire type, value) of every field; lengths are checked before they are used.
+
+    Nearly all tags and most lengths are numbers of one byte, which are read here: every start walks a whole bundle.
+    """
     position, end = 0, len(message)
     while position < end:
-        tag, position = _varint(message, position)
+        tag = message[position]
+        position += 1
+        if tag >= _MORE:
+            tag, position = _varint(message, position - 1)
         number, wire = tag >> 3, tag & 7
         if not 0 < number <= _LARGEST_NUMBER:
             raise _MalformedError("it is not protobuf")
@@ -112,7 +119,10 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
             yield number, wire, value
             continue
         if wire == _BYTES:
-            size, position = _varint(message, position)
+            if position < end and (size := message[position]) < _MORE:
+                position += 1
+            else:
+                size, position = _varint(message, position)
         elif wire in (_FIXED64, _FIXED32):
             size = 8 if wire == _FIXED64 else 4
         else:
@@ -131,6 +141,6 @@ def _varint(message: memoryview, position: int) -> tuple[int, int]:
         byte = message[position]
         position += 1
         value |= (byte & 0x7F) << shift
-        if byte < 0x80:
+        if byte < _MORE:
             return value, position
     raise _MalformedError("it is cut short or not protobuf")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 
 import onnx
@@ -20,10 +21,15 @@ def _short_reports(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         short_reports(monkeypatch)
 
 
-@pytest.fixture
-def source(bundle: Path) -> tuple[Checkpoint, Codec]:
-    """What the session's bundle was made from."""
+@pytest.fixture(scope="session")
+def _loaded(bundle: Path) -> tuple[Checkpoint, Codec]:
     return load_checkpoint(bundle.parent / "checkpoint.safetensors"), load_codec(bundle.parent / "codec")
+
+
+@pytest.fixture
+def source(_loaded: tuple[Checkpoint, Codec]) -> tuple[Checkpoint, Codec]:
+    """What the session's bundle was made from."""
+    return deepcopy(_loaded)
 
 
 @pytest.fixture

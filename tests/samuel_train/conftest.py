@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+
+
+@pytest.fixture(scope="module")
+def remembered_features(librosa_compiled: None) -> Iterator[None]:
+    """Recordings are measured once a process."""
+    from tests.support.train.remembered import remember_features
+
+    with pytest.MonkeyPatch.context() as patch:
+        remember_features(patch)
+        yield
 
 
 @pytest.fixture

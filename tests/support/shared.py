@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib import metadata
 from importlib.util import find_spec
+from inspect import getsource
 from pathlib import Path
 
 import pytest
@@ -38,13 +39,14 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callabl
 
 
 def compiled_librosa(kept: Path) -> Path:
-    """Where librosa's compiled functions are kept from run to run: they take a minute, and change with its version."""
+    """Where librosa's compiled functions are kept from run to run: they take a minute, and change with its version, and
+    with what is called of it."""
     spec = find_spec("librosa")
     versions = []
     for name in ("librosa", "numba", "llvmlite", "numpy"):
         with suppress(metadata.PackageNotFoundError):
             versions.append(metadata.version(name))
-    facts = [*versions, "" if spec is None else str(spec.origin)]
+    facts = [*versions, "" if spec is None else str(spec.origin), getsource(_use_librosa)]
     return kept / hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
 
 
@@ -72,7 +74,10 @@ def compile_librosa(kept: Path, own: Path) -> None:
 def _use_librosa() -> None:
     """Call what the evaluation calls of it, on four seconds of clicks and chords."""
     from samuel_train.evaluate.features import Features
+    from samuel_train.evaluate.studies.moved_voices import move
     from tests.support.train import signals
     from tests.support.train import toy_songs as toy
 
-    Features.of(toy.band()[: 4 * signals.RATE_HZ], signals.RATE_HZ)
+    band = toy.band()[: 4 * signals.RATE_HZ]
+    Features.of(band, signals.RATE_HZ)
+    move(band, signals.RATE_HZ, 3)

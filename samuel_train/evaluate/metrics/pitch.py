@@ -20,6 +20,8 @@ REGISTERS = ((28, 39), (40, 47), (48, 59), (60, 84))
 ALONE_CENTS, CHORD_CENTS = 25.0, 30.0
 """Within which a tone alone, and one in a chord, counts as right."""
 _ALONE_S, _CHORD_S = 0.6, 1.0
+_MIDI, _TONES_EACH = range(28, 85), 2
+_BASSES = 40
 _SETTLED_S = 0.15, 0.30  # after the attack; in chords, after the kick as well
 _RELEASE_S = 0.05
 _TRANSFORM = 1 << 18  # bins of 0.17 Hz at 44.1 kHz, by zero padding
@@ -60,13 +62,13 @@ def pitch_scores(process: Process, sample_rate_hz: int) -> list[PitchScore]:
     rng = np.random.default_rng(_SEED)
     scores: list[PitchScore] = []
     for scene, detune in (("on the scale", 0.0), ("off the scale", 0.5)):
-        pitches = [midi + detune * rng.uniform(-1, 1) for midi in range(28, 85) for _ in range(2)]
+        pitches = [midi + detune * rng.uniform(-1, 1) for midi in _MIDI for _ in range(_TONES_EACH)]
         notes = [Note(_ALONE_S * i, _ALONE_S, pitch) for i, pitch in enumerate(rng.permutation(pitches))]
         samples = process(alone(rng, notes, sample_rate_hz))
         errors = [(note, abs(tone_error_cents(samples, note, sample_rate_hz))) for note in notes]
         by_yin = [(note, yin_error_cents(samples, note, sample_rate_hz)) for note in notes]
         scores += _by_register(scene, errors, ALONE_CENTS, by_yin)
-    basses = [Note(_CHORD_S * i, _CHORD_S, midi) for i, midi in enumerate(rng.uniform(28, 48, 40))]
+    basses = [Note(_CHORD_S * i, _CHORD_S, midi) for i, midi in enumerate(rng.uniform(28, 48, _BASSES))]
     chords = [chord_over(rng, bass, 3 + index % 3) for index, bass in enumerate(basses)]
     samples = process(over_a_bass(rng, basses, chords, sample_rate_hz))
     for scene, notes in (("bass under chords and drums", basses), ("chords over a bass", list(chain(*chords)))):

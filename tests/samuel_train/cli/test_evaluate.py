@@ -18,7 +18,7 @@ from tests.support.runtime.bad_bundles import edit
 from tests.support.train import signals
 from tests.support.train import toy_songs as toy
 
-pytestmark = pytest.mark.usefixtures("librosa_compiled")
+pytestmark = pytest.mark.usefixtures("remembered_features")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,14 @@ def _run(*arguments: object) -> Result:
     return CliRunner().invoke(command, [str(argument) for argument in arguments])
 
 
-def test_a_grid_becomes_a_table_results_and_a_picture(bundle: Path, stems: Path, tmp_path: Path) -> None:
+def without_a_picture(patch: pytest.MonkeyPatch) -> None:
+    """One is drawn in this file."""
+    patch.setattr("samuel_train.evaluate.job.draw", lambda path, results: path.write_bytes(b"drawn") and b"drawn")
+
+
+def test_a_grid_becomes_a_table_results_and_a_picture(
+    bundle: Path, stems: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     options = ["--steps", "2,1", "--samplers", "ddim", "--guidance", "1.5", "--seed", "3", "--threads", "1"]
     first = _run(bundle, stems, "-o", tmp_path / "first.json", *options)
     assert first.exit_code == 0, first.output
@@ -47,12 +54,15 @@ def test_a_grid_becomes_a_table_results_and_a_picture(bundle: Path, stems: Path,
     assert results["rows"][0]["metrics"]["chords"]["songs"][1] is None
     assert (tmp_path / "first.png").read_bytes().startswith(b"\x89PNG")
     assert "ddim, guidance 1.5, 2 steps" in first.stdout
+    without_a_picture(monkeypatch)
     _run(bundle, stems, "-o", tmp_path / "again.json", *options)
     assert (tmp_path / "again.json").read_text() == (tmp_path / "first.json").read_text()
 
 
 @pytest.fixture(scope="module")
-def everything(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+def everything(
+    bundle: Path, remembered_features: None, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Result]:
     """Where the results are of one call that asks for all there is, and how it ended; windows last six seconds."""
     folder = tmp_path_factory.mktemp("everything")
     short = Path(shutil.copytree(bundle, folder / "bundle"))
@@ -63,7 +73,9 @@ def everything(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     voice = folder / "stems" / "a" / "vocals.wav"
     options = ["--steps", "1", "--threads", "1", "--transpose", voice, "--semitones", "-5,2", "--transpose-seeds", "1"]
     more = ["--windows", "0.2", "--page", folder / "r.html"]
-    return folder, _run(short, folder / "stems", "-o", folder / "r.json", *options, *more)
+    with pytest.MonkeyPatch.context() as patch:
+        without_a_picture(patch)
+        return folder, _run(short, folder / "stems", "-o", folder / "r.json", *options, *more)
 
 
 def test_guidance_is_the_bundles_if_none_is_asked_for(everything: tuple[Path, Result]) -> None:

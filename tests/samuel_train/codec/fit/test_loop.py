@@ -61,7 +61,7 @@ def write_songs(stems: Path) -> Path:
 def _quick_runs() -> Iterator[None]:
     """Toy songs need no more batches for principal components and for calibration, and one picture is enough."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "_OTHER_BATCHES", 8)
+        patch.setattr(loop, "_OTHER_BATCHES", 4)
         patch.setattr(loop, "draw_codec_plot", lambda out_dir: None)
         yield
 

@@ -17,7 +17,7 @@ from samuel_train.evaluate.studies.drift import Drift
 from samuel_train.evaluate.studies.windows import drifts, spans_of
 from tests.support.train import toy_songs as toy
 
-_MINUTES = 0.5
+_MINUTES = 0.4
 _CASE = Case(Sampler.DDIM, 2.0, 4, seed=5)
 
 
@@ -53,7 +53,7 @@ def test_a_band_that_is_the_voice_does_not_drift_and_is_what_the_truth_is(stems:
     skipped, truth, band = _made(stems, toy.Echo())
     assert [one.song for one in skipped] == ["b"] and "no bars to loop are known" in skipped[0].reason
     assert truth.case is None and band.case == _CASE and truth.songs == band.songs == ("a", "c")
-    assert len(band.spans_s) == 5 and band.spans_s[-1][1] == 30
+    assert len(band.spans_s) == 4 and band.spans_s[-1][1] == 24
     steady = {"key": 1e-6, "harmony": 1e-3, "home": 0.1, "tempo": 3, "level": 1e-3}
     for measure, most in {**steady, "click": 10}.items():  # a chord of six seconds has few attacks
         assert abs(_slope(band, measure)) <= most, measure
