@@ -27,7 +27,7 @@ def small(bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     monkeypatch.setattr(gpu_check, "_ROUNDS", 1)
     monkeypatch.setattr(gpu_check, "DEFAULT_STEPS", 5)
     monkeypatch.setattr(gpu_check, "_MORE_STEPS", 40)
-    monkeypatch.setattr("benchmarks.machine._PEAK_SIZE", 64)
+    monkeypatch.setattr("benchmarks.measuring.machine._PEAK_SIZE", 64)
 
 
 @pytest.mark.usefixtures("small")

@@ -44,7 +44,9 @@ def from_midi(content: bytes) -> LeadSheet:
     signatures = [(tick, one.numerator, one.denominator) for tick, one in events if one.type == "time_signature"]
     sections = _sections(signatures, end, ticks_per_quarter)
     beats = _within(_beats(sections), marks.get(FIRST_BEAT), marks.get(LAST_BEAT))
-    meter = _meter(sections) if signatures else Meter.COMMON
+    # What is before the first bar is an upbeat, whose signature may be another meter's and last longer than the rest.
+    barred = [section for section in sections if section.end > marks.get(FIRST_BAR, 0)]
+    meter = _meter(barred) if signatures else Meter.COMMON
     # samuel says itself where the first bar is.
     bars = sections[_has_upbeat(sections, meter) :] if FIRST_BAR not in marks else sections
     downbeats = _within(_downbeats(bars), marks.get(FIRST_BAR), marks.get(LAST_BAR)) if signatures else []

@@ -48,6 +48,12 @@ def test_beats_bars_chords_and_key_come_back(sheet: LeadSheet) -> None:
         assert back.meter is sheet.meter
 
 
+def test_an_upbeat_that_lasts_longer_than_the_bars_is_not_the_meter() -> None:
+    sheet = LeadSheet(5.0, Meter.COMMON, None, (0.0, 1.0, 2.0, 3.0), (3.0,))
+    back = from_midi(to_midi(sheet))
+    assert back.meter is Meter.COMMON and back.downbeats_s == pytest.approx((3.0,))
+
+
 def test_no_error_adds_up_over_a_long_song() -> None:
     beats_s = tuple(index * 60 / 91.7 for index in range(5000))
     back = from_midi(to_midi(LeadSheet(3300.0, beats_s=beats_s)))
