@@ -38,10 +38,16 @@ class BundleReplica:
             max_batch_size=settings.together, batch_wait_timeout_s=settings.batch_wait_s, batch_size_fn=largest_batch
         )
         async def together(windows: list[PendingWindow]) -> list[None]:
-            await asyncio.get_running_loop().run_in_executor(sampling, sample_together, own.denoiser, windows)
+            self._idle.clear()
+            try:
+                await asyncio.get_running_loop().run_in_executor(sampling, sample_together, own.denoiser, windows)
+            finally:
+                self._idle.set()
             return [None] * len(windows)
 
         self._together = together
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def backend(self) -> dict[str, str]:
@@ -86,4 +92,10 @@ class BundleReplica:
     def _submit(self, window: PendingWindow) -> Future[Any]:
         """From a job's thread to the loop in which batches form."""
         assert self._loop is not None
-        return asyncio.run_coroutine_threadsafe(self._together(window), self._loop)
+        return asyncio.run_coroutine_threadsafe(self._sampled(window), self._loop)
+
+    async def _sampled(self, window: PendingWindow) -> None:
+        # Ray closes a batch after its short wait even while another is sampled; whatever comes until that ends waits
+        # here, and is one batch.
+        await self._idle.wait()
+        await self._together(window)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -57,6 +58,49 @@ def ran(bundle: Path, scenario: Callable[[BundleReplica], Any], **settings: Any)
         return await asyncio.wait_for(scenario(BundleReplica(own)), WAIT_S)
 
     return asyncio.run(whole())
+
+
+def test_what_comes_while_a_batch_is_sampled_is_one_batch(
+    bundle: Path, tmp_path: Path, batches: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voice, counted, all_wait = (
+        write_voice(tmp_path / "voice.wav", 1.0),
+        replica_module.sample_together,
+        threading.Event(),
+    )
+
+    def held(denoiser: Any, windows: Any) -> None:
+        assert all_wait.wait(WAIT_S)
+        counted(denoiser, windows)
+
+    monkeypatch.setattr(replica_module, "sample_together", held)
+
+    async def one_then_three(replica: BundleReplica) -> None:
+        asked: list[None] = []
+        submit = replica._submit
+
+        def submitted(window: Any) -> Any:
+            asked.append(None)
+            return submit(window)
+
+        monkeypatch.setattr(replica._samuel.denoiser, "_submit", submitted)
+
+        async def one(seed: int) -> None:
+            (into := tmp_path / str(seed)).mkdir()
+            order = {"voice": str(voice), "into": str(into), "wanted": {"seed": seed, "steps": 2}}
+            assert [event async for event in replica.render(order)][-1]["event"] == "done"
+
+        jobs = []
+        for seed in range(4):  # one after the other, further apart than a batch waits
+            jobs.append(asyncio.ensure_future(one(seed)))
+            while len(asked) <= seed:
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
+        all_wait.set()
+        await asyncio.gather(*jobs)
+
+    ran(bundle, one_then_three, batch=4, batch_wait_s=0.01)
+    assert batches == [1, 3]
 
 
 def test_jobs_at_once_sample_together_and_sound_as_alone(bundle: Path, tmp_path: Path, batches: list[int]) -> None:
