@@ -1,9 +1,10 @@
 """A server under load, and killed: ``python -m benchmarks.serve_load [--clients 8] [--seconds 120] [--kills 20]``.
 
-Clients at once ask for bands as fast as they are taken, and download each. Told are errors (there should be none but
-429), how long a band waits and takes, throughput against one `samuel-run` over as many recordings, and the memory of
-the server and its workers over time. Then the server is killed (SIGKILL) at random moments while it works, started
-again, and every job that it had accepted must be done in the end. All of it happens on loopback.
+Clients at once ask for bands as fast as they are taken, come back when a full server says so, and download each. Told
+are errors (there should be none but 429), how long a band waits and takes, throughput against one `samuel-run` over as
+many recordings, and the memory of the server and its workers over time. Then the server is killed (SIGKILL) at random
+moments while it works, started again, and every job that it had accepted must be done in the end. All of it happens on
+loopback.
 """
 
 from __future__ import annotations
@@ -114,7 +115,8 @@ def load(server: Server, voice: bytes, clients: int, seconds: float, settings: d
                 with lock:
                     seen.statuses[answer.status_code] += 1
                 if answer.status_code == 429:
-                    sleep(min(1.0, float(answer.headers["retry-after"])))
+                    left_s = max(0.0, began_s + seconds - monotonic())
+                    sleep(min(left_s, float(answer.headers["retry-after"])))
                     continue
                 if answer.status_code != 202:
                     with lock:
@@ -134,19 +136,18 @@ def load(server: Server, voice: bytes, clients: int, seconds: float, settings: d
 
 
 def _follow(http: httpx.Client, job_id: str, seen: Load, lock: threading.Lock) -> None:
-    """Until a job ends, and fetch its band."""
-    asked_s, ran_s = monotonic(), None
-    while True:
-        job = http.get(f"{_ROOT}/{job_id}").json()
-        if ran_s is None and job["state"] != "waiting":
-            ran_s = monotonic()
-        if job["state"] in ("done", "failed"):
-            break
-        sleep(_POLL_S)
+    """Until a job ends, by the server's events, as the page does; and fetch its band."""
+    asked_s, ran_s, job = monotonic(), None, {"state": "waiting", "error": "its events end early"}
+    with http.stream("GET", f"{_ROOT}/{job_id}/events") as events:
+        for line in events.iter_lines():
+            if line.startswith("data: "):
+                job = json.loads(line.removeprefix("data: "))
+                if ran_s is None and job["state"] != "waiting":
+                    ran_s = monotonic()
     content = http.get(f"{_ROOT}/{job_id}/accompaniment.wav").content if job["state"] == "done" else b""
     http.delete(f"{_ROOT}/{job_id}")
     with lock:
-        if job["state"] == "failed" or not content.startswith(b"RIFF"):
+        if not content.startswith(b"RIFF"):
             seen.failures.append(json.dumps(job["error"]))
             return
         seen.waited_s.append((ran_s or asked_s) - asked_s)

@@ -78,7 +78,7 @@ def write_bundle(
         for name, graph in written.items():
             arithmetic = Precision.FP32 if name in _ALWAYS_FP32 else precision
             file = (
-                pack_weights(graph, weight_format)
+                pack_weights(graph, weight_format.of_graph(name))
                 if precision is Precision.FP32
                 else convert_precision(graph, arithmetic)
             )
@@ -133,6 +133,6 @@ def verify_bundle(folder: Path, say: Say, reference: tuple[Checkpoint, Codec] | 
 def _graphs(model: Denoiser, codec: Codec, weight_format: WeightFormat) -> Iterator[tuple[GraphName, onnx.ModelProto]]:
     yield GraphName.ENCODER, encoder_graph(codec)
     yield GraphName.CONDITIONING, denoiser_graphs.conditioning_graph(model)
-    yield GraphName.TIMESTEPS, denoiser_graphs.timesteps_graph(model, weight_format)
+    yield GraphName.TIMESTEPS, denoiser_graphs.timesteps_graph(model, weight_format.of_graph(GraphName.TIMESTEPS))
     yield GraphName.STEP, denoiser_graphs.step_graph(model)
     yield GraphName.DECODER, decoder_graph(codec)

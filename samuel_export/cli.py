@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 @click.option("--precision", type=click.Choice(["fp32", "fp16", "bf16"]), show_default=False,
               help="Arithmetic of the graphs, with --trt of the engines; norms, softmax and spectra stay float32.  "
                    "[default: fp32, with --trt fp16]")  # fmt: skip
-@click.option("--weights", type=click.Choice(["fp32", "fp16"]), default="fp32",
-              help="How weights are kept in the files of --precision fp32.")  # fmt: skip
+@click.option("--weights", type=click.Choice(["fp32", "fp16", "int8"]), default="fp32",
+              help="How weights are kept in the files of --precision fp32; int8 is for the step alone.")  # fmt: skip
 @click.option("--guidance", type=click.FloatRange(0, 100), default=3.0, help="The bundle's default guidance scale.")
 @click.option("--guided-down-to", type=click.IntRange(0), default=0, metavar="T",
               help="The lowest timestep that is guided; 0 guides all, as the paper does.")  # fmt: skip

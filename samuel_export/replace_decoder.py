@@ -59,7 +59,9 @@ def replace_decoder(folder: Path, codec: Codec, out: Path, say: Say) -> Path:
             shutil.copy(folder / facts.file, whole / facts.file)
         graph = decoder_graph(codec)
         file = (
-            pack_weights(graph, weight_format) if precision is Precision.FP32 else convert_precision(graph, precision)
+            pack_weights(graph, weight_format.of_graph(GraphName.DECODER))
+            if precision is Precision.FP32
+            else convert_precision(graph, precision)
         )
         graphs = {**manifest.graphs, GraphName.DECODER: write_graph(whole, GraphName.DECODER, file, precision, say)}
         context = {"encoder_context_frames": manifest.codec.encoder_context_frames}

@@ -6,18 +6,28 @@ from enum import Enum
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from samuel_export.graphs.builder import EXACT
+from samuel_runtime.bundle.manifest import GraphName
 
 _SMALLEST = 1024  # values; smaller tensors (biases, norms, tables) save nothing and stay exact
+_BLOCK = 32  # values that share a scale
+_STEPS = 127  # from zero to the largest of a block
 
 
 class WeightFormat(str, Enum):
-    """Format of the weights in the file."""
+    """Format of the weights in the files of a bundle."""
 
     FP32 = "fp32"
     FP16 = "fp16"
+    INT8 = "int8"
+    """Eight bits in the step, which is half of a bundle, with a scale for each block of 32; fp16 in every other graph,
+    whose errors nothing evens out: a codec's is heard at once, a table's is in every step alike."""
+
+    def of_graph(self, name: GraphName) -> WeightFormat:
+        """The format in the file of one graph."""
+        return WeightFormat.FP16 if self is WeightFormat.INT8 and name is not GraphName.STEP else self
 
 
 def pack_weights(model: onnx.ModelProto, weight_format: WeightFormat) -> onnx.ModelProto:
@@ -26,42 +36,75 @@ def pack_weights(model: onnx.ModelProto, weight_format: WeightFormat) -> onnx.Mo
         return model
     result = onnx.ModelProto()
     result.CopyFrom(model)
-    graph, casts = result.graph, []
+    graph = result.graph
+    stored, unpacking = [], []
     for tensor in graph.initializer:
         small = np.prod(tensor.dims) < _SMALLEST
-        if tensor.data_type != TensorProto.FLOAT or small or tensor.name.endswith(EXACT):
+        exact = tensor.data_type != TensorProto.FLOAT or small or tensor.name.endswith(EXACT)
+        values = numpy_helper.to_array(tensor)
+        if exact or np.abs(values).max() > np.finfo(np.float16).max:  # such as a mask's
+            stored.append(tensor)
             continue
-        name, values = tensor.name, numpy_helper.to_array(tensor)
-        if np.abs(values).max() > np.finfo(np.float16).max:  # such as a mask's
-            continue
-        half = numpy_helper.from_array(values.astype(np.float16), f"{name}_fp16")
-        tensor.CopyFrom(half)
-        casts.append(helper.make_node("Cast", [half.name], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
+        blocks = weight_format is WeightFormat.INT8 and values.size % _BLOCK == 0
+        tensors, nodes = (_in_blocks if blocks else _halved)(tensor.name, values)
+        stored += tensors
+        unpacking += nodes
+    nodes = [*unpacking, *graph.node]
+    del graph.node[:], graph.initializer[:]
     graph.node.extend(nodes)
+    graph.initializer.extend(stored)
     return result
 
 
 def unpack_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The inverse of :func:`pack_weights`: every weight that only a Cast reads becomes what it is cast to."""
+    """The inverse of :func:`pack_weights`: every weight that is only unpacked becomes what it is unpacked to."""
     result = onnx.ModelProto()
     result.CopyFrom(model)
     graph = result.graph
-    halves = {t.name: numpy_helper.to_array(t) for t in graph.initializer if t.data_type == TensorProto.FLOAT16}
-    nodes, weights = [], [t for t in model.graph.initializer if t.name not in halves]
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    packed = {name for name, values in stored.items() if values.dtype in (np.float16, np.int8)}
+    unpacked: dict[str, np.ndarray] = {}
+    nodes = []
     for node in model.graph.node:
-        if node.op_type == "Cast" and node.input[0] in halves and _to_float32(node):
-            weights.append(numpy_helper.from_array(halves[node.input[0]].astype(np.float32), node.output[0]))
+        given = [unpacked.get(name) for name in node.input]
+        if node.op_type == "Cast" and node.input[0] in packed and _to_float32(node):
+            unpacked[node.output[0]] = stored[node.input[0]].astype(np.float32)
+        elif node.op_type == "Mul" and given[0] is not None and given[1] is not None:
+            unpacked[node.output[0]] = given[0] * given[1]
+        elif node.op_type == "Reshape" and given[0] is not None and node.input[1] in stored:
+            unpacked[node.output[0]] = given[0].reshape(stored[node.input[1]])
         else:
             nodes.append(node)
     used = {name for node in nodes for name in node.input}
-    weights += [t for t in model.graph.initializer if t.name in halves and t.name in used]
+    gone = {name for node in model.graph.node if node.output[0] in unpacked for name in node.input} - used
+    weights = [tensor for tensor in model.graph.initializer if tensor.name not in gone]
+    weights += [numpy_helper.from_array(values, name) for name, values in unpacked.items() if name in used]
     del graph.node[:], graph.initializer[:]
     graph.node.extend(nodes)
     graph.initializer.extend(weights)
     return result
 
 
-def _to_float32(cast: onnx.NodeProto) -> bool:
+def _halved(name: str, values: np.ndarray) -> tuple[list[TensorProto], list[NodeProto]]:
+    half = numpy_helper.from_array(values.astype(np.float16), f"{name}_fp16")
+    return [half], [_widened(half.name, name)]
+
+
+def _in_blocks(name: str, values: np.ndarray) -> tuple[list[TensorProto], list[NodeProto]]:
+    blocks = values.reshape(-1, _BLOCK)
+    scales = (np.abs(blocks).max(axis=1, keepdims=True) / _STEPS).astype(np.float16)
+    units = np.where(scales > 0, scales, 1).astype(np.float32)  # what is too small for half precision is zero
+    steps = np.clip(np.round(blocks / units), -_STEPS, _STEPS) * (scales > 0)
+    tensors = {"int8": steps.astype(np.int8), "scales": scales, "shape": np.array(values.shape, np.int64)}
+    stored = [numpy_helper.from_array(array, f"{name}_{kind}") for kind, array in tensors.items()]
+    wide = [_widened(tensor.name, f"{tensor.name}_fp32") for tensor in stored[:2]]
+    scaled = helper.make_node("Mul", [node.output[0] for node in wide], [f"{name}_blocks"])
+    return stored, [*wide, scaled, helper.make_node("Reshape", [scaled.output[0], stored[2].name], [name])]
+
+
+def _widened(packed: str, name: str) -> NodeProto:
+    return helper.make_node("Cast", [packed], [name], to=TensorProto.FLOAT)
+
+
+def _to_float32(cast: NodeProto) -> bool:
     return any(attribute.name == "to" and attribute.i == TensorProto.FLOAT for attribute in cast.attribute)

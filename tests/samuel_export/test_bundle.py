@@ -114,10 +114,10 @@ def test_a_model_that_changed_after_its_graphs_is_refused(
 @pytest.mark.usefixtures("traced_codec")
 def test_an_older_bundle_is_replaced_by_a_proven_one(bundle_copy: Path, source: tuple[Checkpoint, Codec]) -> None:
     (bundle_copy / "step.onnx").write_bytes(b"broken")
-    write(source, bundle_copy, WeightFormat.FP16, guidance=4.0)
+    write(source, bundle_copy, WeightFormat.INT8, guidance=4.0)
     manifest = Samuel.load(bundle_copy).manifest
     assert manifest.parity["passed"] is True
-    assert (manifest.model.guidance, manifest.provenance["storage"]) == (4.0, "fp16")
+    assert (manifest.model.guidance, manifest.provenance["storage"]) == (4.0, "int8")
     assert list(bundle_copy.parent.iterdir()) == [bundle_copy]
     assert verify_bundle(bundle_copy, silent)
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from time import time
 from typing import Any
 
@@ -64,7 +64,9 @@ class JobQueue:
             if not job.state.ended:
                 self._waiting.append(job)
         self._count()
-        self._tasks = [asyncio.create_task(self._work(renderer)) for renderer in self._renderers]
+        for renderer in self._renderers:
+            turn = asyncio.Lock()  # while one publishes what it has, the renderer works for the other
+            self._tasks += [asyncio.create_task(self._work(renderer, turn)) for _ in range(2)]
         self._tasks.append(asyncio.create_task(self._sweep_ever()))
 
     async def close(self) -> None:
@@ -174,34 +176,34 @@ class JobQueue:
                 _LOG.warning("old jobs cannot be removed: %s", error)
             await asyncio.sleep(_SWEEP_S)
 
-    async def _work(self, renderer: Renderer) -> None:
-        """Do jobs for ever."""
+    async def _work(self, renderer: Renderer, turn: asyncio.Lock) -> None:
+        """Do jobs for ever, in turns with the renderer."""
         while True:
-            await renderer.start()
-            async with self._more:
-                await self._more.wait_for(lambda: self._waiting)
-                job = self._waiting.pop(0)
-            self._running[job.id] = renderer
-            try:
-                await renderer.start()  # it may have died of something else while there was nothing to do
-                await self._attempt(job, renderer)
-            except asyncio.CancelledError:
-                raise
-            except OSError as error:
-                if not job.removed:
-                    _LOG.warning("the jobs' folder cannot be written to: %s", error)
-                    await asyncio.sleep(_DISK_PAUSE_S)
-                    self._again(job)
-            finally:
-                self._running.pop(job.id, None)
-                job.running = False
-                job.change()
-                self._count()
+            async with AsyncExitStack() as own_turn:
+                await own_turn.enter_async_context(turn)
+                await renderer.start()
+                async with self._more:
+                    await self._more.wait_for(lambda: self._waiting)
+                    job = self._waiting.pop(0)
+                self._running[job.id] = renderer
+                try:
+                    await renderer.start()  # it may have died of something else while there was nothing to do
+                    await self._attempt(job, renderer, own_turn)
+                except OSError as error:
+                    if not job.removed:
+                        _LOG.warning("the jobs' folder cannot be written to: %s", error)
+                        await asyncio.sleep(_DISK_PAUSE_S)
+                        self._again(job)
+                finally:
+                    self._running.pop(job.id, None)
+                    job.running = False
+                    job.change()
+                    self._count()
             async with self._more:
                 self._more.notify_all()
 
-    async def _attempt(self, job: Job, renderer: Renderer) -> None:
-        """Do a job once, and keep what came of it.
+    async def _attempt(self, job: Job, renderer: Renderer, own_turn: AsyncExitStack) -> None:
+        """Do a job once, and keep what came of it; the turn is over as soon as the renderer is free.
 
         Raises:
             OSError: that cannot be kept; FileNotFoundError if the job was removed meanwhile.
@@ -215,6 +217,8 @@ class JobQueue:
         try:
             order = Order(self.store.upload(job.id), job.request.wanted, scratch)
             made_by = await renderer.render(order, lambda event: self._note(job, event))
+            self._running.pop(job.id)
+            await own_turn.aclose()
             result = Result(ended_s=time(), lead_sheet=job.lead_sheet, takes=tuple(job.takes), **made_by)
             await asyncio.to_thread(self.store.publish, job.id, scratch, result)
             job.result = result

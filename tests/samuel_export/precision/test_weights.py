@@ -1,4 +1,4 @@
-"""Half-precision weights: half the file, float32 arithmetic, small tensors exact."""
+"""Weights in half precision or eight bits: smaller files, float32 arithmetic, small tensors exact."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from samuel_export.graphs.builder import GraphBuilder
 from samuel_export.graphs.denoiser import step_graph
 from samuel_export.graphs.small_codec import encoder_graph
 from samuel_export.precision.weights import WeightFormat, pack_weights, unpack_weights
+from samuel_runtime.bundle.manifest import GraphName
 from samuel_train.codec.model.small import SmallCodec
 from samuel_train.model.config import Alignment
 from tests.support.export.sessions import DenoiserGraphs, Sessions, run, session
@@ -86,6 +87,43 @@ def test_arithmetic_stays_float32() -> None:
     assert set(floats) == {TensorProto.FLOAT}
 
 
+def test_int8_quarters_the_file_and_is_off_by_half_a_step_of_each_block() -> None:
+    weight = WEIGHT * np.geomspace(1e-3, 1e3, 64)[:, None, None, None].astype(np.float32)  # every channel has a scale
+    model = convolution(weight)
+    small = pack_weights(model, WeightFormat.INT8)
+    onnx.checker.check_model(small, full_check=True)
+    assert small.ByteSize() < 0.3 * model.ByteSize()
+    found = next(a for a in initializers(unpack_weights(small)).values() if a.shape == weight.shape)
+    blocks, off = weight.reshape(-1, 32), np.abs(found - weight).reshape(-1, 32)
+    largest = np.abs(blocks).max(axis=1, keepdims=True)
+    assert (off <= 0.501 * largest / 127 + 5e-4 * np.abs(blocks)).all()
+    assert relative_l2(found, weight) > 1e-3
+    x = normal(3, 2, 64, 1, 9)
+    np.testing.assert_array_equal(run(session(small), x=x)["y"], run(session(convolution(found)), x=x)["y"])
+
+
+def test_blocks_of_zeros_and_of_what_half_precision_calls_zero_are_zero() -> None:
+    weight = WEIGHT.copy()
+    weight[0], weight[1] = 0, 1e-7
+    found = initializers(unpack_weights(pack_weights(convolution(weight), WeightFormat.INT8)))
+    unpacked = next(a for a in found.values() if a.shape == weight.shape)
+    assert np.array_equal(unpacked[:2], np.zeros_like(unpacked[:2])) and unpacked[2:].any()
+
+
+def test_what_no_blocks_of_32_fill_is_kept_in_half_precision() -> None:
+    g = GraphBuilder("one")
+    g.output("y", g.op("MatMul", g.input("x", ["batch", 43]), g.weight(normal(1, 43, 43))), ["batch", 43])
+    kept = initializers(pack_weights(g.build(), WeightFormat.INT8))
+    assert {array.dtype.name for array in kept.values()} == {"float16"}
+
+
+def test_int8_is_for_the_step_alone() -> None:
+    formats = {name: WeightFormat.INT8.of_graph(name) for name in GraphName}
+    assert formats.pop(GraphName.STEP) is WeightFormat.INT8
+    assert set(formats.values()) == {WeightFormat.FP16}
+    assert WeightFormat.FP32.of_graph(GraphName.STEP) is WeightFormat.FP32
+
+
 @pytest.mark.parametrize("variant", list(Alignment))
 def test_a_denoiser_kept_in_fp16(variant: Alignment) -> None:
     graphs = DenoiserGraphs.of(miniature_model(variant))
@@ -96,6 +134,19 @@ def test_a_denoiser_kept_in_fp16(variant: Alignment) -> None:
     for running in (Sessions(graphs), Sessions(halves)):
         results.append(running.step(x, [300], [3.0, -2.0], running.memory(vocals)))
     assert 1e-5 < relative_l2(results[1], results[0]) < 5e-3
+
+
+@pytest.mark.parametrize("variant", list(Alignment))
+def test_eight_bits_are_unpacked_to_the_graph_that_they_came_from(variant: Alignment) -> None:
+    model = step_graph(miniature_model(variant))
+    whole = unpack_weights(pack_weights(model, WeightFormat.INT8))
+    onnx.checker.check_model(whole, full_check=True)
+    assert list(whole.graph.node) == list(model.graph.node)
+    exact, found = initializers(model), initializers(whole)
+    assert found.keys() == exact.keys()
+    differing = [name for name in exact if not np.array_equal(exact[name], found[name])]
+    assert len(differing) > 10
+    assert max(relative_l2(found[name], exact[name]) for name in differing) < 0.01
 
 
 @pytest.mark.parametrize("variant", list(Alignment))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from time import time
@@ -146,11 +147,40 @@ def test_one_bad_job_keeps_nobody_waiting(tmp_path: Path) -> None:
 def test_a_job_whose_worker_died_is_done_again_after_the_others(tmp_path: Path) -> None:
     async def scenario(bench: Bench) -> None:
         unlucky, other = await bench.ask(1), await bench.ask(2)
-        await bench.until(unlucky, State.DONE)
-        assert bench.renderer.seeds == [1, 2, 1] and other.state is State.DONE
+        bench.renderer.go.set()
+        for job in (unlucky, other):
+            await bench.until(job, State.DONE)
+        assert bench.renderer.seeds == [1, 2, 1]
         assert (unlucky.starts, unlucky.crashes) == (2, 1)
 
-    run(tmp_path, scenario, {1: [WorkerDiedError("killed by signal 9")]})
+    run(tmp_path, scenario, {1: [WorkerDiedError("killed by signal 9")]}, held=True)
+
+
+def test_a_renderer_waited_until_its_band_was_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next job is rendered while one is published, and no more than that one."""
+    synced = threading.Event()
+    publish = FolderStore.publish
+
+    def slow(self: FolderStore, *given: Any) -> None:
+        assert synced.wait(WAIT_S)
+        publish(self, *given)
+
+    monkeypatch.setattr(FolderStore, "publish", slow)
+
+    async def scenario(bench: Bench) -> None:
+        jobs = [await bench.ask(seed) for seed in (1, 2, 3)]
+        bench.renderer.go.set()
+        await bench.until(jobs[1], State.RUNNING)
+        await asyncio.sleep(0.1)
+        assert bench.renderer.seeds == [1, 2]
+        assert [job.state for job in jobs] == [State.RUNNING, State.RUNNING, State.WAITING]
+        await bench.queue.remove(jobs[0])  # which must not end what the renderer does now
+        synced.set()
+        await bench.until(jobs[2], State.DONE)
+        assert bench.renderer.seeds == [1, 2, 3] and jobs[1].state is State.DONE
+        assert bench.queue.get(jobs[0].id) is None
+
+    run(tmp_path, scenario, held=True)
 
 
 def test_a_job_that_took_two_workers_down_is_given_up(tmp_path: Path) -> None:
