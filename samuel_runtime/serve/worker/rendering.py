@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -99,7 +100,6 @@ class _RenderJob:
         """
         voice, settings = AudioFile.open(self._voice), self._wanted.settings()
         self._samuel.check(settings)
-        voice_gain = self._write_voice(voice)
         takes = [
             RenderRequest(
                 voice,
@@ -109,9 +109,11 @@ class _RenderJob:
             )
             for index in range(self._wanted.variations)
         ]
-        for number, result in enumerate(render(self._samuel, takes, self, self._heard), start=1):
-            self._tell_event(event="take", result=self._described(number, result, voice, voice_gain))
-            self._take = number + 1
+        with ThreadPoolExecutor(1) as beside:  # listening leaves a processor idle
+            gain = beside.submit(self._write_voice, voice)
+            for number, result in enumerate(render(self._samuel, takes, self, self._heard), start=1):
+                self._tell_event(event="take", result=self._described(number, result, voice, gain.result()))
+                self._take = number + 1
         return {"event": "done", **backend_of(self._samuel)}
 
     def __call__(self, progress: Progress) -> None:
