@@ -85,7 +85,7 @@ default-model: .venv-dev/.synth ## songs, latents, denoiser, estimator, export: 
 	.venv-dev/bin/samuel-train listen --out $(MODEL)/listen $(LISTEN_BUDGET) --voices $(MODEL)/stems \
 		$(if $(SHEETS),--sheets $(SHEETS)) $(if $(wildcard $(MODEL)/listen/training.pt),--resume)
 	.venv-dev/bin/samuel-export $(MODEL)/run/checkpoint.safetensors --output samuel_runtime/assets/bundle \
-		--codec $(CODEC) --estimator $(MODEL)/listen/estimator.safetensors --weights fp16 \
+		--codec $(CODEC) --estimator $(MODEL)/listen/estimator.safetensors --weights int8 \
 		--guidance 3 --guided-down-to 300 --licence MIT
 	cp $(MODEL)/run/losses.png .github/denoiser_losses.png
 

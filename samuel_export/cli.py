@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 @click.option("--decoder", metavar="CODEC", show_default=False,
               help="Put the decoder of this codec folder into a bundle, which CHECKPOINT is then; the codec's encoder "
                    "must be the bundle's.")  # fmt: skip
-@click.option("--estimator", type=click.Path(path_type=Path), metavar="FILE", show_default=False,
-              help="Add an estimator of `samuel-train listen`; CHECKPOINT may then be a bundle.")  # fmt: skip
+@click.option("--estimator", type=click.Path(path_type=Path), metavar="FILE|BUNDLE", show_default=False,
+              help="Add an estimator of `samuel-train listen`, or that of a bundle; CHECKPOINT may then be a bundle, "
+                   "too.")  # fmt: skip
 @click.option("--precision", type=click.Choice(["fp32", "fp16", "bf16"]), show_default=False,
               help="Arithmetic of the graphs, with --trt of the engines; norms, softmax and spectra stay float32.  "
                    "[default: fp32, with --trt fp16]")  # fmt: skip
@@ -91,7 +92,7 @@ def command(
             return _verify(context, verify, checkpoint, codec_location)
         if trt:
             _check_builder(trt_flavor, targets)  # before the work of an export
-        hearing = None if estimator is None else _loaded_estimator(estimator)
+        hearing = None if estimator is None else estimator if _is_bundle(estimator) else _loaded_estimator(estimator)
         if decoder is not None:
             idle = _EXPORT_OPTIONS - {"output"} | (set() if trt else {"precision"})
             _refuse(context, idle, "with --decoder")
@@ -165,9 +166,11 @@ def _loaded_estimator(path: Path) -> EstimatorCheckpoint:
     return load_estimator(path)
 
 
-def _add_estimator(bundle: Path, estimator: EstimatorCheckpoint, output: Path) -> Path:
-    from samuel_export.estimator import add_estimator
+def _add_estimator(bundle: Path, estimator: EstimatorCheckpoint | Path, output: Path) -> Path:
+    from samuel_export.estimator import add_estimator, take_estimator
 
+    if isinstance(estimator, Path):
+        return take_estimator(bundle, estimator, output, _say)
     return add_estimator(bundle, estimator, output, _say)
 
 

@@ -62,6 +62,21 @@ def test_it_hears_what_pytorch_hears(bundle_copy: Path, tmp_path: Path) -> None:
     assert CliRunner().invoke(cli.command, ["--verify", str(tmp_path / "new")]).exit_code == 0
 
 
+def test_a_bundle_takes_the_estimator_of_another(bundle_copy: Path, tmp_path: Path) -> None:
+    path, other, new = checkpoint_in(tmp_path), tmp_path / "other", tmp_path / "new"
+    without = CliRunner().invoke(cli.command, [str(bundle_copy), "--estimator", str(bundle_copy), "-o", str(new)])
+    assert "has no estimator" in str(without.exception) and not new.exists()
+    for given, out in ((path, other), (other, new)):
+        ran = CliRunner().invoke(cli.command, [str(bundle_copy), "--estimator", str(given), "-o", str(out)])
+        assert ran.exit_code == 0, ran.output
+    assert (new / "bundle.json").read_bytes() == (other / "bundle.json").read_bytes()
+    assert (new / "estimator.onnx").read_bytes() == (other / "estimator.onnx").read_bytes()
+    tamper(other, "estimator")
+    with pytest.raises(ParityError, match="estimator differs"):
+        estimator.take_estimator(bundle_copy, other, new, lambda line: None)
+    assert (new / "estimator.onnx").read_bytes() != (other / "estimator.onnx").read_bytes()
+
+
 def test_verifying_sees_another_estimator(bundle_copy: Path, tmp_path: Path) -> None:
     path = str(checkpoint_in(tmp_path))
     assert CliRunner().invoke(cli.command, [str(bundle_copy), "--estimator", path]).exit_code == 0
