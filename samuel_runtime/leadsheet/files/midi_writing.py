@@ -80,6 +80,7 @@ class _Clock:
         self.points = [(0, 0.0)] if self.lead_beats else []
         self.points += [(first + index * self.beat, time_s) for index, time_s in enumerate(beats_s)]
         self._times_s = [time_s for _, time_s in self.points]
+        self._end_s = sheet.duration_s
 
     def tick(self, time_s: float) -> int:
         """Of a time; before the first and after the last point the tempo goes on."""
@@ -98,6 +99,12 @@ class _Clock:
             if tempo != before:
                 yield tick, tempo
             before = tempo
+        # The last beat made good for what the lead-in's tempo rounds; at its tempo that would add up to the end.
+        tick = self.points[-1][0]
+        quarters = (self.tick(self._end_s) - tick) / TICKS_PER_QUARTER
+        left_us = self._end_s * 1e6 - reached_us
+        if quarters >= 1 and abs(left_us - before * quarters) > _AT_ONCE_S * 1e6:
+            yield tick, round(left_us / quarters)
 
 
 def _check(sheet: LeadSheet) -> None:

@@ -54,6 +54,11 @@ def test_an_upbeat_that_lasts_longer_than_the_bars_is_not_the_meter() -> None:
     assert back.meter is Meter.COMMON and back.downbeats_s == pytest.approx((3.0,))
 
 
+def test_what_a_lead_in_rounds_added_up_after_the_last_beat() -> None:
+    sheet = LeadSheet(28.1015625, beats_s=(26.0, 26.1015625))
+    assert from_midi(to_midi(sheet)).duration_s == pytest.approx(28.1015625, abs=MILLISECOND)
+
+
 def test_no_error_adds_up_over_a_long_song() -> None:
     beats_s = tuple(index * 60 / 91.7 for index in range(5000))
     back = from_midi(to_midi(LeadSheet(3300.0, beats_s=beats_s)))
