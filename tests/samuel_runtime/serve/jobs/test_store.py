@@ -197,22 +197,22 @@ def test_the_end_of_the_process_at_any_moment_loses_nothing_and_leaves_nothing_h
 def test_a_promise_is_on_the_disk_before_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Content first, then the name: an fsync of every file, the rename, an fsync of the folder that has the name."""
     steps: list[str] = []
-    fsync, replace = os.fsync, os.replace
+    fsync, replace = os.fsync, Path.replace
 
     def synced(descriptor: int) -> None:
         steps.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
         fsync(descriptor)
 
-    def renamed(source: Any, target: Any, **named: Any) -> None:
+    def renamed(source: Path, target: Path) -> Path:
         steps.append("rename")
-        replace(source, target, **named)
+        return replace(source, target)
 
     if not Path("/proc/self/fd").is_dir():
         pytest.skip("only Linux tells the names of open files here")
     store = FolderStore(tmp_path)
     store.begin_upload(ID).write_bytes(VOICE)
     monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(os, "replace", renamed)
+    monkeypatch.setattr(Path, "replace", renamed)
     store.accept(request())
     monkeypatch.undo()
     at = steps.index("rename")

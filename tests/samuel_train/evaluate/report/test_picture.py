@@ -69,4 +69,5 @@ def test_a_picture_is_written_and_its_bytes_are_returned(tmp_path: Path) -> None
     drawn = draw(tmp_path / "one.png", Results(_ROWS, [results.transposition(0, 0)], [results.drift(2, True)]))
     assert (tmp_path / "one.png").read_bytes() == drawn
     picture = image.imread(tmp_path / "one.png")
-    assert picture.shape == (1140, 2160, 4) and np.ptp(picture) == 1
+    assert picture.shape[1:] == (2160, 4) and np.ptp(picture) == 1
+    assert abs(len(picture) - 1140) <= 1  # Matplotlib of another age rounds otherwise
