@@ -31,6 +31,10 @@ class UserError(Exception):
         return str(self).split("\n")
 
 
+class UnwritableError(UserError):
+    """An output cannot be written where it should go; whoever chose the place can mend it."""
+
+
 def with_options(message: str) -> str:
     """A message of the library with its parameters named as options: `provider='cpu'` becomes --provider cpu."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import platformdirs
 
-from samuel_runtime.errors import UserError
+from samuel_runtime.errors import UnwritableError, UserError
 
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock
@@ -161,14 +161,14 @@ def explained(path: Path) -> Iterator[None]:
     An OSError about anything else, such as a file that should have been there, is a defect and keeps its traceback.
 
     Raises:
-        UserError: in place of an OSError that is about ``path``, its temporary, their folder, or the disk.
+        UnwritableError: in place of an OSError that is about ``path``, its temporary, their folder, or the disk.
     """
     try:
         yield
     except OSError as error:
         if not _is_about(error, Path(path)):
             raise
-        raise UserError(
+        raise UnwritableError(
             f"{path}: cannot be written ({error.strerror or error}); choose a folder that exists, "
             "is writable and has space, with -o"
         ) from error

@@ -14,6 +14,7 @@ from samuel_runtime.bundle.manifest import GraphName
 _SMALLEST = 1024  # values; smaller tensors (biases, norms, tables) save nothing and stay exact
 _BLOCK = 32  # values that share a scale
 _STEPS = 127  # from zero to the largest of a block
+_PACKED = (TensorProto.FLOAT16, TensorProto.INT8)
 
 
 class WeightFormat(str, Enum):
@@ -34,54 +35,51 @@ def pack_weights(model: onnx.ModelProto, weight_format: WeightFormat) -> onnx.Mo
     """Store a model's large weights in this format; backends unpack them once, when they load it."""
     if weight_format is WeightFormat.FP32:
         return model
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
-    graph = result.graph
     stored, unpacking = [], []
-    for tensor in graph.initializer:
+    for tensor in model.graph.initializer:
         small = np.prod(tensor.dims) < _SMALLEST
         exact = tensor.data_type != TensorProto.FLOAT or small or tensor.name.endswith(EXACT)
-        values = numpy_helper.to_array(tensor)
-        if exact or np.abs(values).max() > np.finfo(np.float16).max:  # such as a mask's
+        values = None if exact else numpy_helper.to_array(tensor)
+        if values is None or np.abs(values).max() > np.finfo(np.float16).max:  # such as a mask's
             stored.append(tensor)
             continue
         blocks = weight_format is WeightFormat.INT8 and values.size % _BLOCK == 0
         tensors, nodes = (_in_blocks if blocks else _halved)(tensor.name, values)
         stored += tensors
         unpacking += nodes
-    nodes = [*unpacking, *graph.node]
-    del graph.node[:], graph.initializer[:]
-    graph.node.extend(nodes)
-    graph.initializer.extend(stored)
-    return result
+    return _rewritten(model, [*unpacking, *model.graph.node], stored)
 
 
 def unpack_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """The inverse of :func:`pack_weights`: every weight that is only unpacked becomes what it is unpacked to."""
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
-    graph = result.graph
-    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    packed = {name for name, values in stored.items() if values.dtype in (np.float16, np.int8)}
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
     unpacked: dict[str, np.ndarray] = {}
     nodes = []
     for node in model.graph.node:
-        given = [unpacked.get(name) for name in node.input]
-        if node.op_type == "Cast" and node.input[0] in packed and _to_float32(node):
-            unpacked[node.output[0]] = stored[node.input[0]].astype(np.float32)
-        elif node.op_type == "Mul" and given[0] is not None and given[1] is not None:
+        first = stored.get(node.input[0]) if node.input else None
+        given = [unpacked[name] for name in node.input if name in unpacked]
+        if node.op_type == "Cast" and first is not None and first.data_type in _PACKED and _to_float32(node):
+            unpacked[node.output[0]] = numpy_helper.to_array(first).astype(np.float32)
+        elif node.op_type == "Mul" and len(given) == 2:
             unpacked[node.output[0]] = given[0] * given[1]
-        elif node.op_type == "Reshape" and given[0] is not None and node.input[1] in stored:
-            unpacked[node.output[0]] = given[0].reshape(stored[node.input[1]])
+        elif node.op_type == "Reshape" and given and node.input[1] in stored:
+            unpacked[node.output[0]] = given[0].reshape(numpy_helper.to_array(stored[node.input[1]]))
         else:
             nodes.append(node)
     used = {name for node in nodes for name in node.input}
     gone = {name for node in model.graph.node if node.output[0] in unpacked for name in node.input} - used
     weights = [tensor for tensor in model.graph.initializer if tensor.name not in gone]
     weights += [numpy_helper.from_array(values, name) for name, values in unpacked.items() if name in used]
-    del graph.node[:], graph.initializer[:]
-    graph.node.extend(nodes)
-    graph.initializer.extend(weights)
+    return _rewritten(model, nodes, weights)
+
+
+def _rewritten(model: onnx.ModelProto, nodes: list[NodeProto], weights: list[TensorProto]) -> onnx.ModelProto:
+    """A copy with these nodes and initializers."""
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    del result.graph.node[:], result.graph.initializer[:]
+    result.graph.node.extend(nodes)
+    result.graph.initializer.extend(weights)
     return result
 
 

@@ -17,7 +17,7 @@ import soundfile
 from samuel_runtime.audio.level import Level, Meter, gain_from_db
 from samuel_runtime.audio.quiet import without_decoder_chatter
 from samuel_runtime.audio.reading import BLOCK_SAMPLES, Recording, resampled
-from samuel_runtime.errors import UserError
+from samuel_runtime.errors import UnwritableError, UserError
 from samuel_runtime.files import check_name, is_folder, scratch_folder
 
 FORMATS = {
@@ -66,8 +66,8 @@ def check_target(path: Path, suffixes: Collection[str] = FORMATS) -> None:
         raise _unwritable(path, error) from error
 
 
-def _unwritable(path: Path, error: OSError) -> UserError:
-    return UserError(f"{path}: cannot be written ({error.strerror}); choose another name or folder with -o")
+def _unwritable(path: Path, error: OSError) -> UnwritableError:
+    return UnwritableError(f"{path}: cannot be written ({error.strerror}); choose another name or folder with -o")
 
 
 def check_encodable(path: Path, sample_rate_hz: int, channels: int) -> None:

@@ -29,9 +29,6 @@ def outcome(do: Callable[[], dict[str, Any]], voice: Path) -> dict[str, Any]:
     except GivenUpError:
         return {"event": "cancelled"}
     except UserError as error:
-        if isinstance(error.__cause__, OSError):  # of the server's own folder, which nobody outside can mend
-            traceback.print_exc()
-            return {"event": "defect"}
         return {"event": "refused", "detail": str(error).replace(str(voice), NAME)}
     except MemoryError:
         return {"event": "refused", "detail": f"{NAME}: the server has too little memory for it; cut it shorter"}

@@ -15,7 +15,7 @@ import numpy as np
 from samuel_runtime.audio.reading import AudioFile, resampled
 from samuel_runtime.audio.writing import gain_under, peak_of, safe_gain, write_audio
 from samuel_runtime.cli.render import RenderRequest, RenderResult, render
-from samuel_runtime.errors import UserError
+from samuel_runtime.errors import UnwritableError, UserError
 from samuel_runtime.leadsheet.files.json_format import to_dict
 from samuel_runtime.leadsheet.sheet import LeadSheet
 from samuel_runtime.pipeline import Samuel
@@ -78,7 +78,15 @@ def render_order(
         tell: takes all other events, in the thread of this call.
         given_up: whether nobody wants it any more; asked after every piece of work.
     """
-    return outcome(_RenderJob(samuel, voice, into, wanted, tell, given_up).run, voice)
+    job = _RenderJob(samuel, voice, into, wanted, tell, given_up)
+
+    def run() -> dict[str, Any]:
+        try:
+            return job.run()
+        except UnwritableError as error:  # the folder is the server's: whoever sent the recording cannot mend it
+            raise OSError(str(error)) from error
+
+    return outcome(run, voice)
 
 
 class _RenderJob:
