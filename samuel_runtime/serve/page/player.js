@@ -1,7 +1,7 @@
 // Voice and takes in sync: decoded buffers, all started at the same time of the audio clock. Takes that are not chosen
 // run on in silence, so that changing between them has no gap.
 
-const AHEAD_S = 0.03; // from the call to the start, for all sources alike
+const AHEAD_S = 0.03; // from the call to the start, for all sources alike; more where starting them takes longer
 const FADE_S = 0.01;
 
 export class Player {
@@ -61,17 +61,14 @@ export class Player {
     if (this.playing) return;
     if (this.loop && (this.offset < this.loop[0] || this.offset >= this.loop[1])) this.offset = this.loop[0];
     if (this.offset >= this.duration - 0.01) this.offset = 0;
-    // On whole samples, so that none has to be interpolated.
-    const { currentTime, sampleRate } = this.context;
-    this.startedAt = Math.round((currentTime + AHEAD_S) * sampleRate) / sampleRate;
-    this.offset = Math.round(this.offset * sampleRate) / sampleRate;
-    this.sources = this.tracks.map(({ buffer, gain }) => {
-      const source = new AudioBufferSourceNode(this.context, { buffer });
-      if (this.loop) [source.loop, source.loopStart, source.loopEnd] = [true, ...this.loop];
-      source.connect(gain);
-      source.start(this.startedAt, this.offset);
-      return source;
-    });
+    const { sampleRate } = this.context;
+    this.offset = Math.round(this.offset * sampleRate) / sampleRate; // whole samples, so that none is interpolated
+    for (let ahead = AHEAD_S; ; ahead *= 2) {
+      this.startedAt = Math.round((this.context.currentTime + ahead) * sampleRate) / sampleRate;
+      this.sources = this.tracks.map((track) => this.started(track));
+      if (this.context.currentTime < this.startedAt) break;
+      this.sources.forEach((source) => source.stop()); // the last began late, and would stay behind the others
+    }
     const [first] = this.sources;
     first.onended = () => {
       if (this.sources[0] !== first) return;
@@ -79,6 +76,14 @@ export class Player {
       this.offset = 0;
       this.onEnd();
     };
+  }
+
+  started({ buffer, gain }) {
+    const source = new AudioBufferSourceNode(this.context, { buffer });
+    if (this.loop) [source.loop, source.loopStart, source.loopEnd] = [true, ...this.loop];
+    source.connect(gain);
+    source.start(this.startedAt, this.offset);
+    return source;
   }
 
   pause() {

@@ -80,6 +80,16 @@ def listening(browser: Browser, client: httpx.Client, song: Path) -> Iterator[Pa
     closed(page)
 
 
+@pytest.fixture
+def stopped(listening: Page) -> Page:
+    """That page at the beginning of its song, whatever an earlier test left it in."""
+    if listening.inner_text("#play") == "Pause":
+        listening.click("#play")
+    listening.fill("#position", "0")
+    listening.evaluate("window.startTakesMs = 0; window.taps.ended = true")
+    return listening
+
+
 def job_of(page: Page, client: httpx.Client) -> dict[str, Any]:
     found: dict[str, Any] = client.get(f"{ROOT}/{page.url.partition('#')[2]}").json()
     return found
@@ -94,69 +104,68 @@ def test_what_was_asked_on_the_page_is_what_was_made(listening: Page, client: ht
     assert listening.evaluate("document.activeElement.id") == "play"
 
 
-def test_both_tracks_play_in_sync_and_takes_change_without_a_gap(listening: Page) -> None:
-    listening.evaluate("window.taps.ended = true")
-    listening.click("#play")
-    until(listening, "Number(document.getElementById('position').value) > 0.3")
-    first = listening.evaluate("window.heardAt()")
-    listening.check("[aria-label='Take B, seed 8']")
-    listening.wait_for_timeout(300)
-    second = listening.evaluate("window.heardAt()")
+@pytest.mark.parametrize("start_takes_ms", [0, 40])
+def test_both_tracks_play_in_sync_and_takes_change_without_a_gap(stopped: Page, start_takes_ms: int) -> None:
+    stopped.evaluate(f"window.startTakesMs = {start_takes_ms}")
+    stopped.check("[aria-label='Take A, seed 7']")
+    stopped.click("#play")
+    until(stopped, "Number(document.getElementById('position').value) > 0.3")
+    first = stopped.evaluate("window.heardAt(3)")
+    stopped.check("[aria-label='Take B, seed 8']")
+    stopped.wait_for_timeout(300)
+    second = stopped.evaluate("window.heardAt(3)")
     assert len(first) == len(second) == 3  # voice and both takes: nothing was started anew
     for heard in (first, second):
         assert max(heard) - min(heard) < 0.02, heard
     assert all(0.25 < after - before < 3.5 for before, after in zip(first, second, strict=True))
-    assert listening.inner_text("#play") == "Pause"
-    listening.click("#play")
-    assert listening.inner_text("#play") == "Play"
+    assert stopped.inner_text("#play") == "Pause"
+    stopped.click("#play")
+    assert stopped.inner_text("#play") == "Play"
 
 
-def test_a_selection_is_looped(listening: Page) -> None:
-    box = listening.locator(".lanes").bounding_box()
+def test_a_selection_is_looped(stopped: Page) -> None:
+    box = stopped.locator(".lanes").bounding_box()
     assert box is not None
     y = box["y"] + 20
-    listening.mouse.move(box["x"] + 0.25 * box["width"], y)
-    listening.mouse.down()
-    listening.mouse.move(box["x"] + 0.5 * box["width"], y)
-    listening.mouse.up()
-    assert listening.is_visible("#selection") and listening.is_enabled("#loop-off")
-    listening.click("#play")
-    listening.wait_for_timeout(1500)
-    position = float(listening.input_value("#position"))
-    assert 0.9 <= position <= 2.1 and listening.inner_text("#play") == "Pause"
-    listening.click("#play")
-    listening.click("#loop-off")
-    assert listening.is_hidden("#selection")
+    stopped.mouse.move(box["x"] + 0.25 * box["width"], y)
+    stopped.mouse.down()
+    stopped.mouse.move(box["x"] + 0.5 * box["width"], y)
+    stopped.mouse.up()
+    assert stopped.is_visible("#selection") and stopped.is_enabled("#loop-off")
+    stopped.click("#play")
+    stopped.wait_for_timeout(1500)
+    position = float(stopped.input_value("#position"))
+    assert 0.9 <= position <= 2.1 and stopped.inner_text("#play") == "Pause"
+    stopped.click("#play")
+    stopped.click("#loop-off")
+    assert stopped.is_hidden("#selection")
 
 
-def test_balance_mute_and_solo_reach_the_sound(listening: Page, client: httpx.Client) -> None:
+def test_balance_mute_and_solo_reach_the_sound(stopped: Page, client: httpx.Client) -> None:
     def levels() -> list[float]:
         """Gain of voice and of the take that is heard."""
-        voice, *takes = listening.evaluate("window.gains.slice(-3).map((node) => node.gain.value)")
+        voice, *takes = stopped.evaluate("window.gains.slice(-3).map((node) => node.gain.value)")
         return [voice, max(takes)]
 
     def become(voice: float, band: float) -> None:
         wait_for(lambda: levels() == pytest.approx([voice, band], abs=0.01))
 
-    listening.evaluate("window.taps.ended = true")
-    listening.click("#play")  # gains move while the audio clock runs
-    band = 10 ** (job_of(listening, client)["takes"][1]["band_gain_db"] / 20)
+    stopped.click("#play")  # gains move while the audio clock runs
+    band = 10 ** (job_of(stopped, client)["takes"][1]["band_gain_db"] / 20)
     become(1, band)
-    listening.click("#voice-mute")
+    stopped.click("#voice-mute")
     become(0, band)
-    listening.click("#voice-mute")
-    listening.click("#voice-solo")
+    stopped.click("#voice-mute")
+    stopped.click("#voice-solo")
     become(1, 0)
-    listening.click("#band-solo")
-    assert listening.get_attribute("#voice-solo", "aria-pressed") == "false"
+    stopped.click("#band-solo")
+    assert stopped.get_attribute("#voice-solo", "aria-pressed") == "false"
     become(0, band)
-    listening.click("#band-solo")
-    listening.fill("#balance", "-0.5")
-    assert listening.get_attribute("#balance", "aria-valuetext") == "50 % towards the voice"
+    stopped.click("#band-solo")
+    stopped.fill("#balance", "-0.5")
+    assert stopped.get_attribute("#balance", "aria-valuetext") == "50 % towards the voice"
     become(1, band / 2)
-    listening.fill("#balance", "0")
-    if listening.inner_text("#play") == "Pause":
-        listening.click("#play")
+    stopped.fill("#balance", "0")
 
 
 def test_downloads_are_the_bytes_of_the_api(listening: Page, client: httpx.Client, tmp_path: Path) -> None:

@@ -26,15 +26,14 @@ _ARGUMENTS = (
 # Taps every source that is started, so that a test hears what is played: where in its buffer each of them is.
 TAPS = """
 window.taps = [];
+window.startTakesMs = 0; // for every source, as on a busy machine
 const start = AudioBufferSourceNode.prototype.start;
 AudioBufferSourceNode.prototype.start = function (...how) {
+  if (window.taps.ended) window.taps = [];
   const analyser = new AnalyserNode(this.context, { fftSize: 2048 });
   this.connect(analyser);
-  if (window.taps.ended) window.taps = [];
-  // An analyser hears the mean of the channels.
-  const channels = Array.from({ length: this.buffer.numberOfChannels }, (_, at) => this.buffer.getChannelData(at));
-  const samples = channels[0].map((_, at) => channels.reduce((sum, one) => sum + one[at], 0) / channels.length);
-  window.taps.push({ analyser, samples, rate: this.context.sampleRate });
+  window.taps.push({ analyser, buffer: this.buffer });
+  for (const end = performance.now() + window.startTakesMs; performance.now() < end; );
   return start.apply(this, how);
 };
 window.gains = [];
@@ -42,22 +41,27 @@ GainNode.prototype.connect = function (...where) {
   window.gains.push(this);
   return AudioNode.prototype.connect.apply(this, where);
 };
-// Seconds, by the best match of the last 2048 samples that each played.
-window.heardAt = () => {
-  const heard = window.taps.map(({ analyser }) => {
-    const block = new Float32Array(2048);
-    analyser.getFloatTimeDomainData(block);
-    return block;
-  });
-  return heard.map((block, index) => {
-    const { samples, rate } = window.taps[index];
+// Seconds, by the best match of the last 2048 samples that each of the last `count` sources played.
+window.heardAt = (count) => {
+  const taps = window.taps.slice(-count);
+  const [{ analyser: { context } }] = taps;
+  const blocks = taps.map(() => new Float32Array(2048));
+  let before;
+  do { // until the audio thread did not go on meanwhile
+    before = context.currentTime;
+    taps.forEach(({ analyser }, index) => analyser.getFloatTimeDomainData(blocks[index]));
+  } while (context.currentTime !== before);
+  return taps.map(({ buffer }, index) => {
+    // An analyser hears the mean of the channels.
+    const channels = Array.from({ length: buffer.numberOfChannels }, (_, at) => buffer.getChannelData(at));
+    const samples = channels[0].map((_, at) => channels.reduce((sum, one) => sum + one[at], 0) / channels.length);
     let [best, place] = [Infinity, 0];
     for (let at = 0; at + 2048 <= samples.length; at++) {
       let difference = 0;
-      for (let k = 0; k < 2048 && difference < best; k += 8) difference += (samples[at + k] - block[k]) ** 2;
+      for (let k = 0; k < 2048 && difference < best; k += 8) difference += (samples[at + k] - blocks[index][k]) ** 2;
       if (difference < best) [best, place] = [difference, at];
     }
-    return place / rate;
+    return place / buffer.sampleRate;
   });
 };
 """
