@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,12 +19,11 @@ from samuel_runtime.errors import UserError
 from samuel_runtime.serve.worker.outcomes import outcome
 
 _NEEDED = {"ray": "ray[data]", "pyarrow": "ray[data]", "fsspec": "fsspec"}
-_ROUNDS, _RETRIES = 3, 1
-"""How often what is not done yet is handed out, and begun again at once if its worker died of it, or beside it. Where a
-machine ends, what waits for its workers uses up its retries in a moment: the next round is for those."""
+_ATTEMPTS = 3
+"""How often an item is begun before it is given up: its worker may end because of it, or with its machine."""
 _BLOCKS_MOST = 20_000
 """Pieces of work that are handed out, each of one item until there are more of them."""
-_UNANSWERED = f"its worker ended {_ROUNDS} times or more while it was done; the worker's log may say why"
+_UNANSWERED = f"its worker ended {_ATTEMPTS} times while it was done; the worker's log may say why"
 _DEFECT = "samuel failed on it by a fault of its own; the worker's log has the traceback"
 
 Item = TypeVar("Item")
@@ -63,57 +64,79 @@ class Cluster:
             raise UserError(f"this takes {', '.join(missing)}; add it with `pip install 'samuel-deploy[ray]'`")
         if not items:
             return
-        left = list(items)
         with _connected(self.address):
-            for _ in range(_ROUNDS):
-                unanswered = dict(enumerate(left))
-                for number, failure in self._results(left, make):
-                    yield unanswered.pop(number), failure
-                left = list(unanswered.values())
-                if not left:
-                    return
-        for item in left:
-            yield item, _UNANSWERED
+            import ray.data
 
-    def _results(self, items: Sequence[Item], make: Callable[[], Do]) -> Iterator[tuple[int, str]]:
-        """One round: numbers of items that were answered, each once, and why they failed, else ""."""
-        import ray.data
-
-        context = ray.data.DataContext.get_current().copy()
-        context.enable_progress_bars = context.print_on_execution_start = False
-        context.max_errored_blocks = -1  # any number: what does not come back is told as failed
-        pool = ray.data.ActorPoolStrategy(min_size=1, max_size=self.workers, max_tasks_in_flight_per_actor=2)
-        with ray.data.DataContext.current(context):
-            # Numbers alone go through Ray Data: they can be made again on any machine, should one be lost.
-            numbers = ray.data.range(len(items), override_num_blocks=min(len(items), _BLOCKS_MOST))
-            done = numbers.map(
-                _Worker,  # type: ignore[arg-type]  # a class, as its documentation has it
-                fn_constructor_args=(list(items), make),
-                compute=pool,
-                num_cpus=self.cpus,
-                num_gpus=self.gpus or None,
-                max_task_retries=_RETRIES,
-            )
-            for row in done.iter_rows():
-                yield int(row["id"]), str(row["failure"])
+            context = ray.data.DataContext.get_current().copy()
+            context.enable_progress_bars = context.print_on_execution_start = False
+            with ray.data.DataContext.current(context):
+                # Numbers alone go through Ray Data: they can be made again on any machine, should one be lost.
+                numbers = ray.data.range(len(items), override_num_blocks=min(len(items), _BLOCKS_MOST))
+                # Tasks, not actors: Ray begins those of a lost machine again on any other, whatever runs there.
+                done = numbers.map(
+                    _Work.of(items, make),
+                    compute=ray.data.TaskPoolStrategy(self.workers),
+                    num_cpus=self.cpus,
+                    num_gpus=self.gpus or None,
+                    max_calls=0,  # any number, with a GPU, too: what a process has readied stays
+                )
+                for row in done.iter_rows():
+                    yield items[row["id"]], str(row["failure"])
 
 
-class _Worker:
-    """One process of a cluster."""
+@dataclass(frozen=True)
+class _Work:
+    """What tasks share. Small where it travels with each of them: the rest is fetched once in every process."""
 
-    def __init__(self, items: list[Any], make: Callable[[], Do]) -> None:
-        self._items, self._do = items, make()
+    shared: Any
+    """Reference to the items and to what readies a process for them."""
+    attempts: Any
+    """Actor that counts how often each item was begun; Ray itself would begin one that kills its worker for ever."""
+    run: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @classmethod
+    def of(cls, items: Sequence[Any], make: Callable[[], Do]) -> _Work:
+        """On the machine that hands out the work, without which there is nothing to be finished."""
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        attempts = ray.remote(_Attempts).options(num_cpus=0, scheduling_strategy=here).remote()
+        return cls(ray.put((list(items), make)), attempts)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """From an item's number to what came of it."""
-        item = self._items[row["id"]]
+        import ray
+
+        number = int(row["id"])
+        if ray.get(self.attempts.begun.remote(number)) > _ATTEMPTS:
+            return {"id": number, "failure": _UNANSWERED}
 
         def do() -> dict[str, Any]:
-            self._do(item)
+            if self.run not in _readied:
+                _readied.clear()  # of the run before
+                items, make = ray.get(self.shared)
+                _readied[self.run] = items, make()
+            items, do_item = _readied[self.run]
+            do_item(items[number])
             return {"event": "done", "detail": ""}
 
         ended = outcome(do, Path(os.devnull))  # no path is left out: who runs this owns the files
-        return {"id": row["id"], "failure": ended.get("detail", _DEFECT)}
+        return {"id": number, "failure": ended.get("detail", _DEFECT)}
+
+
+_readied: dict[str, tuple[list[Any], Do]] = {}
+"""In a process of a cluster, which does many items: those of its run, and what does them."""
+
+
+class _Attempts:
+    def __init__(self) -> None:
+        self._begun: Counter[int] = Counter()
+
+    def begun(self, number: int) -> int:
+        """How often, this time included."""
+        self._begun[number] += 1
+        return self._begun[number]
 
 
 @contextmanager
