@@ -16,8 +16,7 @@ from samuel_export.parity import check
 from samuel_export.parity.check import Say
 from samuel_export.parity.compare import ParityError, build_report
 from samuel_export.parity.runners import TorchRunner
-from samuel_export.precision.convert import convert_precision
-from samuel_export.precision.weights import WeightFormat, pack_weights
+from samuel_export.precision.weights import WeightFormat
 from samuel_export.tensorrt.parity import verify_engines
 from samuel_export.written import write_graph, write_manifest
 from samuel_runtime.bundle.bundle import Bundle
@@ -77,12 +76,7 @@ def write_bundle(
         graphs = {}
         for name, graph in written.items():
             arithmetic = Precision.FP32 if name in _ALWAYS_FP32 else precision
-            file = (
-                pack_weights(graph, weight_format.of_graph(name))
-                if precision is Precision.FP32
-                else convert_precision(graph, arithmetic)
-            )
-            graphs[name] = write_graph(folder, name, file, arithmetic, say)
+            graphs[name] = write_graph(folder, name, graph, say, arithmetic, weight_format)
         manifest = Manifest(
             schema_version=SCHEMA_VERSION,
             model=model_facts,

@@ -56,7 +56,7 @@ def add_estimator(folder: Path, checkpoint: EstimatorCheckpoint, out: Path, say:
     network = checkpoint.build()
     graph = estimator_graph(network)
     with _rewritten(folder, out) as (whole, manifest):
-        facts = write_graph(whole, GraphName.ESTIMATOR, graph, Precision.FP32, say)
+        facts = write_graph(whole, GraphName.ESTIMATOR, graph, say)
         engine = open_engine(graph.SerializeToString(), facts.file, _ON_CPU, 1)
         comparisons = []
         for name, melody, actual in _cases(engine):

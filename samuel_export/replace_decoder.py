@@ -19,14 +19,13 @@ from samuel_export.parity.cases import test_signal
 from samuel_export.parity.check import Say, bundle_cases, compare_lowered, load_bundle, report_lines
 from samuel_export.parity.compare import ParityError, build_report, compare_runners
 from samuel_export.parity.runners import RuntimeRunner, TorchCodecRunner
-from samuel_export.precision.convert import convert_precision
-from samuel_export.precision.weights import WeightFormat, pack_weights
+from samuel_export.precision.weights import WeightFormat
 from samuel_export.written import write_graph, write_manifest
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import SCHEMA_VERSION, GraphName
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import recover_dir, replacing_dir
-from samuel_runtime.settings import DEFAULT_STEPS, Precision
+from samuel_runtime.settings import DEFAULT_STEPS
 from samuel_train.codec import Codec
 
 _SAME_ENCODER = 1e-2
@@ -57,19 +56,13 @@ def replace_decoder(folder: Path, codec: Codec, out: Path, say: Say) -> Path:
     with replacing_dir(out) as whole:
         for facts in (facts for name, facts in manifest.graphs.items() if name is not GraphName.DECODER):
             shutil.copy(folder / facts.file, whole / facts.file)
-        graph = decoder_graph(codec)
-        file = (
-            pack_weights(graph, weight_format.of_graph(GraphName.DECODER))
-            if precision is Precision.FP32
-            else convert_precision(graph, precision)
-        )
-        graphs = {**manifest.graphs, GraphName.DECODER: write_graph(whole, GraphName.DECODER, file, precision, say)}
+        decoder = write_graph(whole, GraphName.DECODER, decoder_graph(codec), say, precision, weight_format)
         context = {"encoder_context_frames": manifest.codec.encoder_context_frames}
         replaced = manifest.model_copy(
             update={
                 "schema_version": SCHEMA_VERSION,
                 "codec": codec_facts_of(codec).model_copy(update=context),
-                "graphs": graphs,
+                "graphs": {**manifest.graphs, GraphName.DECODER: decoder},
                 "engines": None,
                 "provenance": {**manifest.provenance, "codec": codec.provenance},
             }

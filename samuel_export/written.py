@@ -9,24 +9,49 @@ import onnx
 
 from samuel_export.metadata import tensor_facts
 from samuel_export.parity.check import Say
+from samuel_export.precision.convert import convert_precision
+from samuel_export.precision.weights import WeightFormat, pack_weights
 from samuel_runtime.bundle.manifest import MANIFEST_NAME, SCHEMA_VERSION, GraphFacts, GraphName, Manifest
 from samuel_runtime.settings import Precision
 
 
-def write_graph(folder: Path, name: GraphName, graph: onnx.ModelProto, precision: Precision, say: Say) -> GraphFacts:
-    """Write a graph into a bundle's folder; returns its manifest entry."""
-    onnx.helper.set_model_props(graph, {"samuel.graph": name.value, "samuel.schema": str(SCHEMA_VERSION)})
-    data = graph.SerializeToString()
+def write_graph(
+    folder: Path,
+    name: GraphName,
+    graph: onnx.ModelProto,
+    say: Say,
+    precision: Precision = Precision.FP32,
+    weight_format: WeightFormat = WeightFormat.FP32,
+) -> GraphFacts:
+    """Write a float32 graph into a bundle's folder.
+
+    Args:
+        folder: the bundle's.
+        name: the graph's.
+        graph: in float32, whole.
+        say: called with a line about it.
+        precision: what it is converted to.
+        weight_format: of the weights of graphs that stay in float32.
+
+    Returns:
+        Its manifest entry.
+    """
+    if precision is Precision.FP32:
+        stored = pack_weights(graph, weight_format.of_graph(name))
+    else:
+        stored = convert_precision(graph, precision)
+    onnx.helper.set_model_props(stored, {"samuel.graph": name.value, "samuel.schema": str(SCHEMA_VERSION)})
+    data = stored.SerializeToString()
     path = folder / f"{name.value}.onnx"
     path.write_bytes(data)
-    say(f"wrote {path.name}: {precision.value}, {len(data) / 1e6:.1f} MB, {len(graph.graph.node)} nodes")
+    say(f"wrote {path.name}: {precision.value}, {len(data) / 1e6:.1f} MB, {len(stored.graph.node)} nodes")
     return GraphFacts(
         file=path.name,
         sha256=hashlib.sha256(data).hexdigest(),
         size_bytes=len(data),
         precision=precision,
-        inputs=tuple(tensor_facts(value) for value in graph.graph.input),
-        outputs=tuple(tensor_facts(value) for value in graph.graph.output),
+        inputs=tuple(tensor_facts(value) for value in stored.graph.input),
+        outputs=tuple(tensor_facts(value) for value in stored.graph.output),
     )
 
 

@@ -20,11 +20,10 @@ from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import GraphName, Manifest
 from samuel_runtime.codec import Codec
 from samuel_runtime.codec.codec import Await
-from samuel_runtime.diffusion.denoiser import DenoiserBackend, Network, Sampling
-from samuel_runtime.diffusion.noise import noise
-from samuel_runtime.diffusion.samplers import timesteps_for
+from samuel_runtime.diffusion.denoiser import DenoiserBackend, Network
+from samuel_runtime.diffusion.song import sample_song
 from samuel_runtime.diffusion.spread import rescale_to_unit_std, unit_std_scale
-from samuel_runtime.diffusion.windows import Window, frames_for, windows_of
+from samuel_runtime.diffusion.windows import frames_for, windows_of
 from samuel_runtime.engines.availability import chosen_backends
 from samuel_runtime.engines.backend import Backend
 from samuel_runtime.engines.loading import open_estimator, open_parts
@@ -33,7 +32,7 @@ from samuel_runtime.leadsheet.raster import rasterised
 from samuel_runtime.leadsheet.sheet import LeadSheet
 from samuel_runtime.leadsheet.stated import sheet_from_given
 from samuel_runtime.leadsheet.transcription import Transcriber
-from samuel_runtime.progress import OnProgress, Reporter, Step
+from samuel_runtime.progress import OnProgress, Reporter
 from samuel_runtime.settings import Precision, Provider, Settings, chosen, whole_number
 from samuel_runtime.tuning.preference import preferred
 
@@ -300,29 +299,12 @@ class Samuel:
         yield from self._decoded(scaled, voice, progress, wait_for)
 
     def _sampled(
-        self,
-        vocals: np.ndarray,
-        song: np.ndarray,
-        settings: Settings,
-        sheet: LeadSheet,
-        progress: OnProgress | None,
+        self, vocals: np.ndarray, song: np.ndarray, settings: Settings, sheet: LeadSheet, progress: OnProgress | None
     ) -> Iterator[int]:
-        """Fill ``song`` window by window; yields after each how many frames no later window draws again."""
-        report, spans = Reporter("sample", progress), windows_of(self.manifest, vocals.shape[1])
-        raster = self._raster(sheet, vocals.shape[1])
-        for index, (window, following) in enumerate(zip(spans, [*spans[1:], None], strict=True)):
-            span = slice(window.start, window.start + window.frames)
-            prefix_latents = song[:, span][:, : window.prefix_frames]
-            part = None if raster is None else raster[:, span]
-            for step in self._steps(vocals[:, span], prefix_latents, part, index, window, settings):
-                report(index * settings.steps + step.index + 1, len(spans) * settings.steps, step)
-            if not np.isfinite(step.latents).all():
-                raise UserError(
-                    "the model produced NaN or infinite latents; "
-                    "try another `seed`, a lower `guidance`, or `provider='cpu'`"
-                )
-            song[:, span] = step.latents
-            yield len(song[0]) if following is None else following.start + following.prefix_frames
+        codec, raster = self.manifest.codec, None
+        if self.manifest.model.sheet_channels:
+            raster = rasterised(sheet, vocals.shape[1], codec.hop_samples / codec.sample_rate_hz)
+        return sample_song(self.denoiser, self.manifest, vocals, raster, settings, song, progress)
 
     def _decoded(
         self, latents: np.ndarray, recording: Recording, progress: OnProgress | None, wait_for: Await | None = None
@@ -332,39 +314,10 @@ class Samuel:
             yield block[:missing]
             missing -= min(missing, len(block))
 
-    def _raster(self, sheet: LeadSheet, frames: int) -> np.ndarray | None:
-        """The sheet of the whole song as the model takes it, so that windows share one grid; None takes none."""
-        codec = self.manifest.codec
-        if not self.manifest.model.sheet_channels:
-            return None
-        return rasterised(sheet, frames, codec.hop_samples / codec.sample_rate_hz)
-
     def _opened(self) -> tuple[Codec, DenoiserBackend]:
         if self._parts is None:
             raise ValueError("this Samuel is closed")
         return self._parts
-
-    def _steps(
-        self,
-        vocals: np.ndarray,
-        prefix_latents: np.ndarray,
-        sheet: np.ndarray | None,
-        number: int,
-        window: Window,
-        settings: Settings,
-    ) -> Iterator[Step]:
-        schedule = self.denoiser.schedule
-        guidance = self.manifest.model.guided(settings.guidance)
-        timesteps = tuple(timesteps_for(settings.sampler, schedule, settings.steps))
-        sampling = Sampling(settings.sampler, timesteps, guidance, self.manifest.statistics.clamp)
-
-        def draw(t: int) -> np.ndarray:
-            return noise(settings.seed, t, window.start, window.frames, len(vocals))[None]
-
-        of_window = None if sheet is None else sheet[None]
-        steps = self.denoiser.trajectory(vocals[None], prefix_latents[None], sampling, draw, of_window)
-        for index, (t, x) in enumerate(zip(timesteps, steps, strict=True)):
-            yield Step(number, index, t, x[0])
 
 
 def check_fits(manifest: Manifest, settings: Settings) -> None:

@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from samuel_runtime.errors import UserError
@@ -44,14 +43,6 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def _other_precision() -> Iterator[None]:
-    """Accelerate keeps the precision of its first use for the life of the process."""
-    AcceleratorState._reset_state()
-    yield
-    AcceleratorState._reset_state()
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +239,6 @@ def test_a_finished_run_can_be_made_longer(latents: Path, tmp_path: Path) -> Non
     assert load_run_settings(tmp_path).max_steps == 8
 
 
-@pytest.mark.usefixtures("_other_precision")
 def test_bfloat16_trains_close_to_float32(latents: Path, finished: Path, tmp_path: Path) -> None:
     fit(latents, tmp_path, settings(mixed_precision="bf16"), "cpu")
     losses, exact = ([line["loss"] for line in _history(run) if "loss" in line] for run in (tmp_path, finished))
@@ -266,7 +256,6 @@ def test_bfloat16_was_chosen_by_hand_and_emulated_without_a_word(monkeypatch: py
     assert FitConfig().mixed_precision is MixedPrecision.AUTO
 
 
-@pytest.mark.usefixtures("_other_precision")
 def test_what_auto_chose_is_said(
     latents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
