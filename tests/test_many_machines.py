@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import threading
@@ -29,6 +30,7 @@ from samuel_runtime.audio.samples import Audio
 from samuel_runtime.batch.cluster import Cluster
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
+from samuel_runtime.serve.cluster.inspector import TaskInspector
 from samuel_runtime.settings import Settings
 from tests.support.runtime.commands import write_voice
 from tests.support.runtime.ray_cluster import cut_power, free_port, ray_cluster
@@ -133,6 +135,27 @@ def test_jobs_over_http_are_done_on_every_node_and_sound_as_on_one_machine(
         assert len({event["node"] for event in begun}) == 2
     (jobs,) = (tmp_path / "store").glob("jobs")
     assert {path.name for path in jobs.iterdir()} == set(ids)
+
+
+def test_a_recording_that_its_reader_does_not_survive_is_refused_and_the_next_is_read(
+    cluster: Any, voice: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inspector = TaskInspector(longest_s=600.0, timeout_s=PATIENCE_S)
+    hasty = TaskInspector(longest_s=600.0, timeout_s=1e-4)
+    monkeypatch.setattr("samuel_runtime.serve.cluster.inspector.inspect", lambda *_: os._exit(1))
+    deadly = TaskInspector(longest_s=600.0, timeout_s=PATIENCE_S)
+
+    async def whole() -> None:
+        assert await inspector.duration_s(voice) == pytest.approx(1.0)
+        with pytest.raises(UserError, match=r"^voice: cannot be read as audio"):
+            await inspector.duration_s(Path(__file__))
+        with pytest.raises(UserError, match=r"^voice: reading it ended with its reader \(it gave no sign for 0 s\)"):
+            await hasty.duration_s(voice)
+        with pytest.raises(UserError, match=r"^voice: reading it ended with its reader \(WorkerCrashedError\)"):
+            await deadly.duration_s(voice)
+        assert await inspector.duration_s(voice) == pytest.approx(1.0)
+
+    asyncio.run(whole())
 
 
 def batch(*arguments: str | Path) -> None:

@@ -17,7 +17,7 @@ from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import Manifest
 from samuel_runtime.serve import problems
 from samuel_runtime.serve.downloads import Downloads
-from samuel_runtime.serve.jobs.protocols import JobStore, Renderer
+from samuel_runtime.serve.jobs.protocols import Inspector, JobStore, Renderer
 from samuel_runtime.serve.jobs.queue import JobQueue
 from samuel_runtime.serve.jobs.store import FolderStore
 from samuel_runtime.serve.limits import Limits
@@ -25,7 +25,7 @@ from samuel_runtime.serve.metrics import Metrics
 from samuel_runtime.serve.routes import Service, api, health
 from samuel_runtime.serve.security import Access, Guard
 from samuel_runtime.serve.worker.config import RenderConfig
-from samuel_runtime.serve.worker.inspector import Inspector
+from samuel_runtime.serve.worker.inspector import ProcessInspector
 from samuel_runtime.serve.worker.renderer import ProcessRenderer
 
 _PAGE = Path(__file__).parent / "page"
@@ -61,24 +61,30 @@ def create_app(config: Config) -> ASGIApp:
     bundle = None if config.bundle is None else str(config.bundle.resolve())
     worker = RenderConfig(bundle=bundle, provider=config.provider, threads=config.threads)
     renderers = [ProcessRenderer(worker, config.limits.silent_work_s) for _ in range(config.workers)]
-    return assemble(manifest, FolderStore(config.data), renderers, config.limits, config.access)
+    inspector = ProcessInspector(config.limits.longest_s, config.limits.inspection_s)
+    return assemble(manifest, FolderStore(config.data), renderers, inspector, config.limits, config.access)
 
 
 def assemble(
-    manifest: Manifest, store: JobStore, renderers: Sequence[Renderer], limits: Limits, access: Access
+    manifest: Manifest,
+    store: JobStore,
+    renderers: Sequence[Renderer],
+    inspector: Inspector,
+    limits: Limits,
+    access: Access,
 ) -> ASGIApp:
-    """The application over a store, which it closes in the end, and over renderers, which begin and end with it.
+    """The application over its parts, which it closes in the end.
 
     Args:
         manifest: of the bundle that the renderers have.
         store: of the jobs.
-        renderers: as many as jobs may run at a time.
+        renderers: as many as jobs may run at a time; they begin with the application.
+        inspector: of uploads.
         limits: of what is taken and kept.
         access: who may ask.
     """
     metrics = Metrics()
     queue = JobQueue(store, renderers, limits, metrics)
-    inspector = Inspector(limits.longest_s, limits.inspection_s)
     version = samuel_runtime.__version__
     service = Service(manifest, queue, store, Downloads(store), inspector, limits, metrics, version)
 

@@ -16,6 +16,7 @@ from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.files import data_file
 from samuel_runtime.locations import local_path
 from samuel_runtime.serve.app import assemble
+from samuel_runtime.serve.cluster.inspector import TaskInspector
 from samuel_runtime.serve.cluster.renderer import ReplicaRenderer
 from samuel_runtime.serve.cluster.replica import BundleReplica
 from samuel_runtime.serve.cluster.settings import ClusterSettings
@@ -84,7 +85,8 @@ def _server(settings: ClusterSettings) -> ASGIApp:
     renderers = [ReplicaRenderer(handle, limits.silent_work_s) for _ in range(places)]
     keys = () if settings.api_key_file is None else tuple(read_keys(settings.api_key_file))
     manifest = Bundle.open(settings.bundle).manifest
-    return assemble(manifest, _store(settings.data), renderers, limits, Access(settings.host, keys))
+    inspector = TaskInspector(limits.longest_s, limits.inspection_s)
+    return assemble(manifest, _store(settings.data), renderers, inspector, limits, Access(settings.host, keys))
 
 
 def _store(data: str | None) -> JobStore:

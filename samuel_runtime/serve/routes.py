@@ -23,7 +23,7 @@ from samuel_runtime.leadsheet.files.json_format import from_dict
 from samuel_runtime.pipeline import check_fits
 from samuel_runtime.serve.downloads import Downloads, Format, Part
 from samuel_runtime.serve.jobs.job import Job, State
-from samuel_runtime.serve.jobs.protocols import JobStore
+from samuel_runtime.serve.jobs.protocols import Inspector, JobStore
 from samuel_runtime.serve.jobs.queue import JobQueue
 from samuel_runtime.serve.jobs.request import Request as JobRequest
 from samuel_runtime.serve.jobs.request import Wanted
@@ -33,7 +33,6 @@ from samuel_runtime.serve.problems import ProblemError, described
 from samuel_runtime.serve.schemas import ROOT, BundleView, JobView, bundle_view, job_view
 from samuel_runtime.serve.security import CLIENT
 from samuel_runtime.serve.upload import LEAD_SHEET, SETTINGS, VOICE, parsed_fields, receive_form
-from samuel_runtime.serve.worker.inspector import Inspector
 
 _EVENTS_EVERY_S = 0.2
 _KEEP_ALIVE_S = 15.0  # below what proxies take for the end

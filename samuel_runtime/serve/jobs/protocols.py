@@ -1,7 +1,7 @@
-"""What a queue asks of the place that keeps jobs and of the thing that does them.
+"""What a server asks of the place that keeps jobs and of the things that do them.
 
-A folder and processes of this machine (`store`, `worker.renderer`), or an object store and replicas of a Ray cluster
-(`objects`, `ray_renderer`).
+A folder and processes of this machine (`store`, `worker`), or an object store, replicas and tasks of a Ray cluster
+(`objects`, `cluster`).
 """
 
 from __future__ import annotations
@@ -131,3 +131,17 @@ class Renderer(Protocol):
 
     async def close(self) -> None:
         """End it, and whatever it does."""
+
+
+class Inspector(Protocol):
+    """Reads recordings before they are accepted, somewhere where it may die alone."""
+
+    async def duration_s(self, voice: Path) -> float:
+        """How long a recording of this machine is, once it was read to its end.
+
+        Raises:
+            UserError: it is not in order, too long, or more than the reader survives.
+        """
+
+    async def close(self) -> None:
+        """End it."""

@@ -20,7 +20,7 @@ from samuel_runtime.errors import UserError
 from samuel_runtime.serve.jobs.protocols import DefectError, JobCancelledError, Order, WorkerDiedError
 from samuel_runtime.serve.jobs.request import Wanted
 from samuel_runtime.serve.worker.config import InspectConfig, RenderConfig
-from samuel_runtime.serve.worker.inspector import Inspector
+from samuel_runtime.serve.worker.inspector import ProcessInspector
 from samuel_runtime.serve.worker.outcomes import GivenUpError, outcome
 from samuel_runtime.serve.worker.renderer import ProcessRenderer
 from tests.support.runtime.commands import write_voice
@@ -190,7 +190,7 @@ def test_a_recording_that_kills_its_reader_is_refused_and_the_next_is_read(tmp_p
     voice = write_voice(tmp_path / "voice.wav", 0.5)
 
     async def whole() -> None:
-        inspector = Inspector(longest_s=600.0, timeout_s=60.0)
+        inspector = ProcessInspector(longest_s=600.0, timeout_s=60.0)
         assert await inspector.duration_s(voice) == pytest.approx(0.5)
         reader = one_child()
         os.kill(reader, signal.SIGSTOP)
