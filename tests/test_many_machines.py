@@ -253,6 +253,24 @@ def test_stems_are_prepared_on_a_cluster_as_on_one_machine(
 
 
 @pytest.mark.slow
+def test_replicas_come_with_the_jobs(bundle: Path, voice: Path, tmp_path: Path) -> None:
+    from ray import serve
+
+    def replicas() -> int:
+        states = serve.status().applications["samuel"].deployments["Bundle"].replica_states
+        return int(states.get("RUNNING", 0))
+
+    with (
+        ray_cluster(nodes=2, cpus=NODE_CPUS),
+        serving(bundle, str(tmp_path / "jobs"), min_replicas=1) as (client, _),
+    ):
+        assert replicas() == 1
+        ids = asked(client, voice, 12, steps=800)
+        wait_for(lambda: replicas() == 2)
+        wait_for(lambda: all_answered(client, ids, ("done",)))
+
+
+@pytest.mark.slow
 def test_a_node_that_is_killed_gives_its_jobs_back(bundle: Path, voice: Path, tmp_path: Path) -> None:
     with ray_cluster(nodes=2, cpus=NODE_CPUS) as cluster, serving(bundle, str(tmp_path / "jobs")) as (client, _):
         ids = asked(client, voice, 12, steps=800)

@@ -8,6 +8,8 @@ phasor under Hann's window.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -34,7 +36,7 @@ class LongWindows(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("weight", torch.from_numpy(_weight()), persistent=False)
+        self.register_buffer("weight", torch.tensor(_weight()), persistent=False)
 
     def forward(self, real: Tensor, imaginary: Tensor) -> Tensor:
         """Two of (batch, 4 frames, bins) to powers (batch, frames, LONG_BINS); a sine of amplitude 1 has 1."""
@@ -43,6 +45,7 @@ class LongWindows(nn.Module):
         return long.unflatten(1, (2, LONG_BINS)).square().sum(dim=1).transpose(1, 2)
 
 
+@cache
 def _weight() -> np.ndarray:
     steps = np.arange(LONG_STEPS)
     taper = np.sin(np.pi * (steps + 0.5) / LONG_STEPS) ** 2
