@@ -1,7 +1,7 @@
 """An :class:`Inspector` whose processes are Ray's.
 
 Not one that the server starts, as on a machine alone: event loops of Ray's fork, with threads of gRPC at work, and a
-child may wait for ever for a lock that one of them held. It was seen to, once in six times on a busy machine.
+child may wait for ever for a lock that one of them held. Two of seven did, on a busy machine.
 """
 
 from __future__ import annotations
