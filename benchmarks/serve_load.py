@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
-import signal
 import statistics
 import subprocess
 import sys
@@ -28,47 +26,12 @@ from typing import Any
 
 import httpx
 
+from benchmarks.measuring.server import Server
+
 _ROOT = "/v1/accompaniments"
 _EXAMPLE = Path(__file__).parents[1] / "samuel_runtime" / "assets" / "example_voice.flac"
 _PATIENCE_S = 600.0
 _POLL_S = 0.2
-
-
-class Server:
-    """`samuel-serve` as a process that can be killed and comes back at the same port."""
-
-    def __init__(self, data: Path, arguments: Sequence[str] = ()) -> None:
-        """Start it; returns once it listens."""
-        self._command = [sys.executable, "-m", "samuel_runtime.serve", "--data", str(data), *arguments]
-        self._port = 0
-        self.start()
-
-    def start(self) -> None:
-        """Start it again, at its port."""
-        command = [*self._command, "--port", str(self._port)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().partition("  ")[0].rstrip("/")
-        if not self.url:
-            raise RuntimeError("samuel-serve did not start; what it says is above")
-        self._port = int(self.url.rpartition(":")[2])
-
-    def end(self, number: int = signal.SIGKILL) -> None:
-        """End it by a signal."""
-        self.process.send_signal(number)
-        self.process.wait(_PATIENCE_S)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-    def memory_mib(self) -> float:
-        """Resident memory of the server and its workers; 0 where the system does not tell it."""
-        pages = 0
-        for pid in (self.process.pid, *children(self.process.pid)):
-            try:
-                pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-            except OSError:
-                continue
-        return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20) if pages else 0.0
 
 
 @dataclass
@@ -218,19 +181,6 @@ def batch_s(voice: Path, copies: int, arguments: Sequence[str], steps: int) -> f
             [*command, "-o", f"{folder}/bands/", "--mix", f"{folder}/mixes/"], check=True, capture_output=True
         )
         return monotonic() - began_s
-
-
-def children(pid: int) -> list[int]:
-    """Processes that a process has started, as Linux tells; none elsewhere."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = status.read_text().rpartition(")")[2].split()[1]
-        except OSError:
-            continue  # it ended meanwhile
-        if int(parent) == pid:
-            found.append(int(status.parent.name))
-    return found
 
 
 def _ask(http: httpx.Client, voice: bytes, settings: dict[str, Any]) -> httpx.Response:

@@ -22,8 +22,8 @@ from typing import Any
 import httpx
 import numpy as np
 
+from benchmarks.measuring.server import Server, children
 from benchmarks.measuring.voices import write_voice
-from benchmarks.serve_load import Server, children
 from samuel_runtime.cli import render as render_module
 from samuel_runtime.diffusion.batching import PendingWindow, sample_together
 from samuel_runtime.diffusion.denoiser import Sampling

@@ -9,15 +9,17 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 
-from benchmarks.serve_load import Server, kill_often, load
+from benchmarks.measuring.server import Server
+from benchmarks.serve_load import kill_often, load
 from tests.support.runtime.commands import write_voice
+from tests.support.runtime.serving import server_process
 
 STEPS = {"steps": 1}
 
 
 @pytest.fixture
 def server(bundle: Path, tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path / "data", ["--bundle", str(bundle), "--provider", "cpu"])
+    server = server_process(bundle, tmp_path / "data")
     yield server
     server.end()
 

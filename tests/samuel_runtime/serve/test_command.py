@@ -16,7 +16,7 @@ import httpx
 from samuel_runtime.cli import console
 from samuel_runtime.serve.command import command
 from tests.support.runtime.commands import TAKEN_OVER, write_voice
-from tests.support.runtime.serving import PATIENCE_S, ServerProcess, accepted
+from tests.support.runtime.serving import PATIENCE_S, accepted, server_process
 
 
 def refused(capfd: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
@@ -52,12 +52,12 @@ def test_what_does_not_start_says_why(
 
 
 def test_it_ends_when_it_is_told_though_somebody_watches(bundle: Path, tmp_path: Path) -> None:
-    server = ServerProcess(bundle, tmp_path / "data")
+    server = server_process(bundle, tmp_path / "data")
     voice = write_voice(tmp_path / "voice.wav", 2.0)
     with httpx.Client(base_url=server.url, timeout=PATIENCE_S) as client:
         assert client.get("/v1/bundle").json()["keep_hours"] == 24
         job_id = accepted(client, voice, steps=800)
         with client.stream("GET", f"/v1/accompaniments/{job_id}/events") as events:
             assert next(events.iter_lines()) == "event: job"
-            assert server.stop() in (-signal.SIGTERM, 128 + signal.SIGTERM)
+            assert server.end(signal.SIGTERM) in (-signal.SIGTERM, 128 + signal.SIGTERM)
     assert (tmp_path / "data" / "jobs" / job_id / "voice").read_bytes() == voice.read_bytes()  # for the next server

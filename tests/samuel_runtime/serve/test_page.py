@@ -17,7 +17,7 @@ import soundfile
 from samuel_runtime.serve.security import Access
 from tests.support.runtime.browser import PATIENCE_MS, TAPS, chromium
 from tests.support.runtime.commands import write_voice
-from tests.support.runtime.serving import ServerProcess, serving, wait_for
+from tests.support.runtime.serving import server_process, serving, wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -257,19 +257,18 @@ def test_what_is_no_recording_is_told_in_words_and_another_is_taken(
 def test_a_server_that_was_killed_and_is_back_finishes_the_band(
     browser: Browser, sheeted: Path, song: Path, tmp_path: Path
 ) -> None:
-    server = ServerProcess(sheeted, tmp_path / "data")
-    port = server.port
+    server = server_process(sheeted, tmp_path / "data")
     page = opened(browser, server.url)
     page.set_input_files("#file", song)
     page.select_option("#variations", "4")
     page.click("#make:enabled")
     until(page, "location.hash.length > 30")
-    server.kill()
+    server.end()
     until(page, "document.getElementById('stage').textContent.includes('does not answer')")
-    server = ServerProcess(sheeted, tmp_path / "data", port=port)
+    server.start()
     page.wait_for_selector("#player:not([hidden])")
     assert page.locator("#takes input").count() == 4
-    server.kill()
+    server.end()
     closed(page)
 
 

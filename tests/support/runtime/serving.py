@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +12,7 @@ from typing import Any
 import httpx
 import uvicorn
 
+from benchmarks.measuring.server import Server
 from samuel_runtime.serve.app import Config, create_app
 from samuel_runtime.serve.limits import Limits
 from samuel_runtime.serve.security import Access
@@ -43,37 +41,9 @@ def serving(
         thread.join(PATIENCE_S)
 
 
-class ServerProcess:
-    """`samuel-serve` as a process, which can be killed and started again."""
-
-    def __init__(self, bundle: Path, data: Path, *arguments: str, port: int = 0) -> None:
-        """Start it; returns once it listens."""
-        command = [sys.executable, "-m", "samuel_runtime.serve", "--bundle", str(bundle), "--data", str(data)]
-        command += ["--provider", "cpu", "--port", str(port), *arguments]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().partition("  ")[0].rstrip("/")
-        assert self.url.startswith("http://"), "it did not start"
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self.url.rpartition(":")[2])
-
-    def kill(self) -> None:
-        """As a power cut would end it, but for the disk's cache."""
-        self.process.kill()
-        self.process.wait(PATIENCE_S)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-    def stop(self) -> int:
-        """As an administrator would end it; returns its exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(PATIENCE_S)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        return code
+def server_process(bundle: Path, data: Path) -> Server:
+    """A server that can be killed and started again."""
+    return Server(data, ["--bundle", str(bundle), "--provider", "cpu"])
 
 
 def ask(client: httpx.Client, voice: Path | bytes, **settings: Any) -> httpx.Response:

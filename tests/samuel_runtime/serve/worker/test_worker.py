@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 
-from benchmarks.serve_load import children
+from benchmarks.measuring.server import children
 from samuel_runtime.errors import UserError
 from samuel_runtime.serve.jobs.protocols import DefectError, JobCancelledError, Order, WorkerDiedError
 from samuel_runtime.serve.jobs.request import Wanted
