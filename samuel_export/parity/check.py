@@ -55,16 +55,23 @@ def check_against_fingerprints(folder: Path, say: Say) -> list[Comparison]:
 def compare_lowered(folder: Path, say: Say) -> dict[str, dict[str, Any]]:
     """Compare the bundle in lower precision with the bundle in its own, for every such backend of this machine.
 
-    For information only: on a user's machine `samuel-run --doctor` measures it again.
+    For information only: on a user's machine `samuel-run --doctor` measures it again. One that overflows, as trained
+    networks may in half precision, is no fault of the bundle's.
     """
     manifest = Manifest.read(folder)
     backends = [found.backend for found in probe_backends(manifest) if not found.missing]
     others = [backend for backend in backends if backend.precision is not manifest.precision]
     if not others:
         return {}
-    reference, agreements = generated_sample(load_bundle(folder)), {}
+    agreements: dict[str, dict[str, Any]] = {}
+    reference = generated_sample(load_bundle(folder))
     for backend in others:
-        found = compare(generated_sample(_opened(folder, backend)), reference)
+        try:
+            found = compare(generated_sample(_opened(folder, backend)), reference)
+        except UserError as error:
+            say(f"{backend} does not agree: {error}")
+            agreements[str(backend)] = {"passed": False, "reason": str(error)}
+            continue
         verdict = "agrees" if found.passed else "does not agree"
         say(f"{backend} {verdict}: latents {found.latent_snr_db:.0f} dB, log-mel distance {found.log_mel:.3f}")
         agreements[str(backend)] = found.to_dict()
