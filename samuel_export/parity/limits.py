@@ -49,8 +49,8 @@ _FP16 = Limits(step=5e-3, trajectory=2e-2, codec=1e-2, audio=5e-2, log_mel=2e-2)
 _BF16 = Limits(step=5e-2, trajectory=5e-2, codec=5e-2, audio=1e-1, log_mel=4e-2)
 """8 bits: 3e-2 a step at most. The most that is let through is a quarter of the noise that the codec bears (26 dB),
 and in sound a tenth of what the codec itself changes: no more than one step more or less does."""
-_INT8 = replace(_BF16, codec=_FP16.codec)
-"""8 bits with a scale for every 32 weights of a step, whose errors are the same in every step; the codec keeps fp16."""
+_INT8 = replace(_FP16, step=1e-2)
+"""8 bits with a scale for every 32 of the large weights of a step, the rest as above: 5e-3 a step at most."""
 
 
 def limits_of(precision: Precision, weight_format: WeightFormat) -> Limits:

@@ -12,6 +12,7 @@ from samuel_export.graphs.builder import EXACT
 from samuel_runtime.bundle.manifest import GraphName
 
 _SMALLEST = 1024  # values; smaller tensors (biases, norms, tables) save nothing and stay exact
+_SMALLEST_IN_BLOCKS = 1 << 17  # values; what is smaller, at the ends of the U-Net, is 4 % of it and most of the error
 _BLOCK = 32  # values that share a scale
 _STEPS = 127  # from zero to the largest of a block
 _PACKED = (TensorProto.FLOAT16, TensorProto.INT8)
@@ -23,8 +24,9 @@ class WeightFormat(str, Enum):
     FP32 = "fp32"
     FP16 = "fp16"
     INT8 = "int8"
-    """Eight bits in the step, which is half of a bundle, with a scale for each block of 32; fp16 in every other graph,
-    whose errors nothing evens out: a codec's is heard at once, a table's is in every step alike."""
+    """Eight bits for the large weights of the step, half of a bundle, with a scale for each block of 32; fp16 for its
+    small ones and in every other graph, whose errors nothing evens out: a codec's is heard at once, a table's is in
+    every step alike."""
 
     def of_graph(self, name: GraphName) -> WeightFormat:
         """The format in the file of one graph."""
@@ -43,7 +45,7 @@ def pack_weights(model: onnx.ModelProto, weight_format: WeightFormat) -> onnx.Mo
         if values is None or np.abs(values).max() > np.finfo(np.float16).max:  # such as a mask's
             stored.append(tensor)
             continue
-        blocks = weight_format is WeightFormat.INT8 and values.size % _BLOCK == 0
+        blocks = weight_format is WeightFormat.INT8 and values.size >= _SMALLEST_IN_BLOCKS and values.size % _BLOCK == 0
         tensors, nodes = (_in_blocks if blocks else _halved)(tensor.name, values)
         stored += tensors
         unpacking += nodes

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from samuel_export.graphs.builder import GraphBuilder
 from samuel_export.graphs.denoiser import step_graph
 from samuel_export.graphs.small_codec import encoder_graph
+from samuel_export.precision import weights
 from samuel_export.precision.weights import WeightFormat, pack_weights, unpack_weights
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_train.codec.model.small import SmallCodec
@@ -87,6 +88,13 @@ def test_arithmetic_stays_float32() -> None:
     assert set(floats) == {TensorProto.FLOAT}
 
 
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight bits for weights of any size, as the large ones of a true network have."""
+    monkeypatch.setattr(weights, "_SMALLEST_IN_BLOCKS", 0)
+
+
+@pytest.mark.usefixtures("small_blocks")
 def test_int8_quarters_the_file_and_is_off_by_half_a_step_of_each_block() -> None:
     weight = WEIGHT * np.geomspace(1e-3, 1e3, 64)[:, None, None, None].astype(np.float32)  # every channel has a scale
     model = convolution(weight)
@@ -102,6 +110,7 @@ def test_int8_quarters_the_file_and_is_off_by_half_a_step_of_each_block() -> Non
     np.testing.assert_array_equal(run(session(small), x=x)["y"], run(session(convolution(found)), x=x)["y"])
 
 
+@pytest.mark.usefixtures("small_blocks")
 def test_blocks_of_zeros_and_of_what_half_precision_calls_zero_are_zero() -> None:
     weight = WEIGHT.copy()
     weight[0], weight[1] = 0, 1e-7
@@ -110,11 +119,21 @@ def test_blocks_of_zeros_and_of_what_half_precision_calls_zero_are_zero() -> Non
     assert np.array_equal(unpacked[:2], np.zeros_like(unpacked[:2])) and unpacked[2:].any()
 
 
+@pytest.mark.usefixtures("small_blocks")
 def test_what_no_blocks_of_32_fill_is_kept_in_half_precision() -> None:
     g = GraphBuilder("one")
     g.output("y", g.op("MatMul", g.input("x", ["batch", 43]), g.weight(normal(1, 43, 43))), ["batch", 43])
     kept = initializers(pack_weights(g.build(), WeightFormat.INT8))
     assert {array.dtype.name for array in kept.values()} == {"float16"}
+
+
+def test_the_small_weights_of_a_step_keep_half_precision() -> None:
+    for channels, name in ((256, "float16"), (384, "int8")):
+        g = GraphBuilder("one")
+        weight = g.weight(normal(1, channels, channels))
+        g.output("y", g.op("MatMul", g.input("x", ["batch", channels]), weight), ["batch", channels])
+        kept = initializers(pack_weights(g.build(), WeightFormat.INT8))
+        assert max(kept.values(), key=np.size).dtype == name
 
 
 def test_int8_is_for_the_step_alone() -> None:
@@ -136,6 +155,7 @@ def test_a_denoiser_kept_in_fp16(variant: Alignment) -> None:
     assert 1e-5 < relative_l2(results[1], results[0]) < 5e-3
 
 
+@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("variant", list(Alignment))
 def test_eight_bits_are_unpacked_to_the_graph_that_they_came_from(variant: Alignment) -> None:
     model = step_graph(miniature_model(variant))
