@@ -9,7 +9,8 @@ latents' signal-to-noise ratio and the log-mel distance (samuel_runtime/audio/me
     one step more or less than 25              32 - 42 dB   0.015 - 0.063
     a gain of 0.1 dB                                        0.012
     bf16, codec and all                        41 - 47 dB   0.012 - 0.016
-    step in int8, all else in fp16        36 - 37 dB   0.033 - 0.046
+    large weights of the step in int8, else fp16      48 dB  0.015
+    all weights of the step in int8, else fp16   26 - 37 dB  0.033 - 0.079
     fp16, codec and all                        62 - 67 dB   0.001
     OpenVINO for ONNX Runtime, float32             121 dB   0.000
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -92,7 +92,6 @@ class _Work:
     """Reference to the items and to what readies a process for them."""
     attempts: Any
     """Actor that counts how often each item was begun; Ray itself would begin one that kills its worker for ever."""
-    run: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @classmethod
     def of(cls, items: Sequence[Any], make: Callable[[], Do]) -> _Work:
@@ -113,11 +112,7 @@ class _Work:
             return {"id": number, "failure": _UNANSWERED}
 
         def do() -> dict[str, Any]:
-            if self.run not in _readied:
-                _readied.clear()  # of the run before
-                items, make = ray.get(self.shared)
-                _readied[self.run] = items, make()
-            items, do_item = _readied[self.run]
+            items, do_item = _readied(self.shared)
             do_item(items[number])
             return {"event": "done", "detail": ""}
 
@@ -125,8 +120,13 @@ class _Work:
         return {"id": number, "failure": ended.get("detail", _DEFECT)}
 
 
-_readied: dict[str, tuple[list[Any], Do]] = {}
-"""In a process of a cluster, which does many items: those of its run, and what does them."""
+@lru_cache(maxsize=1)  # a process of a cluster does many items of one run
+def _readied(shared: Any) -> tuple[list[Any], Do]:
+    """The items of a run, and what does one here."""
+    import ray
+
+    items, make = ray.get(shared)
+    return items, make()
 
 
 class _Attempts:

@@ -13,7 +13,8 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from samuel_runtime.serve.worker.inspecting import duration_of, inspect, reader_ended
+from samuel_runtime.serve.worker.events import duration_of, reader_ended
+from samuel_runtime.serve.worker.inspecting import inspect
 
 
 class TaskInspector:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from samuel_runtime.serve.jobs.protocols import WorkerDiedError
 from samuel_runtime.serve.worker.config import InspectConfig
-from samuel_runtime.serve.worker.inspecting import duration_of, reader_ended
+from samuel_runtime.serve.worker.events import duration_of, reader_ended
 from samuel_runtime.serve.worker.process import WorkerProcess
 
 
