@@ -6,6 +6,7 @@ import atexit
 import gc
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from functools import cache
@@ -25,6 +26,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw")) % len(cores)]})
+
+# Containers often forbid it; then every process that a test starts would compile the packages, and pytest the tests.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # librosa's compiled functions: two processes that fill one cache at a time leave it so that every later one crashes.
 # So each has its own, which `librosa_compiled` fills once and copies.

@@ -23,8 +23,9 @@ SMALLER = {
     "--minutes 30": "--steps 4 --batch 2",
     "--max-minutes 60": "--config small.toml",
     "samuel-train evaluate bundle heldout": "samuel-train evaluate bundle heldout --steps 2",
-    "--variations 4": "--variations 2",
+    "--variations 4": "--variations 2 --bundle small",
     "--doctor": "--doctor --bundle small",  # examined in full, the packaged one takes as long as all else
+    "--target-s 5": "--target-s 5 --bundle small",
 }
 SMALL = "[fit]\nmax_steps = 2\nbatch = 2\nvalidation_examples = 2\nframes_min = 128\nframes_max = 128\n"
 
@@ -56,7 +57,7 @@ def with_a_voice(folder: Path) -> Path:
     import soundfile
 
     samples, rate_hz = soundfile.read(ROOT / "samuel_runtime" / "assets" / "example_voice.flac")
-    soundfile.write(folder / "vocals.wav", samples[: 6 * rate_hz], rate_hz)
+    soundfile.write(folder / "vocals.wav", samples[: 4 * rate_hz], rate_hz)
     return folder
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from itertools import cycle
 
 import numpy as np
@@ -127,10 +128,16 @@ def _latents(model: ModelFacts, seed: int, frames: int) -> np.ndarray:
 
 
 def test_signal(codec: CodecFacts) -> np.ndarray:
-    """(samples, channels): a rising tone over soft noise, different in every channel."""
-    samples = _SONG_FRAMES * codec.hop_samples
-    seconds = np.arange(samples)[:, None] / codec.sample_rate_hz
-    channel = np.arange(1, codec.channels + 1)
+    """(samples, channels), read-only: a rising tone over soft noise, different in every channel."""
+    return _rising_tone(_SONG_FRAMES * codec.hop_samples, codec.sample_rate_hz, codec.channels)
+
+
+@lru_cache(maxsize=1)  # both runners are given it
+def _rising_tone(samples: int, sample_rate_hz: int, channels: int) -> np.ndarray:
+    seconds = np.arange(samples)[:, None] / sample_rate_hz
+    channel = np.arange(1, channels + 1)
     tone = 0.2 * np.sin(2 * np.pi * (110 * channel + 40 * seconds) * seconds)
-    hiss = 0.02 * noise(3, 0, 0, samples, 4 * codec.channels)[: codec.channels].T
-    return (tone + hiss).astype(np.float32)
+    hiss = 0.02 * noise(3, 0, 0, samples, 4 * channels)[:channels].T
+    signal = (tone + hiss).astype(np.float32)
+    signal.flags.writeable = False
+    return signal

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from samuel_runtime.errors import UserError
+
 _DEFAULT_MINUTES = 30.0
 
 
@@ -26,6 +28,8 @@ _DEFAULT_MINUTES = 30.0
     metavar="FOLDER|ZIP",
     help="Lead sheets in MusicXML, whose melodies are mixed in; those in folders called heldout are left out.",
 )
+@click.option("--from", "start", type=click.Path(path_type=Path), metavar="ESTIMATOR",
+              help="Begin with the weights of this estimator.safetensors.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights and songs.")
 @click.option(
     "--resume",
@@ -38,6 +42,7 @@ def command(
     steps: int | None,
     voices: tuple[Path, ...],
     sheets: Path | None,
+    start: Path | None,
     seed: int,
     resume: bool,
 ) -> None:
@@ -45,14 +50,18 @@ def command(
 
     It learns from procedural melodies, of which it sees what the tracker would hear; no sound is needed.
     """
+    from samuel_train.listen.checkpoint import load_estimator
     from samuel_train.listen.loop import CHECKPOINT_NAME, train_estimator
     from samuel_train.listen.settings import ListenSettings
     from samuel_train.listen.songs.voices import hear_voices
     from samuel_train.synth.scores.musicxml import read_scores
 
+    if resume and start is not None:
+        raise UserError("--from does not go with --resume: a run has begun where it has; leave --from out")
     if minutes is None and steps is None:
         minutes = _DEFAULT_MINUTES
     settings = ListenSettings(minutes, steps, seed)
+    checkpoint = None if start is None else load_estimator(start)
 
     def say(line: str) -> None:
         click.echo(line, err=True)
@@ -61,7 +70,7 @@ def command(
     scores, skipped = read_scores(sheets) if sheets else ([], [])
     for skip in skipped:
         say(f"skipped {skip.song}: {skip.reason}")
-    found = train_estimator(out, settings, heard, scores, resume=resume, say=say)
+    found = train_estimator(out, settings, heard, scores, start=checkpoint, resume=resume, say=say)
     click.echo(f"{out / CHECKPOINT_NAME}: " + ", ".join(f"{name} {value:.3f}" for name, value in found.items()))
 
 

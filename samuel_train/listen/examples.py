@@ -25,7 +25,7 @@ FRAMES = 4096
 """Of an example, 47.6 s."""
 CROPS = (1024, 2048, 4096)
 """Frames of the crops of a step: 12, 24 or 48 s."""
-_VOICES, _SCORES = 0.35, 0.4
+_VOICES, _SCORES = 0.25, 0.4
 """Shares of voices, and of scores among what is not a voice, where there are any."""
 _SEMITONES = 12
 HELD_OUT_SEED = 1 << 40

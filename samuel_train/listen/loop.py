@@ -41,6 +41,7 @@ def train_estimator(
     voices: Sequence[HeardVoice] = (),
     scores: Sequence[Score] = (),
     config: EstimatorConfig | None = None,
+    start: EstimatorCheckpoint | None = None,
     resume: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, float]:
@@ -51,13 +52,14 @@ def train_estimator(
         settings: budget and hyperparameters.
         voices: of which the last tenth is held out.
         scores: all to train on.
-        config: sizes of the network.
+        config: sizes of the network; by default those of the start, or of the run that is continued.
+        start: whose weights the run begins with, instead of random ones. A resumed run needs none.
         resume: continue from ``training.pt`` in ``out_dir``.
         say: receives a line of progress now and then.
 
     Raises:
-        UserError: there is nothing to resume from, a resumed run has other settings or songs, or a new one would
-            replace another.
+        UserError: there is nothing to resume from, a resumed run has other settings or songs, a new one would
+            replace another, or the start has other sizes than ``config``.
     """
     check_name(out_dir)
     if not resume:
@@ -67,11 +69,13 @@ def train_estimator(
                     f"{out_dir}: holds an estimator already ({name}); continue it with --resume or choose another "
                     "folder with -o"
                 )
-    run = _Run(out_dir, settings, voices, scores, config or EstimatorConfig())
     if resume:
-        run.restore()
+        state = _saved_state(out_dir)
+        run = _Run(out_dir, settings, voices, scores, config or EstimatorConfig.from_dict(state["settings"]["config"]))
+        run.restore(state)
     else:
-        run.begin()
+        run = _Run(out_dir, settings, voices, scores, config or (start.config if start else EstimatorConfig()))
+        run.begin(start)
     run.loop(say)
     return run.validate()
 
@@ -96,6 +100,7 @@ class _Run:
         examples = Examples(settings.seed, training_voices, scores)
         self.reservoir = Reservoir(examples, settings.seed, settings.reservoir, settings.renewed, settings.batch_frames)
         self.step, self.elapsed_s = 0, 0.0
+        self.start_provenance: dict[str, str] = {}
         self.chosen = {
             **asdict(settings),
             "config": config.to_dict(),
@@ -103,8 +108,13 @@ class _Run:
             "scores": [score.name for score in scores],
         }
 
-    def begin(self) -> None:
-        """Make the folder."""
+    def begin(self, start: EstimatorCheckpoint | None) -> None:
+        """Make the folder, and take the weights of a start."""
+        if start is not None:
+            if start.config != self.network.config:
+                raise UserError(f"the estimator to begin with has {start.config}, not {self.network.config}")
+            self.network.load_state_dict(start.weights)
+            self.start_provenance = start.provenance
         try:
             self.out_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -113,28 +123,17 @@ class _Run:
             ) from error
         (self.out_dir / METRICS_NAME).unlink(missing_ok=True)
 
-    def restore(self) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
         """Continue where ``training.pt`` stopped."""
-        path = self.out_dir / STATE_NAME
-        if not path.is_file():
-            raise UserError(f"{path}: missing, so there is nothing to resume; leave out --resume to begin anew")
+        refuse_changes(self.out_dir, state["settings"], self.chosen, _MAY_CHANGE)
         try:
-            state = torch.load(path, weights_only=True)
-            refuse_changes(self.out_dir, state["settings"], self.chosen, _MAY_CHANGE)
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
             torch.set_rng_state(state["generator"])
             self.step, self.elapsed_s = int(state["step"]), float(state["elapsed_s"])
-        except (
-            AttributeError,
-            KeyError,
-            RuntimeError,
-            ValueError,
-            TypeError,
-            EOFError,
-            pickle.UnpicklingError,
-        ) as error:
-            raise UserError(f"{path}: damaged; begin anew in another folder without --resume") from error
+            self.start_provenance = dict(state.get("start", {}))
+        except _DAMAGED as error:
+            raise _damaged(self.out_dir) from error
         rewind_metrics(self.out_dir / METRICS_NAME, self.step)
 
     def loop(self, say: Callable[[str], None]) -> None:
@@ -197,9 +196,8 @@ class _Run:
             f"{len(self.chosen['scores'])} scores, and procedural melodies"
         )
         weights = self.network.state_dict()
-        save_estimator(
-            self.out_dir / CHECKPOINT_NAME, EstimatorCheckpoint(self.network.config, weights, {"training": how})
-        )
+        provenance = {**{f"start_{name}": text for name, text in self.start_provenance.items()}, "training": how}
+        save_estimator(self.out_dir / CHECKPOINT_NAME, EstimatorCheckpoint(self.network.config, weights, provenance))
         state: dict[str, Any] = {
             "network": weights,
             "optimizer": self.optimizer.state_dict(),
@@ -207,6 +205,27 @@ class _Run:
             "step": self.step,
             "elapsed_s": self.elapsed_s,
             "settings": self.chosen,
+            "start": self.start_provenance,
         }
         with replacing(self.out_dir / STATE_NAME) as temporary:
             torch.save(state, temporary)
+
+
+def _saved_state(out_dir: Path) -> dict[str, Any]:
+    """What a run left to be continued.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
+    path = out_dir / STATE_NAME
+    if not path.is_file():
+        raise UserError(f"{path}: missing, so there is nothing to resume; leave out --resume to begin anew")
+    try:
+        state = torch.load(path, weights_only=True)
+        return {**state, "settings": dict(state["settings"])}
+    except _DAMAGED as error:
+        raise _damaged(out_dir) from error
+
+
+def _damaged(out_dir: Path) -> UserError:
+    return UserError(f"{out_dir / STATE_NAME}: damaged; begin anew in another folder without --resume")

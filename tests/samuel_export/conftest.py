@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from samuel_export import bundle as package
 from samuel_train.codec import Codec, load_codec
 from samuel_train.model.checkpoint import Checkpoint, load_checkpoint
+from tests.support.export.timestep_tables import remember_factors
 from tests.support.miniature import short_reports
 
 
@@ -19,6 +21,13 @@ def _short_reports(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     """What is exported and verified beside the miniature bundle has reports as short as its own."""
     if "bundle" in request.fixturenames:
         short_reports(monkeypatch)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _remembered_factors() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        remember_factors(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from samuel_runtime.bundle.manifest import GraphName
 from samuel_train.model.config import ModelConfig
 from samuel_train.model.denoiser import Denoiser
 from tests.support.export.sessions import DenoiserGraphs
-from tests.support.export.whole_tables import write_whole_tables
+from tests.support.export.timestep_tables import write_whole_tables
 
 ROWS, FRAMES = 2, 24
 

@@ -72,14 +72,14 @@ def miniature_codec(folder: Path) -> Codec:
     return load_codec(folder)
 
 
-_sign_bits = lru_cache(maxsize=16)(compare._sign_bits.__wrapped__)
+_signs = lru_cache(maxsize=16)(compare._signs.__wrapped__)
 
 
 def short_reports(patch: pytest.MonkeyPatch) -> None:
     """Let exports have short windows, and reports of few steps and short songs: every verification repeats them."""
     patch.setattr("samuel_export.bundle.DEFAULT_STEPS", 4)
     patch.setattr("samuel_export.metadata.WINDOW_FRAMES", 512)
-    patch.setattr(compare, "_sign_bits", _sign_bits)  # all sizes of all reports, which are small here
+    patch.setattr(compare, "_signs", _signs)  # all sizes of all reports, which are small here
     patch.setattr("samuel_export.parity.cases._SONG_FRAMES", 152)  # two chunks of the codec
     patch.setattr("samuel_export.parity.cases._TRAJECTORY_FRAMES", 128)
     # A random decoder plays noise, in which half precision decides more ties of two peaks than in music.

@@ -17,7 +17,7 @@ from samuel_runtime.settings import Sampler
 from samuel_train.model.config import Alignment, ModelConfig
 from samuel_train.model.denoiser import Denoiser
 from tests.support.export.sessions import DenoiserGraphs, Sessions, predict, session
-from tests.support.export.whole_tables import write_whole_tables
+from tests.support.export.timestep_tables import write_whole_tables
 from tests.support.miniature import miniature_model
 from tests.support.weights import DATA, golden_state_dict, normal, relative_l2
 

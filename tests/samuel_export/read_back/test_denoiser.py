@@ -21,7 +21,7 @@ from samuel_train.model.config import Alignment, ModelConfig
 from samuel_train.model.denoiser import Denoiser
 from tests.support.export.sessions import DenoiserGraphs as Written
 from tests.support.export.sessions import Sessions, predict
-from tests.support.export.whole_tables import write_whole_tables
+from tests.support.export.timestep_tables import write_whole_tables
 from tests.support.miniature import CONFIG, miniature_model
 from tests.support.weights import normal, relative_l2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,21 @@ def test_a_run_that_stopped_goes_on_with_the_same_songs(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="learning_rate"):
         other = ListenSettings(steps=5)
         train_estimator(tmp_path / "run", other, config=CONFIG, resume=True)
+
+
+def test_a_run_begins_with_the_weights_of_another_and_says_so(tmp_path: Path) -> None:
+    train_estimator(tmp_path / "first", settings(2), config=CONFIG)
+    first = load_estimator(tmp_path / "first" / CHECKPOINT_NAME)
+    still = replace(settings(1), learning_rate=0.0)  # so that the second run ends with what it began with
+    train_estimator(tmp_path / "second", still, start=first)
+    second = load_estimator(tmp_path / "second" / CHECKPOINT_NAME)
+    assert second.config == CONFIG
+    assert all(torch.equal(second.weights[name], first.weights[name]) for name in first.weights if "norm" not in name)
+    assert second.provenance["start_training"] == first.provenance["training"]
+    train_estimator(tmp_path / "second", replace(still, steps=2), resume=True)
+    assert load_estimator(tmp_path / "second" / CHECKPOINT_NAME).provenance["start_training"].endswith("melodies")
+    with pytest.raises(UserError, match="width=8"):
+        train_estimator(tmp_path / "third", still, config=EstimatorConfig(), start=first)
 
 
 def test_crops_are_a_function_of_seed_and_step() -> None:

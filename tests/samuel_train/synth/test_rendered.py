@@ -81,8 +81,7 @@ def chroma(signal: np.ndarray) -> np.ndarray:
 
 
 def test_same_seed_gives_the_same_bytes() -> None:
-    seed = _cached_seeds()[0]
-    first, second = song_of(0), render_song(seed, DURATION_S, freest=0.0)
+    first, second = (render_song(_cached_seeds()[0], 2.0) for _ in range(2))
     assert first.vocals.tobytes() == second.vocals.tobytes()
     assert first.accompaniment.tobytes() == second.accompaniment.tobytes()
 
@@ -196,8 +195,9 @@ def test_workers_do_not_change_the_bytes(tmp_path: Path) -> None:
     def digests(folder: Path) -> list[str]:
         return [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.rglob("*.wav"))]
 
-    synthesize(tmp_path / "one", 2, seed=4, duration_s=1.5, workers=1)
-    synthesize(tmp_path / "two", 2, seed=4, duration_s=1.5, workers=2)
+    seed = 187  # whose two songs are sung with words by speakers that are analysed here already
+    synthesize(tmp_path / "one", 2, seed, duration_s=1.5, workers=1)
+    synthesize(tmp_path / "two", 2, seed, duration_s=1.5, workers=2)
     assert len(digests(tmp_path / "one")) == 4
     assert digests(tmp_path / "one") == digests(tmp_path / "two")
 

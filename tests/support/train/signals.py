@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
 RATE_HZ = 44_100
 
 
+@lru_cache(maxsize=256)
 def tone(midi: float, duration_s: float, amplitude: float = 0.1) -> np.ndarray:
-    """A note with six partials that fades, (samples,)."""
+    """A note with six partials that fades, (samples,), not to be written to: it is the same array every time."""
     time_s = np.arange(round(duration_s * RATE_HZ)) / RATE_HZ
     frequency_hz = 440 * 2 ** ((midi - 69) / 12)
     partials = sum(np.sin(2 * np.pi * frequency_hz * n * time_s) / n**2 for n in range(1, 7))
-    return np.asarray(amplitude * partials * np.exp(-2 * time_s / duration_s))
+    note = np.asarray(amplitude * partials * np.exp(-2 * time_s / duration_s))
+    note.flags.writeable = False
+    return note
 
 
 def chords(names: Sequence[Sequence[int]], each_s: float = 1.0) -> np.ndarray:

@@ -1,0 +1,62 @@
+"""An estimator read back from its graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+import samuel_runtime
+from samuel_export.graphs.estimator import estimator_graph
+from samuel_export.read_back.__main__ import command
+from samuel_export.read_back.estimator import estimator_of, read_estimator
+from samuel_runtime.errors import UserError
+from samuel_train.listen.checkpoint import load_estimator
+from samuel_train.listen.config import EstimatorConfig
+from samuel_train.listen.network import EstimatorNetwork
+from tests.support.weights import normal
+
+PACKAGED = Path(samuel_runtime.__file__).parent / "assets" / "bundle"
+
+
+def random_network(config: EstimatorConfig) -> EstimatorNetwork:
+    """In which statistics of the norms differ from each other, too."""
+    torch.manual_seed(1)
+    network = EstimatorNetwork(config)
+    for values in (*network.parameters(), *network.buffers()):
+        if values.is_floating_point():
+            torch.nn.init.uniform_(values, 0.1, 1)
+    return network.eval()
+
+
+@pytest.mark.parametrize("config", [EstimatorConfig(8, 3, 1), EstimatorConfig(12, 2, 3)])
+def test_every_weight_comes_back(config: EstimatorConfig) -> None:
+    network = random_network(config)
+    read = estimator_of(estimator_graph(network), "none")
+    assert read.config == config
+    for name, weight in network.state_dict().items():
+        assert torch.equal(read.weights[name], weight), name
+
+
+def test_the_packaged_estimator_comes_back(tmp_path: Path) -> None:
+    out = tmp_path / "estimator.safetensors"
+    ran = CliRunner().invoke(command, [str(PACKAGED), "--estimator", "-o", str(out)])
+    assert ran.exit_code == 0, ran.output
+    again = read_estimator(PACKAGED)
+    checkpoint = load_estimator(out)
+    assert checkpoint.provenance == again.provenance and "samuel-train listen" in checkpoint.provenance["training"]
+    melody = torch.from_numpy(normal(1, 1, 18, 64))
+    assert torch.equal(checkpoint.build()(melody).root, again.build()(melody).root)
+
+
+def test_bundles_without_one_and_other_graphs_are_refused(bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="has no estimator"):
+        read_estimator(bundle)
+    graph = estimator_graph(random_network(EstimatorConfig(8, 3, 1)))
+    del graph.graph.initializer[0]
+    with pytest.raises((UserError, ValueError)):
+        estimator_of(graph, "none")
+    both = ["--denoiser", "--estimator", "-o", str(tmp_path / "out")]
+    assert "call it once for each" in CliRunner().invoke(command, [str(PACKAGED), *both]).output
