@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -164,6 +164,6 @@ def _human(rng: np.random.Generator, hits: list[Hit]) -> tuple[Hit, ...]:
     late_s = rng.normal(0, _LATE_S, len(hits)).clip(-2.5 * _LATE_S, 2.5 * _LATE_S).tolist()
     louder = rng.normal(1, 0.07, len(hits)).clip(0.8, 1.15).tolist()
     return tuple(
-        replace(hit, start_s=hit.start_s + late, loudness=hit.loudness * gain)
+        Hit(hit.start_s + late, hit.duration_s, hit.midi, hit.loudness * gain)
         for hit, late, gain in zip(hits, late_s, louder, strict=True)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+from functools import cache
 
 from samuel_runtime.errors import unhandled
 from samuel_train.synth.compose.styles import Voicing
@@ -46,19 +46,19 @@ def _laid_out(chord: Chord) -> set[int]:
 
 def _close(chord: Chord, previous: tuple[int, ...], voices: int, middle: float) -> tuple[int, ...]:
     """Neighbouring chord tones whose mean moves as little as it can."""
-    centre = 0.7 * float(np.mean(previous)) + 0.3 * middle if previous else middle
-    lowest_allowed = round(middle) - 10
-    tones = _laid_out(chord)
-    best: tuple[int, ...] = ()
-    best_distance = float("inf")
-    for lowest in range(lowest_allowed, lowest_allowed + 13):
-        if lowest % 12 not in tones:
-            continue
-        notes = tuple(m for m in range(lowest, lowest + 18) if m % 12 in tones)[:voices]
-        distance = abs(float(np.mean(notes)) - centre)
-        if distance < best_distance:
-            best, best_distance = notes, distance
-    return best
+    centre = 0.7 * (sum(previous) / len(previous)) + 0.3 * middle if previous else middle
+    layouts = _layouts(frozenset(_laid_out(chord)), voices, round(middle) - 10)
+    return min(layouts, key=lambda notes: abs(sum(notes) / len(notes) - centre), default=())
+
+
+@cache
+def _layouts(tones: frozenset[int], voices: int, lowest_allowed: int) -> tuple[tuple[int, ...], ...]:
+    """Neighbouring chord tones from each chord tone of an octave up."""
+    return tuple(
+        tuple(m for m in range(lowest, lowest + 18) if m % 12 in tones)[:voices]
+        for lowest in range(lowest_allowed, lowest_allowed + 13)
+        if lowest % 12 in tones
+    )
 
 
 def _strings(chord: Chord) -> tuple[int, ...]:
