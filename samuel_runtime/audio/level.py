@@ -59,18 +59,21 @@ class Meter:
         if not len(samples):
             return
         self._peak = max(self._peak, float(np.abs(samples).max()))
-        signals = np.concatenate([samples, samples.mean(axis=1, dtype=np.float64, keepdims=True)], axis=1)
+        count, channels = samples.shape
+        signals = np.empty((channels + 1, count))  # time runs along rows, along which sums are several times as quick
+        signals[:-1] = samples.T
+        np.mean(signals[:-1], axis=0, out=signals[-1])
         if not self._count:
-            self._totals, self._pending = np.zeros(samples.shape[1]), np.zeros((2, signals.shape[1]))
-        self._count += len(signals)
-        while len(signals):
+            self._totals, self._pending = np.zeros(channels), np.zeros((2, channels + 1))
+        self._count += count
+        while signals.shape[1]:
             missing = self._block_samples - self._pending_count
-            head, signals = signals[:missing], signals[missing:]
-            sums = head.sum(axis=0)
+            head, signals = signals[:, :missing], signals[:, missing:]
+            sums = head.sum(axis=1)
             self._totals += sums[:-1]
-            self._pending += [sums, np.square(head).sum(axis=0)]
-            self._pending_count += len(head)
-            if len(head) == missing:
+            self._pending += [sums, np.einsum("ij,ij->i", head, head)]
+            self._pending_count += head.shape[1]
+            if head.shape[1] == missing:
                 self._powers.append(self._pending_powers())
                 self._pending, self._pending_count = np.zeros_like(self._pending), 0
 
