@@ -9,21 +9,22 @@ import numpy as np
 from samuel_runtime.leadsheet.activations import FRAME_S, Activations
 from samuel_runtime.leadsheet.chords import Key
 from samuel_runtime.leadsheet.decoder.harmony import (
+    AGREEMENT,
     KEYS,
     ROOTS,
     TONES,
-    VOCABULARY,
     log_ends,
     log_shares,
     log_transitions,
 )
 from samuel_runtime.leadsheet.sheet import Meter
 
-_TONES_WEIGHT, _ROOT_WEIGHT = 2.0, 4.0  # of their log-probabilities: the estimator says less than it knows
+_TONES_WEIGHT, _ROOT_WEIGHT = 1.0, 4.0  # of their log-probabilities: tones are twelve, and err together
 _TONE_DOUBT, _ROOT_DOUBT = 0.05, 0.15
 _FOURTH_TONE = -0.7  # a chord of four tones must be spoken for, a triad is understood
 _KEY_WEIGHT = 4.0  # of the logarithm of the estimator's word
 _FIT_WEIGHT = 0.09  # a half bar's, since neighbours do not err independently
+_TRUST = 0.35  # of log-likelihoods beside each other, for the same reason
 _HEARD = 0.02  # standard deviation over pitch classes of mean activations, below which no chord is heard
 
 
@@ -98,8 +99,11 @@ def key_probabilities(activations: Activations, log_likelihoods: np.ndarray) -> 
     return np.asarray(odds / odds.sum())
 
 
-def likeliest_chords(log_likelihoods: np.ndarray, opens_bar: np.ndarray, key: Key) -> tuple[list[int], np.ndarray]:
-    """Viterbi over the song.
+def best_chords(log_likelihoods: np.ndarray, opens_bar: np.ndarray, key: Key) -> tuple[list[int], np.ndarray]:
+    """The chord of each span that can be expected to agree best with the true one (minimum Bayes risk).
+
+    Agreement is ``AGREEMENT``, and what may be the true one is said by the whole song, forwards and backwards. The
+    likeliest path (Viterbi) is right as a whole more often, and in fewer of its spans.
 
     Args:
         log_likelihoods: (spans, chords), one span at least.
@@ -107,25 +111,16 @@ def likeliest_chords(log_likelihoods: np.ndarray, opens_bar: np.ndarray, key: Ke
         key: whose chords are likelier.
 
     Returns:
-        Index into the vocabulary of every span's chord, and its posterior probability (forwards and backwards).
+        Index into the vocabulary of every span's chord, and its posterior probability.
     """
-    moves = [log_transitions(key, bool(opens)) for opens in opens_bar[1:]]
+    ends = np.zeros((len(log_likelihoods), 1))
+    ends[[0, -1]] = 1
+    scores = _TRUST * log_likelihoods + ends * log_ends(key)
+    scores[0] += log_shares(key)
     shares = {over: np.exp(log_transitions(key, over)) for over in (False, True)}
-    count = len(log_likelihoods)
-    scores = log_likelihoods.copy()
-    scores[0] += log_shares(key) + log_ends(key)
-    scores[-1] += log_ends(key)
-    best = scores[0]
-    before = np.zeros((count, len(VOCABULARY)), int)
-    for span in range(1, count):
-        reached = best[:, None] + moves[span - 1]
-        before[span] = reached.argmax(axis=0)
-        best = reached.max(axis=0) + scores[span]
-    path = [int(best.argmax())]
-    for span in range(count - 1, 0, -1):
-        path.append(int(before[span, path[-1]]))
-    path.reverse()
-    return path, _posterior(scores, [shares[bool(opens)] for opens in opens_bar[1:]])[np.arange(count), path]
+    posterior = _posterior(scores, [shares[bool(opens)] for opens in opens_bar[1:]])
+    best = (posterior @ AGREEMENT).argmax(axis=1)
+    return best.tolist(), posterior[np.arange(len(best)), best]
 
 
 def _posterior(scores: np.ndarray, moves: list[np.ndarray]) -> np.ndarray:

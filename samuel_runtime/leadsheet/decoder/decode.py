@@ -13,10 +13,10 @@ from samuel_runtime.leadsheet.decoder.beats import likeliest_beats
 from samuel_runtime.leadsheet.decoder.chords import (
     Spans,
     beats_a_span,
+    best_chords,
     chords_heard,
     emissions,
     key_probabilities,
-    likeliest_chords,
     spans,
 )
 from samuel_runtime.leadsheet.decoder.grid import bar_positions, constant_grid
@@ -130,7 +130,7 @@ def _with_harmony(sheet: LeadSheet, grid: _Grid, activations: Activations, given
     if not written:
         key = Key.parse(key_name)
         told = with_repetitions(likely, grid.meter.beats // beats_a_span(grid.meter), key)
-        path, posterior = likeliest_chords(told, where.opens_bar, key)
+        path, posterior = best_chords(told, where.opens_bar, key)
         written = _merged(where, path, posterior, key)
         sure_of_chords = float(np.average(posterior, weights=np.maximum(where.ends_s - where.starts_s, 1e-6)))
     confidence = replace(sheet.confidence, key=sure_of_key, chords=sure_of_chords)

@@ -21,6 +21,10 @@ TONES = np.array(
 )
 """(chords, 12), 1 where a pitch class belongs to the chord."""
 ROOTS = np.array([root for root, _ in VOCABULARY])
+_CENTRED = TONES - TONES.mean(axis=1, keepdims=True)
+_CENTRED /= np.linalg.norm(_CENTRED, axis=1, keepdims=True)
+AGREEMENT = 0.5 * (ROOTS[:, None] == ROOTS) + 0.5 * (_CENTRED @ _CENTRED.T)
+"""(chords, chords): half whether the roots are one, half the correlation of the tones; 1 of a chord with itself."""
 KEYS = tuple(Key(tonic, minor) for minor in (False, True) for tonic in range(12))
 """In the order of ``Activations.key``."""
 

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from samuel_runtime.leadsheet.activations import FRAME_S
 from samuel_runtime.leadsheet.chords import Chord, Key
 from samuel_runtime.leadsheet.decoder import decode
-from samuel_runtime.leadsheet.decoder.harmony import KEYS, log_shares, log_transitions
+from samuel_runtime.leadsheet.decoder.chords import best_chords
+from samuel_runtime.leadsheet.decoder.harmony import (
+    AGREEMENT,
+    KEYS,
+    VOCABULARY,
+    log_ends,
+    log_shares,
+    log_transitions,
+)
 from samuel_runtime.leadsheet.given import Given
 from samuel_runtime.leadsheet.sheet import ChordSpan, LeadSheet, Meter
 from tests.support.heard import NOISY, even_sheet, heard
@@ -105,6 +113,23 @@ def test_the_estimators_word_decides_where_chords_fit_two_keys() -> None:
     for key in ("A minor", "C major"):
         activations = heard(even_sheet(100, 20, chords=chords, key=key))
         assert decode(activations, 20).key == key
+
+
+def test_each_chord_is_the_one_that_can_be_expected_to_agree_most() -> None:
+    """Against every pair of chords there is, at two spans over a bar line."""
+    key = Key.parse("G major")
+    for seed in range(8):
+        heard_here = np.random.default_rng(seed).normal(0, 3, (2, len(VOCABULARY)))
+        scores = 0.35 * heard_here + log_ends(key)
+        joint = scores[0][:, None] + log_shares(key)[:, None] + log_transitions(key, True) + scores[1]
+        likely = np.exp(joint - joint.max())
+        likely /= likely.sum()
+        best, posterior = best_chords(heard_here, np.array([True, True]), key)
+        for span, of_span in enumerate((likely.sum(axis=1), likely.sum(axis=0))):
+            assert best[span] == (AGREEMENT @ of_span).argmax()
+            assert posterior[span] == pytest.approx(of_span[best[span]])
+    np.testing.assert_allclose(np.diag(AGREEMENT), 1)
+    assert AGREEMENT.max() < 1 + 1e-12 and np.array_equal(AGREEMENT, AGREEMENT.T)
 
 
 @pytest.mark.parametrize("key", KEYS, ids=str)
