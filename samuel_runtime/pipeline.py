@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -151,8 +150,8 @@ class Samuel:
         """
         voice, settings = recording_of(audio), settings or Settings()
         self.check(settings)
-        sheet, vocals = self.listen_and_encode(voice, settings, progress)
-        latents = self.generate(vocals, settings, progress, sheet)
+        sheet = self.listen(voice, settings)
+        latents = self.generate(self.encode(voice, progress), settings, progress, sheet)
         band = Audio(np.concatenate(list(self.decode(latents, voice, progress))), self.manifest.codec.sample_rate_hz)
         for concern in concerns(voice.level.laid_out(self.manifest.codec.channels), band.level):
             _LOG.warning("%s", concern)
@@ -215,20 +214,6 @@ class Samuel:
         blocks = (gain * block for block in resampled(recording, facts.sample_rate_hz, facts.channels))
         frames = frames_of(self.manifest, recording)
         return self.codec.encode(blocks, frames, Reporter("encode", progress))
-
-    def listen_and_encode(
-        self, audio: AudioLike, settings: Settings | None = None, progress: OnProgress | None = None
-    ) -> tuple[LeadSheet, np.ndarray]:
-        """:meth:`listen` and :meth:`encode` at the same time, for neither needs the other.
-
-        Raises:
-            UserError: as both.
-        """
-        voice = recording_of(audio)
-        with ThreadPoolExecutor(1, "listen") as beside:
-            heard = beside.submit(self.listen, voice, settings)
-            latents = self.encode(voice, progress)
-            return heard.result(), latents
 
     def conditioned(self, vocals_latents: np.ndarray, sheet: np.ndarray | None = None) -> Network:
         """The denoiser for given vocals, ``step(x, t, guidance=1.0)``, for other samplers than ours.

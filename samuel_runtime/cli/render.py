@@ -174,11 +174,11 @@ def render(
         seconds: dict[str, float] = {}
         if sheet is None or voice is not take.voice:
             with _timed(seconds, "encode"):
-                sheet, latents = samuel.listen_and_encode(take.voice, take.settings, progress)
-                voice = take.voice
-            if heard is not None:
-                heard(sheet)
-            sheets = _sheets(take, sheet)
+                sheet = samuel.listen(take.voice, take.settings)
+                if heard is not None:
+                    heard(sheet)
+                sheets = _sheets(take, sheet)
+                latents, voice = samuel.encode(take.voice, progress), take.voice
         with _timed(seconds, "sample"):
             song = samuel.generate(latents, take.settings, progress, sheet)
         with explained(take.accompaniment), scratch_folder(take.accompaniment.resolve().parent) as scratch:

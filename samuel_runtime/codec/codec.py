@@ -14,7 +14,6 @@ import numpy as np
 
 from samuel_runtime.bundle.manifest import CodecFacts, DecoderKind, GraphName
 from samuel_runtime.bundle.statistics import Statistics
-from samuel_runtime.codec.ahead import one_ahead
 from samuel_runtime.codec.chunks import Chunk, SlidingReader, chunks
 from samuel_runtime.codec.spectrum import HOP_SAMPLES, Spectrum
 from samuel_runtime.codec.synthesis import SpectralSynthesis
@@ -89,11 +88,9 @@ class Codec:
             wait_for: makes the frames up to a number final, before they are read; None if all are.
         """
         synthesis = SpectralSynthesis() if self._spectral else None
-        predicted = self._copied_outputs(latents, wait_for)
-        # What is waited for may be sampling, which is the caller's to begin; a graph alone runs beside the synthesis.
-        for chunk, outputs in predicted if synthesis is None or wait_for else one_ahead(predicted):
+        for chunk, outputs in self.decoder_outputs(latents, wait_for):
             if synthesis is None:
-                block = outputs["waveform"].T
+                block = outputs["waveform"].T.copy()  # the next chunk is written over it
             else:
                 block = synthesis(Spectrum(**outputs), last=chunk.stop == latents.shape[1])
             _report(on_chunk, chunk, latents.shape[1])
@@ -113,12 +110,6 @@ class Codec:
                 wait_for(chunk.read_stop)
             read = self.statistics.denormalise_accompaniment(latents[:, chunk.read_start : chunk.read_stop])
             yield chunk, {name: self._kept(output[0], chunk, axis) for name, output in decoder(read[None]).items()}
-
-    def _copied_outputs(
-        self, latents: np.ndarray, wait_for: Await | None
-    ) -> Iterator[tuple[Chunk, dict[str, np.ndarray]]]:
-        for chunk, outputs in self.decoder_outputs(latents, wait_for):
-            yield chunk, {name: output.copy() for name, output in outputs.items()}
 
     @property
     def _spectral(self) -> bool:
