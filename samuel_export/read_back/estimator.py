@@ -30,7 +30,7 @@ def read_estimator(bundle: Path) -> EstimatorCheckpoint:
     graph = onnx.load_model_from_string(opened.read_graph(GraphName.ESTIMATOR))
     try:
         return estimator_of(graph, opened.manifest.provenance.get("estimator", "unknown"))
-    except (UserError, ValueError, IndexError) as error:
+    except (UserError, ValueError, IndexError, TypeError) as error:
         raise UserError(f"{bundle}: its estimator was written by another version of samuel ({error})") from error
 
 
@@ -42,7 +42,7 @@ def estimator_of(graph: onnx.ModelProto, training: str) -> EstimatorCheckpoint:
         training: how it was trained.
 
     Raises:
-        UserError, ValueError, IndexError: the graph holds something else.
+        UserError, ValueError, IndexError, TypeError: the graph holds something else.
     """
     dilations = [attribute.ints[0] for node in graph.graph.node for attribute in node.attribute
                  if attribute.name == "dilations"]  # fmt: skip

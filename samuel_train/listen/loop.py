@@ -71,7 +71,7 @@ def train_estimator(
                 )
     if resume:
         state = _saved_state(out_dir)
-        run = _Run(out_dir, settings, voices, scores, config or EstimatorConfig.from_dict(state["settings"]["config"]))
+        run = _Run(out_dir, settings, voices, scores, config or EstimatorConfig.from_dict(state["config"]))
         run.restore(state)
     else:
         run = _Run(out_dir, settings, voices, scores, config or (start.config if start else EstimatorConfig()))
@@ -222,7 +222,7 @@ def _saved_state(out_dir: Path) -> dict[str, Any]:
         raise UserError(f"{path}: missing, so there is nothing to resume; leave out --resume to begin anew")
     try:
         state = torch.load(path, weights_only=True)
-        return {**state, "settings": dict(state["settings"])}
+        return {**state, "config": state["settings"]["config"]}
     except _DAMAGED as error:
         raise _damaged(out_dir) from error
 

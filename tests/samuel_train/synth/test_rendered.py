@@ -17,6 +17,7 @@ from samuel_train.synth.dsp import SAMPLE_RATE_HZ, from_db, midi_to_hz, rms
 from samuel_train.synth.example import example_voice
 from samuel_train.synth.library import synthesize
 from samuel_train.synth.song import RenderedSong, compose, render_song
+from samuel_train.synth.sung import compose_melody
 from samuel_train.synth.voice import phone_bank
 from samuel_train.synth.voice.phone_bank import load_bank
 from samuel_train.synth.voice.singer import Performance
@@ -31,11 +32,14 @@ DURATION_S = 10.0
 
 
 def _seeds() -> tuple[int, ...]:
-    """The first songs of three styles, sung with words by two speakers, whose analysis takes seconds each."""
-    speakers, styles, seeds = SPEAKERS[4:6], set(), []
+    """The first songs of three styles, sung with words by two speakers, one of them the example's.
+
+    The analysis of a speaker takes seconds.
+    """
+    speakers, styles, seeds = SPEAKERS[3:5], set(), []
     for seed in range(3000):
-        composition = compose(seed, DURATION_S)
-        style, singer = composition.plan.style.name, composition.singer
+        song = compose_melody(seed, DURATION_S)
+        style, singer = song.plan.style.name, song.singer
         if singer.speaker in speakers and singer.performance is Performance.WORDS and style not in styles:
             styles.add(style)
             seeds.append(seed)
@@ -196,7 +200,7 @@ def test_workers_do_not_change_the_bytes(tmp_path: Path) -> None:
     def digests(folder: Path) -> list[str]:
         return [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.rglob("*.wav"))]
 
-    seed = 187  # whose two songs are sung with words by speakers that are analysed here already
+    seed = 79  # whose two songs are sung with words by speakers that are analysed here already
     synthesize(tmp_path / "one", 2, seed, duration_s=1.5, workers=1)
     synthesize(tmp_path / "two", 2, seed, duration_s=1.5, workers=2)
     assert len(digests(tmp_path / "one")) == 4
