@@ -86,6 +86,28 @@ def test_voicings_are_the_chord_within_reach(voicing: Voicing, name: str) -> Non
     assert voice_chord(chord, voicing, notes)[-1] == pytest.approx(notes[-1], abs=5)
 
 
+@pytest.mark.parametrize("name", ["C", "F#m7", "Bdim", "G7"])
+def test_hands_that_move_little_are_the_nearest_there_are(name: str) -> None:
+    """Of every four neighbouring chord tones from D sharp 3 to D sharp 4 upwards."""
+    chord = Chord.from_name(name)
+    for previous in ((55, 60, 64, 67), (64, 69, 72, 76), (50, 53, 57, 60)):
+        centre = 0.7 * np.mean(previous) + 0.3 * 61
+        tones = [midi for midi in range(51, 82) if midi % 12 in chord.pitch_classes]
+        layouts = [tones[start : start + 4] for start, lowest in enumerate(tones) if lowest <= 63]
+        nearest = min(abs(np.mean([midi for midi in notes if midi < notes[0] + 18]) - centre) for notes in layouts)
+        assert abs(np.mean(voice_chord(chord, Voicing.CLOSE, previous)) - centre) == pytest.approx(nearest)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_nobody_plays_exactly_in_time_nor_always_as_loud(seed: int) -> None:
+    plan, tracks = band(seed)
+    steps_s = [plan.step_s(bar, step) for bar in range(len(plan.bars)) for step in range(plan.meter.steps)]
+    for hits in (track.hits for track in tracks):
+        assert len({hit.loudness for hit in hits}) > 0.9 * len(hits)
+        late_s = [min(abs(hit.start_s - step_s) for step_s in steps_s) for hit in hits]
+        assert np.mean(np.array(late_s) > 1e-6) > 0.9
+
+
 @pytest.mark.parametrize(
     ("name", "voicing", "tones"),
     [
