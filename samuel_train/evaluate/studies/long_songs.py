@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class LongSong:
     stems: Stems
     """Voice and true band, (samples, channels)."""
     facts: SongFacts | None
-    """With the beats of the whole; None if nothing is written about it."""
+    """With beats and chords of the whole; None if nothing is written about it."""
     loop_s: float | None
     """Length of what is repeated; None if nothing is."""
 
@@ -50,7 +51,17 @@ def lengthened(stems: Stems, facts: SongFacts | None, samples: int, sample_rate_
         everywhere_s = np.concatenate([inside_s + turn * loop_s for turn in range(times)])
         return tuple(everywhere_s[everywhere_s < samples / sample_rate_hz])
 
-    known = replace(facts, beats_s=looped(facts.beats_s), downbeats_s=looped(bars_s), chords=(), melody=())
+    before = [name for start_s, name in facts.chords if start_s <= bars_s[0]]
+    inside = [(start_s, name) for start_s, name in facts.chords if bars_s[0] < start_s < bars_s[-1]]
+    chords = [(bars_s[0], name) for name in before[-1:]] + inside  # each turn begins with the chord of its first bar
+    starts_s = looped([start_s for start_s, _ in chords])
+    known = replace(
+        facts,
+        beats_s=looped(facts.beats_s),
+        downbeats_s=looped(bars_s),
+        chords=tuple((start_s, name) for start_s, (_, name) in zip(starts_s, cycle(chords))),
+        melody=(),
+    )
     vocals, band = (
         np.tile(_sealed(stem[start:stop], sample_rate_hz), (times, 1))[:samples]
         for stem in (stems.vocals, stems.accompaniment)

@@ -33,6 +33,16 @@ def test_a_loop_keeps_beat_and_bars_across_its_seams() -> None:
     assert np.abs(offset_s).max() < 0.06
 
 
+def test_chords_are_looped_too_and_each_turn_begins_with_that_of_its_first_bar() -> None:
+    """The first bar begins 0.4 s after the first chord."""
+    song = lengthened(_STEMS, _FACTS, 35 * _RATE, _RATE)
+    assert song is not None and song.facts is not None
+    turn = [(0.0, "C"), (0.6, "F"), (1.6, "G"), (2.6, "Am"), (3.6, "F"), (4.6, "C")]
+    expected = [(10 * number + start_s, name) for number in range(4) for start_s, name in turn]
+    assert [name for _, name in song.facts.chords] == [name for _, name in expected]
+    np.testing.assert_allclose([start_s for start_s, _ in song.facts.chords], [s for s, _ in expected], atol=1e-3)
+
+
 def test_seams_do_not_click() -> None:
     steady = Stems(signals.stereo(np.full(round(11.5 * _RATE), 0.5)), _CLICKS)
     song = lengthened(steady, _FACTS, 30 * _RATE, _RATE)
