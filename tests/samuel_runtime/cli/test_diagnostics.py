@@ -9,10 +9,10 @@ from samuel_runtime.cli import diagnostics
 from tests.support.runtime.commands import run_here, write_voice
 
 
-def test_a_run_is_drawn_and_told(tmp_path: Path, bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_run_is_drawn_and_told_per_take(tmp_path: Path, bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     voice = write_voice(tmp_path / "voice.wav", 0.5)
-    arguments = (voice, "--bundle", bundle, "--steps", "2", "--mix", tmp_path / "mix.wav")
+    arguments = (voice, "--bundle", bundle, "--steps", "3", "--variations", "2", "--mix", tmp_path / "mix.wav")
     run = run_here(capfd, *arguments, "--diagnostics", tmp_path / "seen", "--json")
     assert run.code == 0, run.err
     for take in json.loads(run.out)["takes"]:
@@ -23,7 +23,7 @@ def test_a_run_is_drawn_and_told(tmp_path: Path, bundle: Path, capfd: pytest.Cap
         assert (folder / "latents.gif").read_bytes()[:3] == b"GIF"
         told = json.loads((folder / "run.json").read_text())
         assert told["seed"] == take["seed"]
-        assert [step["timestep"] for step in told["steps_statistics"]] == [799, 516]
+        assert [step["timestep"] for step in told["steps_statistics"]] == [799, 645, 364]
 
 
 def test_the_lead_sheet_is_drawn_above_the_band(
