@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
 
+from samuel_export.read_back.learned_weights import constants_in_order
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.errors import UserError
@@ -46,8 +45,7 @@ def estimator_of(graph: onnx.ModelProto, training: str) -> EstimatorCheckpoint:
     """
     dilations = [attribute.ints[0] for node in graph.graph.node for attribute in node.attribute
                  if attribute.name == "dilations"]  # fmt: skip
-    tensors = sorted(graph.graph.initializer, key=lambda tensor: int(re.sub(r"\D", "", tensor.name) or 0))
-    arrays = [array for array in map(numpy_helper.to_array, tensors) if array.dtype == np.float32]
+    arrays = [array for array in constants_in_order(graph) if array.dtype == np.float32]
     stacks = dilations.count(1)
     config = EstimatorConfig(len(arrays[0]), len(dilations) // max(stacks, 1), stacks)
     with torch.device("meta"):

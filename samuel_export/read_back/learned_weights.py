@@ -19,10 +19,15 @@ LINEAR, BLOCK = 2, 8
 """Arrays of a linear layer and of a ConvNeXt block."""
 
 
+def constants_in_order(graph: onnx.ModelProto) -> list[np.ndarray]:
+    """Every constant of a graph, in the order in which its writer numbered them."""
+    tensors = sorted(graph.graph.initializer, key=lambda tensor: int(re.sub(r"\D", "", tensor.name) or 0))
+    return [numpy_helper.to_array(tensor) for tensor in tensors]
+
+
 def learned_weights(graph: onnx.ModelProto, inputs: int) -> list[Tensor]:
     """What was learned, from the first layer on, which takes ``inputs`` values; without tables and constants."""
-    tensors = sorted(graph.graph.initializer, key=lambda tensor: int(re.sub(r"\D", "", tensor.name) or 0))
-    arrays = (numpy_helper.to_array(tensor) for tensor in tensors)
+    arrays = constants_in_order(graph)
     learned = [torch.from_numpy(a.astype(np.float32)) for a in arrays if a.dtype.kind == "f" and a.ndim]
     return list(dropwhile(lambda weight: weight.ndim != 2 or len(weight) != inputs, learned))
 

@@ -89,10 +89,8 @@ def key_probabilities(activations: Activations, log_likelihoods: np.ndarray) -> 
     heard = activations.key.mean(axis=0, dtype=np.float64)
     heard = 0.02 / len(KEYS) + 0.98 * heard / max(float(heard.sum()), 1e-6)
     scores = _KEY_WEIGHT * np.log(heard)
-    ends = np.zeros(len(log_likelihoods))
-    ends[[0, -1]] = 1
     for index, key in enumerate(KEYS):
-        fit = log_likelihoods + log_shares(key) + ends[:, None] * log_ends(key)
+        fit = _with_ends(log_likelihoods + log_shares(key), key)
         top = fit.max(axis=1)
         scores[index] += _FIT_WEIGHT * (top + np.log(np.exp(fit - top[:, None]).sum(axis=1))).sum()
     odds = np.exp(scores - scores.max())
@@ -113,14 +111,19 @@ def best_chords(log_likelihoods: np.ndarray, opens_bar: np.ndarray, key: Key) ->
     Returns:
         Index into the vocabulary of every span's chord, and its posterior probability.
     """
-    ends = np.zeros((len(log_likelihoods), 1))
-    ends[[0, -1]] = 1
-    scores = _TRUST * log_likelihoods + ends * log_ends(key)
+    scores = _with_ends(_TRUST * log_likelihoods, key)
     scores[0] += log_shares(key)
     shares = {over: np.exp(log_transitions(key, over)) for over in (False, True)}
     posterior = _posterior(scores, [shares[bool(opens)] for opens in opens_bar[1:]])
     best = (posterior @ AGREEMENT).argmax(axis=1)
     return best.tolist(), posterior[np.arange(len(best)), best]
+
+
+def _with_ends(log_likelihoods: np.ndarray, key: Key) -> np.ndarray:
+    """(spans, chords) with what speaks for the tonic where the song begins and ends."""
+    told = log_likelihoods.copy()
+    told[[0, -1]] += log_ends(key)
+    return told
 
 
 def _posterior(scores: np.ndarray, moves: list[np.ndarray]) -> np.ndarray:

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-import samuel_runtime
 import samuel_train
 from samuel_export.precision.weights import WeightFormat, pack_weights
 from samuel_export.read_back.__main__ import command
 from samuel_export.read_back.denoiser import DenoiserGraphs, denoiser_of
-from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.bundle import PACKAGED_BUNDLE, Bundle
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_train.model.checkpoint import load_checkpoint
@@ -25,7 +24,6 @@ from tests.support.export.timestep_tables import write_whole_tables
 from tests.support.miniature import CONFIG, miniature_model
 from tests.support.weights import normal, relative_l2
 
-PACKAGED = Path(samuel_runtime.__file__).parent / "assets" / "bundle"
 BOUND = 2e-2  # measured 3e-3 at most: the ends of the decoder's context, which weigh as one frame among all
 
 READABLE = {"latent_channels": 16, "base_channels": 16, "time_width": 64, "timesteps": 100}
@@ -71,11 +69,11 @@ def test_the_packaged_denoiser_comes_back_with_its_statistics(tmp_path: Path, mo
     write_whole_tables(monkeypatch)  # of the network that it is compared with
     config = Path(samuel_train.__file__).parent / "default.toml"
     out = tmp_path / "checkpoint.safetensors"
-    ran = CliRunner().invoke(command, [str(PACKAGED), "--denoiser", "--config", str(config), "-o", str(out)])
+    ran = CliRunner().invoke(command, [str(PACKAGED_BUNDLE), "--denoiser", "--config", str(config), "-o", str(out)])
     assert ran.exit_code == 0, ran.output
-    checkpoint, manifest = load_checkpoint(out), Bundle.open(PACKAGED).manifest
+    checkpoint, manifest = load_checkpoint(out), Bundle.open(PACKAGED_BUNDLE).manifest
     assert checkpoint.statistics.to_dict() == manifest.statistics.to_dict()
-    with Samuel.load(PACKAGED, provider="cpu", precision="fp32") as samuel:
+    with Samuel.load(PACKAGED_BUNDLE, provider="cpu", precision="fp32") as samuel:
         x, vocals = normal(1, 1, 64, 256), normal(2, 1, 64, 256)
         expected = samuel.conditioned(vocals)(x, [400])
     assert relative_l2(predict(checkpoint.build(), x, vocals, [400]), expected) < 5e-3  # measured 4e-4

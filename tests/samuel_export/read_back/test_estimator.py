@@ -8,17 +8,15 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-import samuel_runtime
 from samuel_export.graphs.estimator import estimator_graph
 from samuel_export.read_back.__main__ import command
 from samuel_export.read_back.estimator import estimator_of, read_estimator
+from samuel_runtime.bundle.bundle import PACKAGED_BUNDLE
 from samuel_runtime.errors import UserError
 from samuel_train.listen.checkpoint import load_estimator
 from samuel_train.listen.config import EstimatorConfig
 from samuel_train.listen.network import EstimatorNetwork
 from tests.support.weights import normal
-
-PACKAGED = Path(samuel_runtime.__file__).parent / "assets" / "bundle"
 
 
 def random_network(config: EstimatorConfig) -> EstimatorNetwork:
@@ -42,9 +40,9 @@ def test_every_weight_comes_back(config: EstimatorConfig) -> None:
 
 def test_the_packaged_estimator_comes_back(tmp_path: Path) -> None:
     out = tmp_path / "estimator.safetensors"
-    ran = CliRunner().invoke(command, [str(PACKAGED), "--estimator", "-o", str(out)])
+    ran = CliRunner().invoke(command, [str(PACKAGED_BUNDLE), "--estimator", "-o", str(out)])
     assert ran.exit_code == 0, ran.output
-    again = read_estimator(PACKAGED)
+    again = read_estimator(PACKAGED_BUNDLE)
     checkpoint = load_estimator(out)
     assert checkpoint.provenance == again.provenance and "samuel-train listen" in checkpoint.provenance["training"]
     melody = torch.from_numpy(normal(1, 1, 18, 64))
@@ -59,4 +57,4 @@ def test_bundles_without_one_and_other_graphs_are_refused(bundle: Path, tmp_path
     with pytest.raises((UserError, ValueError)):
         estimator_of(graph, "none")
     both = ["--denoiser", "--estimator", "-o", str(tmp_path / "out")]
-    assert "call it once for each" in CliRunner().invoke(command, [str(PACKAGED), *both]).output
+    assert "call it once for each" in CliRunner().invoke(command, [str(PACKAGED_BUNDLE), *both]).output
