@@ -10,6 +10,7 @@ import onnx
 import pytest
 
 from samuel_export import bundle as package
+from samuel_export.parity import check
 from samuel_train.codec import Codec, load_codec
 from samuel_train.model.checkpoint import Checkpoint, load_checkpoint
 from tests.support.export.timestep_tables import remember_factors
@@ -21,6 +22,18 @@ def _short_reports(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     """What is exported and verified beside the miniature bundle has reports as short as its own."""
     if "bundle" in request.fixturenames:
         short_reports(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def _no_lowering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lower arithmetic costs is told, and decides nothing: it is measured where a test is about it."""
+    if "lowering" not in request.fixturenames:
+        monkeypatch.setattr(check, "compare_lowered", lambda folder, say: {})
+
+
+@pytest.fixture
+def lowering() -> None:
+    """Have exports and verifications measure what lower arithmetic costs."""
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,6 +20,8 @@ from samuel_train.codec import Codec
 from samuel_train.model.checkpoint import Checkpoint
 from tests.support.export.sabotage import erase, tamper
 
+pytestmark = pytest.mark.usefixtures("lowering")
+
 
 def silent(line: str) -> None:
     pass

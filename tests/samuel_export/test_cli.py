@@ -203,6 +203,7 @@ def test_a_precision_is_asked_for(tmp_path: Path, checkpoint: Path, export: Comm
     assert Manifest.read(tmp_path / "bundle").precision is Precision.FP16
 
 
+@pytest.mark.usefixtures("lowering")
 def test_verify_with_the_checkpoint(bundle: Path, checkpoint: Path, export: Command) -> None:
     """Equal with it; in test_bundle.py without it."""
     code, out, err = export("--verify", bundle, checkpoint)

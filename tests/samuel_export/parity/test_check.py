@@ -13,6 +13,7 @@ from samuel_runtime.errors import UserError
 from samuel_runtime.settings import Precision, Provider
 
 
+@pytest.mark.usefixtures("lowering")
 def test_half_precision_that_overflows_is_told_and_does_not_end_an_export(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ from samuel_runtime.errors import UserError
 from samuel_train.data.latents import latent_statistics, read_latents, split_songs
 from samuel_train.device.choice import has_bfloat16
 from samuel_train.fit import loop as fit_module
+from samuel_train.fit import validation
 from samuel_train.fit.batches import Batch, Batches
 from samuel_train.fit.loop import fit, learning_rate
 from samuel_train.fit.metrics_log import Line, read_metrics
@@ -34,19 +35,23 @@ from samuel_train.model.checkpoint import load_checkpoint
 from tests.support.train.toy import settings, write_latents
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
+_SAMPLING_STEPS = 2
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small tensors are quickest on one thread, and the number of threads decides the last bits."""
+def _quick_runs() -> Iterator[None]:
+    """What validation samples for a picture is short; small tensors are quickest on one thread, whose number decides
+    the last bits."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(validation, "_SAMPLING_STEPS", _SAMPLING_STEPS)
+        yield
     torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
-def latents(_one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def latents(_quick_runs: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_latents(tmp_path_factory.mktemp("data") / "latents", entries=10)
 
 
@@ -152,8 +157,8 @@ def test_averaged_losses_survive_a_resumption_between_two_lines(
 def test_a_killed_process_is_resumed_to_the_same_losses(latents: Path, finished: Path, tmp_path: Path) -> None:
     code = (
         "import sys, torch; from pathlib import Path; from samuel_train.fit.loop import fit\n"
-        "from samuel_train.fit.settings import FitConfig; import json\n"
-        "torch.set_num_threads(1)\n"
+        "from samuel_train.fit.settings import FitConfig; import json; from samuel_train.fit import validation\n"
+        f"torch.set_num_threads(1); validation._SAMPLING_STEPS = {_SAMPLING_STEPS}\n"
         "fit(Path(sys.argv[1]), Path(sys.argv[2]), FitConfig.from_dict(json.loads(sys.argv[3])), 'cpu')\n"
     )
     config = settings(save_every_minutes=0)

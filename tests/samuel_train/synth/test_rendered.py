@@ -28,19 +28,16 @@ from tests.support.train.needs import needs_tools
 
 pytestmark = needs_tools
 
-DURATION_S = 10.0
+DURATION_S = 8.0
 
 
 def _seeds() -> tuple[int, ...]:
-    """The first songs of three styles, sung with words by two speakers, one of them the example's.
-
-    The analysis of a speaker takes seconds.
-    """
-    speakers, styles, seeds = SPEAKERS[3:5], set(), []
+    """The first songs of three styles, sung with words by the example's speaker: analysing another takes seconds."""
+    styles, seeds = set(), []
     for seed in range(3000):
         song = compose_melody(seed, DURATION_S)
         style, singer = song.plan.style.name, song.singer
-        if singer.speaker in speakers and singer.performance is Performance.WORDS and style not in styles:
+        if singer.speaker == SPEAKERS[3] and singer.performance is Performance.WORDS and style not in styles:
             styles.add(style)
             seeds.append(seed)
         if len(seeds) == 3:
@@ -200,7 +197,7 @@ def test_workers_do_not_change_the_bytes(tmp_path: Path) -> None:
     def digests(folder: Path) -> list[str]:
         return [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.rglob("*.wav"))]
 
-    seed = 79  # whose two songs are sung with words by speakers that are analysed here already
+    seed = 88  # whose two songs are sung with words by the speaker that is analysed here already
     synthesize(tmp_path / "one", 2, seed, duration_s=1.5, workers=1)
     synthesize(tmp_path / "two", 2, seed, duration_s=1.5, workers=2)
     assert len(digests(tmp_path / "one")) == 4
