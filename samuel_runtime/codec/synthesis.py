@@ -68,17 +68,21 @@ def spectra(spectrum: Spectrum, cycles: np.ndarray, tonal: np.ndarray, noisy: np
         tonal: (frames, TUNED_BINS) of :class:`Links`.
         noisy: (frames, LEVELLED_BINS) directions of what is not tonal, see :func:`noise_phasors`.
     """
+    result = np.empty((2, len(cycles), BINS), np.complex64)
     turning = _phasors(cycles)
     partials = np.exp(spectrum.partial_levels) * turning[:, :PARTIALS]
     deviation_powers = powers(spectrum.partial_deviations)
-    low = [low_bins(partials * pan, deviation_powers) for pan in (1.0, spectrum.partial_pans)]
+    for low, pan in zip(result[..., :LOWEST_BIN], (1.0, spectrum.partial_pans), strict=True):
+        low[...] = low_bins(partials * pan, deviation_powers)
     directions = noisy.copy()
     np.copyto(directions[:, :TUNED_BINS], turning[:, PARTIALS:], where=tonal)
-    mid = np.exp(spectrum.mid_levels) * directions
-    across = np.sqrt(1 - np.square(spectrum.coherences))
-    side = np.exp(spectrum.side_levels) * (spectrum.coherences + 1j * across) * directions
-    joined = [np.concatenate(parts, axis=1) for parts in zip(low, (mid, side), strict=True)]
-    return np.stack(joined).astype(np.complex64)
+    mid, side = result[..., LOWEST_BIN:]
+    np.multiply(np.exp(spectrum.mid_levels), directions, out=mid)
+    gain = np.exp(spectrum.side_levels)
+    np.multiply(gain, spectrum.coherences, out=side.real)
+    np.multiply(gain, np.sqrt(1 - np.square(spectrum.coherences)), out=side.imag)
+    side *= directions
+    return result
 
 
 class SpectralSynthesis:
@@ -118,8 +122,10 @@ class SpectralSynthesis:
         return spectra(spectrum, cycles, chain.tonal, noise_phasors()[places])
 
     def _overlapped(self, spectra: np.ndarray) -> np.ndarray:
-        """The windows' sum as far as no later window reaches it, (2, frames * HOP_SAMPLES)."""
-        frames = np.fft.irfft(spectra * CENTRED, n=WINDOW_SAMPLES).astype(np.float32, copy=False) * SYNTHESIS_WINDOW
+        """The windows' sum as far as no later window reaches it, (2, frames * HOP_SAMPLES); ``spectra`` are used up."""
+        spectra *= CENTRED
+        frames = np.fft.irfft(spectra, n=WINDOW_SAMPLES).astype(np.float32, copy=False)
+        frames *= SYNTHESIS_WINDOW
         samples = frames.shape[1] * HOP_SAMPLES
         audio = np.pad(self._tail, ((0, 0), (0, samples)))
         for part in range(_OVERLAP):

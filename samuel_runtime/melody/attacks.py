@@ -14,7 +14,7 @@ from samuel_runtime.codec.chunks import SlidingReader, chunks
 RATE_HZ = 44_100
 SILENCE_DB = -100.0
 """Below this nothing is told apart."""
-_BLOCK_FRAMES = 1024
+_BLOCK_FRAMES = 128  # whose spectra stay in the cache
 _BEFORE_SAMPLES = (WINDOW_SAMPLES - HOP_SAMPLES) // 2  # so that a window is centred on its frame
 _COMPRESSION = 30.0  # of magnitudes relative to the recording's level: what is 30 dB below it still counts a little
 _LAG_FRAMES = 2  # a difference over 23 ms; windows of neighbouring frames overlap by three quarters
