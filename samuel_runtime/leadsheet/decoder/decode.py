@@ -17,6 +17,7 @@ from samuel_runtime.leadsheet.decoder.chords import (
     chords_heard,
     emissions,
     key_probabilities,
+    root_confidences,
     spans,
 )
 from samuel_runtime.leadsheet.decoder.grid import bar_positions, constant_grid
@@ -130,9 +131,10 @@ def _with_harmony(sheet: LeadSheet, grid: _Grid, activations: Activations, given
     if not written:
         key = Key.parse(key_name)
         told = with_repetitions(likely, grid.meter.beats // beats_a_span(grid.meter), key)
-        path, posterior = best_chords(told, where.opens_bar, key)
-        written = _merged(where, path, posterior, key)
-        sure_of_chords = float(np.average(posterior, weights=np.maximum(where.ends_s - where.starts_s, 1e-6)))
+        path = best_chords(told, where.opens_bar, key)
+        sure = root_confidences(activations, where, path)
+        written = _merged(where, path, sure, key)
+        sure_of_chords = float(np.average(sure, weights=np.maximum(where.ends_s - where.starts_s, 1e-6)))
     confidence = replace(sheet.confidence, key=sure_of_key, chords=sure_of_chords)
     return replace(sheet, key=key_name, chords=written, confidence=confidence)
 
@@ -185,14 +187,14 @@ def _repeated(cycle: tuple[tuple[str, int], ...], grid: _Grid) -> tuple[ChordSpa
     return tuple(written)
 
 
-def _merged(where: Spans, path: list[int], posterior: np.ndarray, key: Key) -> tuple[ChordSpan, ...]:
+def _merged(where: Spans, path: list[int], sure: np.ndarray, key: Key) -> tuple[ChordSpan, ...]:
     """Changes of chord only, each as sure as its spans are on average."""
     changes = [index for index, chord in enumerate(path) if index == 0 or chord != path[index - 1]]
     return tuple(
         ChordSpan(
             float(where.starts_s[start]),
             Chord(*VOCABULARY[path[start]]).named(key),
-            min(1.0, float(posterior[start:end].mean())),
+            min(1.0, float(sure[start:end].mean())),
         )
         for start, end in zip(changes, [*changes[1:], len(path)], strict=True)
     )
