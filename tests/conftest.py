@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,15 +51,6 @@ def _no_cache_but_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterato
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))  # whose engines are trusted
         yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _openvino_compiles_once(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Most of what is compiled is the miniature bundle, again and again; what was kept takes a quarter of the time."""
-    if find_spec("openvino") is not None:
-        from samuel_runtime.engines.openvino import core
-
-        core().set_property({"CACHE_DIR": str(tmp_path_factory.mktemp("openvino"))})
 
 
 @pytest.fixture(scope="session")

@@ -131,7 +131,7 @@ class OpenVinoEngine:
             if shapes:
                 model = model.clone()
                 model.reshape({name: list(shape) for name, shape in shapes})
-            compiled = core().compile_model(model, _DEVICE, self._options)
+            compiled = _core().compile_model(model, _DEVICE, self._options)
         self._kept[shapes] = compiled  # the latest at the end
         if len(self._kept) > _SHAPES_KEPT:
             del self._kept[next(iter(self._kept))]
@@ -176,14 +176,13 @@ def unavailable_reason(precision: Precision) -> str:
 
     OpenVINO itself would silently compute in another: float32 for a graph typed in float16, bfloat16 for one lowered.
     """
-    if _CAPABILITIES[precision] in core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES"):
+    if _CAPABILITIES[precision] in _core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES"):
         return ""
     return f"this processor does not compute in {precision.value}; use `precision='fp32'`"
 
 
 @cache
-def core() -> Any:
-    """OpenVINO with its plugins, which are loaded once."""
+def _core() -> Any:
     return openvino.Core()
 
 
