@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 
 from samuel_export import flops
-from samuel_export.estimator import check_estimator
+from samuel_export.estimator import check_estimators
 from samuel_export.graphs import denoiser as denoiser_graphs
 from samuel_export.graphs.codec import decoder_graph, encoder_graph
 from samuel_export.metadata import differing_facts, facts_of
@@ -117,7 +117,7 @@ def verify_bundle(folder: Path, say: Say, reference: tuple[Checkpoint, Codec] | 
         comparisons = check.check_against_model(folder, runner, check.trajectory_steps(manifest.parity), say)
     else:
         comparisons = check.check_against_fingerprints(folder, say)
-    comparisons += check_estimator(Bundle.open(folder), say)
+    comparisons += check_estimators(Bundle.open(folder), say)
     passed = all(one.passed for one in comparisons)
     if passed:
         check.compare_lowered(folder, say)

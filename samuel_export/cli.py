@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 @click.option("--decoder", metavar="CODEC", show_default=False,
               help="Put the decoder of this codec folder into a bundle, which CHECKPOINT is then; the codec's encoder "
                    "must be the bundle's.")  # fmt: skip
-@click.option("--estimator", type=click.Path(path_type=Path), metavar="FILE|BUNDLE", show_default=False,
-              help="Add an estimator of `samuel-train listen`, or that of a bundle; CHECKPOINT may then be a bundle, "
-                   "too.")  # fmt: skip
+@click.option("--estimator", "estimators", type=click.Path(path_type=Path), metavar="FILE|BUNDLE", multiple=True,
+              help="Add an estimator of `samuel-train listen`, or those of a bundle; CHECKPOINT may then be a bundle, "
+                   "too. May be given again, for the one of chords.")  # fmt: skip
 @click.option("--precision", type=click.Choice(["fp32", "fp16", "bf16"]), show_default=False,
               help="Arithmetic of the graphs, with --trt of the engines; norms, softmax and spectra stay float32.  "
                    "[default: fp32, with --trt fp16]")  # fmt: skip
@@ -62,7 +62,7 @@ def command(
     output: Path | None,
     codec_location: str | None,
     decoder: str | None,
-    estimator: Path | None,
+    estimators: tuple[Path, ...],
     precision: str | None,
     weights: str,
     guidance: float,
@@ -92,7 +92,7 @@ def command(
             return _verify(context, verify, checkpoint, codec_location)
         if trt:
             _check_builder(trt_flavor, targets)  # before the work of an export
-        hearing = None if estimator is None else estimator if _is_bundle(estimator) else _loaded_estimator(estimator)
+        hearing = [path if _is_bundle(path) else _loaded_estimator(path) for path in estimators]
         if decoder is not None:
             idle = _EXPORT_OPTIONS - {"output"} | (set() if trt else {"precision"})
             _refuse(context, idle, "with --decoder")
@@ -107,8 +107,8 @@ def command(
                 _refuse(context, {"weights"}, f"with --precision {precision}")
             guided = Guidance(guidance, guided_down_to)
             target = _export(checkpoint, output, codec_location, graphs, weights, guided, licence)
-        if hearing is not None:
-            target = _add_estimator(target, hearing, output or target)
+        for each in hearing:
+            target = _add_estimator(target, each, output or target)
         if trt:
             _add_engines(target, precision, trt_flavor, targets)
     except ParityError as error:
@@ -121,7 +121,7 @@ def command(
 def _verify(context: click.Context, bundle: Path, checkpoint: Path | None, codec_location: str | None) -> int:
     from samuel_export.bundle import verify_bundle
 
-    idle = _EXPORT_OPTIONS | {"decoder", "estimator", "precision", "trt", "trt_flavor", "targets"}
+    idle = _EXPORT_OPTIONS | {"decoder", "estimators", "precision", "trt", "trt_flavor", "targets"}
     _refuse(context, idle - {"codec_location"} if checkpoint is not None else idle, "on this --verify")
     passed = verify_bundle(bundle, _say, None if checkpoint is None else _loaded(checkpoint, codec_location))
     click.echo(f"{bundle}: {'equal' if passed else 'NOT equal'} to its model")
@@ -167,10 +167,10 @@ def _loaded_estimator(path: Path) -> EstimatorCheckpoint:
 
 
 def _add_estimator(bundle: Path, estimator: EstimatorCheckpoint | Path, output: Path) -> Path:
-    from samuel_export.estimator import add_estimator, take_estimator
+    from samuel_export.estimator import add_estimator, take_estimators
 
     if isinstance(estimator, Path):
-        return take_estimator(bundle, estimator, output, _say)
+        return take_estimators(bundle, estimator, output, _say)
     return add_estimator(bundle, estimator, output, _say)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from samuel_export.estimator import REPORT
+from samuel_export.estimator import ESTIMATORS
 from samuel_export.graphs.codec import decoder_graph
 from samuel_export.metadata import codec_facts_of
 from samuel_export.parity.cases import test_signal
@@ -78,8 +78,7 @@ def replace_decoder(folder: Path, codec: Codec, out: Path, say: Say) -> Path:
             failed = "; ".join(one.line() for one in comparisons if not one.passed)
             raise ParityError(f"the exported decoder differs from the model, so no bundle was written: {failed}")
         report["lowered"] = compare_lowered(whole, say)
-        if REPORT in manifest.parity:  # that graph stays as it was
-            report[REPORT] = manifest.parity[REPORT]
+        report |= {name: manifest.parity[name] for name in ESTIMATORS if name in manifest.parity}  # they stay
         write_manifest(whole, replaced.model_copy(update={"parity": report}))
     return out
 

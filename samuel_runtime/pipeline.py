@@ -26,7 +26,7 @@ from samuel_runtime.diffusion.spread import rescale_to_unit_std, unit_std_scale
 from samuel_runtime.diffusion.windows import frames_for, windows_of
 from samuel_runtime.engines.availability import chosen_backends
 from samuel_runtime.engines.backend import Backend
-from samuel_runtime.engines.loading import open_estimator, open_parts
+from samuel_runtime.engines.loading import open_chord_estimator, open_estimator, open_parts
 from samuel_runtime.errors import UserError
 from samuel_runtime.leadsheet.raster import rasterised
 from samuel_runtime.leadsheet.sheet import LeadSheet
@@ -335,13 +335,14 @@ def check_fits(manifest: Manifest, settings: Settings) -> None:
 
 
 def _transcriber(bundle: Bundle, backend: Backend, threads: int | None) -> Transcriber | None:
-    """Of a bundle with an estimator whose model plays from what it hears."""
+    """Of a bundle with estimators whose model plays from what they hear."""
     if GraphName.ESTIMATOR not in bundle.manifest.graphs or not bundle.manifest.model.sheet_channels:
         return None
     if (missing := Transcriber.missing()) is not None:
         _LOG.warning("%s", missing)
         return None
-    return Transcriber(open_estimator(bundle, backend, threads), threads)
+    estimator = open_estimator(bundle, backend, threads)
+    return Transcriber(estimator, open_chord_estimator(bundle, backend, threads), threads)
 
 
 def frames_of(manifest: Manifest, recording: Recording) -> int:

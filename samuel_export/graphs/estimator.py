@@ -9,7 +9,15 @@ from torch import nn
 
 from samuel_export.graphs.builder import GraphBuilder
 from samuel_runtime.melody import MELODY_CHANNELS
-from samuel_train.listen.network import ENTRY_FRAMES, KEYS, ROOTS, STEP_FRAMES, TONES, DilatedBlock, EstimatorNetwork
+from samuel_train.listen.estimator.network import (
+    ENTRY_FRAMES,
+    KEYS,
+    ROOTS,
+    STEP_FRAMES,
+    TONES,
+    DilatedBlock,
+    EstimatorNetwork,
+)
 
 
 def estimator_graph(network: EstimatorNetwork) -> onnx.ModelProto:

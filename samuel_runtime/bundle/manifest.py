@@ -19,8 +19,9 @@ from samuel_runtime.files import is_folder
 from samuel_runtime.leadsheet.raster import CHANNELS as SHEET_CHANNELS
 from samuel_runtime.settings import Flavor, Precision
 
-SCHEMA_VERSION = 5
-_OLDEST_SCHEMA_VERSION = 2  # without engines; version 3 without spectral decoders, 4 without lead sheets and estimators
+SCHEMA_VERSION = 6
+_OLDEST_SCHEMA_VERSION = 2
+"""Without engines; version 3 without spectral decoders, 4 without lead sheets, 5 without estimators of chords alone."""
 MANIFEST_NAME = "bundle.json"
 _LARGEST_MANIFEST_BYTES = 4 << 20
 _LARGEST_GRAPH_BYTES = 2 << 30  # the most that one protobuf can hold
@@ -46,10 +47,14 @@ class GraphName(str, Enum):
     """Latents to waveform or spectrum."""
     ESTIMATOR = "estimator"
     """Once per song: features of the melody to activations of beats, chords and key."""
+    CHORDS = "chords"
+    """Once per song: the melody on its beats to activations of chords and key."""
 
 
-REQUIRED_GRAPHS = tuple(name for name in GraphName if name is not GraphName.ESTIMATOR)
-"""What every bundle has; without an estimator it only hears no lead sheet."""
+OPTIONAL_GRAPHS = (GraphName.ESTIMATOR, GraphName.CHORDS)
+"""Without an estimator a bundle only hears no lead sheet; without that of chords the first one hears them, too."""
+REQUIRED_GRAPHS = tuple(name for name in GraphName if name not in OPTIONAL_GRAPHS)
+"""What every bundle has."""
 ENGINE_GRAPHS = frozenset({GraphName.ENCODER, GraphName.CONDITIONING, GraphName.STEP, GraphName.DECODER})
 """Graphs that have an engine in a bundle with engines; timesteps run once per schedule, on the processor."""
 

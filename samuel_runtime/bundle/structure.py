@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from samuel_runtime.bundle.manifest import DecoderKind, GraphFacts, GraphName, Manifest, TensorFacts
 from samuel_runtime.codec.spectrum import HOP_SAMPLES, SAMPLE_RATE_HZ, SPECTRUM_WIDTHS
-from samuel_runtime.leadsheet.activations import ACTIVATION_SIZES
+from samuel_runtime.leadsheet.activations import ACTIVATION_SIZES, HARMONY_SIZES, MOMENT_CHANNELS, PITCH_CHANNELS
 from samuel_runtime.melody.features import MELODY_CHANNELS
 
 _INPUTS = {
@@ -45,6 +45,8 @@ def structural_faults(manifest: Manifest) -> Iterator[str]:
             yield f"conditioning takes sheet as {tensor.shape}, expected (batch, {sheet_channels}, frames)"
     if GraphName.ESTIMATOR in graphs:
         yield from _mismatched_estimator(graphs[GraphName.ESTIMATOR])
+    if GraphName.CHORDS in graphs:
+        yield from _mismatched_chords(graphs[GraphName.CHORDS])
     yield from _mismatched_shapes(handed_on, graphs[GraphName.STEP])
 
 
@@ -68,6 +70,17 @@ def _mismatched_estimator(graph: GraphFacts) -> Iterator[str]:
     given = {tensor.name: tensor.shape[2:] for tensor in graph.outputs}
     if given != ACTIVATION_SIZES:
         yield f"estimator gives {given}, expected {ACTIVATION_SIZES} beside (batch, frames)"
+
+
+def _mismatched_chords(graph: GraphFacts) -> Iterator[str]:
+    """As with the estimator, the same for every bundle."""
+    wanted = {"pitches": ("float32", (PITCH_CHANNELS, 12), 4), "moments": ("float32", (MOMENT_CHANNELS,), 3)}
+    taken = {t.name: (t.dtype, t.shape[1:-1], len(t.shape)) for t in graph.inputs}
+    if taken != wanted:
+        yield f"chords takes {taken}, expected {wanted} between batch and slots"
+    given = {tensor.name: tensor.shape[2:] for tensor in graph.outputs}
+    if given != HARMONY_SIZES:
+        yield f"chords gives {given}, expected {HARMONY_SIZES} beside (batch, slots)"
 
 
 def _mismatched_shapes(handed_on: dict[str, TensorFacts], step: GraphFacts) -> Iterator[str]:

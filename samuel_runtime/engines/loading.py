@@ -12,6 +12,7 @@ from samuel_runtime.engines.availability import backend_of_graph
 from samuel_runtime.engines.backend import Backend, Engine
 from samuel_runtime.engines.processors import threads_for
 from samuel_runtime.errors import UserError
+from samuel_runtime.leadsheet.chord_estimator import ChordEstimator
 from samuel_runtime.leadsheet.estimator import Estimator
 from samuel_runtime.settings import Precision, Provider
 
@@ -58,6 +59,17 @@ def open_estimator(bundle: Bundle, backend: Backend, threads: int | None) -> Est
             f"`samuel-export {bundle.folder} --estimator FILE`"
         )
     return Estimator(_graph(bundle, GraphName.ESTIMATOR, backend, threads))
+
+
+def open_chord_estimator(bundle: Bundle, backend: Backend, threads: int | None) -> ChordEstimator | None:
+    """Open what hears chords and key on the beats, in the same way; None if the bundle has none.
+
+    Raises:
+        UserError: its file is not in order, or the engine refuses it.
+    """
+    if GraphName.CHORDS not in bundle.manifest.graphs:
+        return None
+    return ChordEstimator(_graph(bundle, GraphName.CHORDS, backend, threads))
 
 
 def open_engine(

@@ -1,4 +1,4 @@
-"""What the estimator says of every moment of a song."""
+"""What the estimators say of every moment of a song, and the sizes of what they take and give."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ FRAME_S = 512 / 44100
 
 ACTIVATION_SIZES = {"beat": (), "downbeat": (), "tones": (12,), "root": (12,), "key": (24,)}
 """The activations' names, in the order in which an estimator gives them, and their sizes beside the frames."""
+
+HARMONY_SIZES = {name: ACTIVATION_SIZES[name] for name in ("tones", "root", "key")}
+"""What the estimator of chords gives, which hears the melody on its beats: names, and sizes beside the slots."""
+PITCH_CHANNELS, MOMENT_CHANNELS = 3, 16
+"""What it takes of every pitch class and of every slot, see leadsheet/beat_melody.py."""
 
 
 @dataclass(frozen=True, eq=False)

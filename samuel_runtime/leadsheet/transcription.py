@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.util import find_spec
 
 from samuel_runtime.audio.reading import Recording
+from samuel_runtime.leadsheet.chord_estimator import ChordEstimator
 from samuel_runtime.leadsheet.decoder import decode
 from samuel_runtime.leadsheet.estimator import Estimator
 from samuel_runtime.leadsheet.given import Given
@@ -14,11 +16,19 @@ from samuel_runtime.melody.tracker import MelodyTracker
 
 
 class Transcriber:
-    """A bundle's estimator between the melody tracker and the decoder."""
+    """A bundle's estimators between the melody tracker and the decoder."""
 
-    def __init__(self, estimator: Estimator, threads: int | None = None) -> None:
-        """``threads`` are the pitch tracker's; None is one per physical core."""
-        self._estimator, self._threads = estimator, threads
+    def __init__(
+        self, estimator: Estimator, chord_estimator: ChordEstimator | None = None, threads: int | None = None
+    ) -> None:
+        """Of a bundle's parts.
+
+        Args:
+            estimator: of beats, and of chords and key where nothing else hears them.
+            chord_estimator: of chords and key on the beats.
+            threads: the pitch tracker's; None is one per physical core.
+        """
+        self._estimator, self._chord_estimator, self._threads = estimator, chord_estimator, threads
         self._tracker: MelodyTracker | None = None
 
     @staticmethod
@@ -50,4 +60,6 @@ class Transcriber:
             given = Given(given.bpm, given.first_beat_s, given.meter, given.key, given.chords, known)
         if self._tracker is None:  # loaded when it is needed: half a second
             self._tracker = MelodyTracker.load(self._threads)
-        return decode(self._estimator.estimate(self._tracker.track(recording)), duration_s, given)
+        tracks = self._tracker.track(recording)
+        on_beats = None if self._chord_estimator is None else partial(self._chord_estimator.estimate, tracks)
+        return decode(self._estimator.estimate(tracks), duration_s, given, on_beats)

@@ -1,4 +1,4 @@
-"""``samuel-train listen``: train the lead sheet's estimator."""
+"""``samuel-train listen``: train the lead sheet's estimators."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ _DEFAULT_MINUTES = 30.0
     metavar="FOLDER|ZIP",
     help="Lead sheets in MusicXML, whose melodies are mixed in; those in folders called heldout are left out.",
 )
+@click.option("--chords", is_flag=True, help="Train the estimator of chords on known beats instead.")
 @click.option("--from", "start", type=click.Path(path_type=Path), metavar="ESTIMATOR",
               help="Begin with the weights of this estimator.safetensors.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights and songs.")
@@ -42,15 +43,17 @@ def command(
     steps: int | None,
     voices: tuple[Path, ...],
     sheets: Path | None,
+    chords: bool,
     start: Path | None,
     seed: int,
     resume: bool,
 ) -> None:
-    """Train the estimator that hears beats, chords and key in a melody.
+    """Train the estimator that hears beats, chords and key in a melody, or the one that hears chords on its beats.
 
     It learns from procedural melodies, of which it sees what the tracker would hear; no sound is needed.
     """
     from samuel_train.listen.checkpoint import load_estimator
+    from samuel_train.listen.config import ChordConfig
     from samuel_train.listen.loop import CHECKPOINT_NAME, train_estimator
     from samuel_train.listen.settings import ListenSettings
     from samuel_train.listen.songs.voices import hear_voices
@@ -70,7 +73,8 @@ def command(
     scores, skipped = read_scores(sheets) if sheets else ([], [])
     for skip in skipped:
         say(f"skipped {skip.song}: {skip.reason}")
-    found = train_estimator(out, settings, heard, scores, start=checkpoint, resume=resume, say=say)
+    config = ChordConfig() if chords else None
+    found = train_estimator(out, settings, heard, scores, config, start=checkpoint, resume=resume, say=say)
     click.echo(f"{out / CHECKPOINT_NAME}: " + ", ".join(f"{name} {value:.3f}" for name, value in found.items()))
 
 

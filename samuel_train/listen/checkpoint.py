@@ -1,4 +1,4 @@
-"""Checkpoints of the estimator: weights, sizes and provenance in one safetensors file."""
+"""Checkpoints of the estimators: weights, sizes and provenance in one safetensors file."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from samuel_runtime.bundle.manifest import OPTIONAL_GRAPHS, GraphName
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import replacing
 from samuel_runtime.melody import MELODY_CHANNELS
-from samuel_train.listen.config import EstimatorConfig
-from samuel_train.listen.network import EstimatorNetwork
+from samuel_train.listen.config import StackConfig
+from samuel_train.listen.part import Part, part_of
 
 FORMAT = 1
 """Version of the metadata; a reader refuses later ones."""
@@ -32,7 +33,8 @@ class EstimatorCheckpoint:
         UserError: the weights are not those of the config, or hold NaN or infinity.
     """
 
-    config: EstimatorConfig
+    config: StackConfig
+    """Says which it is, too."""
     weights: dict[str, Tensor]
     """Parameters and statistics of the norms by name."""
     provenance: dict[str, str]
@@ -40,7 +42,7 @@ class EstimatorCheckpoint:
 
     def __post_init__(self) -> None:
         with torch.device("meta"):
-            expected = EstimatorNetwork(self.config).state_dict()
+            expected = self.part.network(self.config).state_dict()
         wrong = sorted(
             name
             for name in {*expected, *self.weights}
@@ -55,9 +57,14 @@ class EstimatorCheckpoint:
             if not weight.isfinite().all():
                 raise UserError(f"tensor {name} holds NaN or infinity; take an earlier checkpoint")
 
-    def build(self) -> EstimatorNetwork:
+    @property
+    def part(self) -> Part:
+        """The estimator by frame, or that of chords."""
+        return part_of(self.config)
+
+    def build(self) -> nn.Module:
         """The network with these weights, ready for inference."""
-        network = EstimatorNetwork(self.config)
+        network = self.part.network(self.config)
         network.load_state_dict(self.weights)
         return network.eval()
 
@@ -71,6 +78,7 @@ def save_estimator(path: Path, checkpoint: EstimatorCheckpoint) -> None:
     metadata = {
         "samuel_estimator": str(FORMAT),
         "channels": str(MELODY_CHANNELS),
+        "graph": json.dumps(checkpoint.part.graph.value),
         "config": json.dumps(checkpoint.config.to_dict()),
         "provenance": json.dumps(checkpoint.provenance),
     }
@@ -96,7 +104,8 @@ def load_estimator(path: Path) -> EstimatorCheckpoint:
             provenance = _parsed(metadata, "provenance")
             if not isinstance(provenance, dict) or not all(isinstance(text, str) for text in provenance.values()):
                 raise UserError(f"its provenance is not texts by name; {_MAKE_ONE}")
-            config = EstimatorConfig.from_dict(_parsed(metadata, "config"))
+            part = part_of(_graph(metadata))
+            config = part.config.from_dict(_parsed(metadata, "config"))
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return EstimatorCheckpoint(config, weights, provenance)
     except OSError as error:
@@ -105,6 +114,14 @@ def load_estimator(path: Path) -> EstimatorCheckpoint:
         raise UserError(f"{path}: is cut short or no safetensors file ({error}); {_MAKE_ONE}") from error
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
+
+
+def _graph(metadata: dict[str, str]) -> GraphName:
+    """Which estimator it is; files that do not say so are older than that of chords."""
+    name = _parsed(metadata, "graph") if "graph" in metadata else GraphName.ESTIMATOR.value
+    if name not in (graph.value for graph in OPTIONAL_GRAPHS):
+        raise UserError(f"is an estimator of {name!r}, which this version does not know; {_MAKE_ONE}")
+    return GraphName(name)
 
 
 def _parsed(metadata: dict[str, str], key: str) -> Any:

@@ -1,28 +1,29 @@
-"""Sizes of the estimator."""
+"""Sizes of the estimators."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from samuel_runtime.errors import UserError
 
-_RANGES = {"width": (8, 1024), "octaves": (1, 12), "stacks": (1, 8)}
+_Config = TypeVar("_Config", bound="StackConfig")
+_RANGES = {"width": (4, 1024), "octaves": (1, 12), "stacks": (1, 8)}
 
 
 @dataclass(frozen=True)
-class EstimatorConfig:
-    """A stack of dilated convolutions.
+class StackConfig:
+    """Stacks of dilated convolutions.
 
     Raises:
         UserError: a size is out of range.
     """
 
-    width: int = 96
+    width: int
     """Channels of every layer."""
-    octaves: int = 9
+    octaves: int
     """Layers of a stack; the dilation doubles from one to the next, from 1 on."""
-    stacks: int = 2
+    stacks: int
     """How many stand one after the other."""
 
     def __post_init__(self) -> None:
@@ -41,7 +42,7 @@ class EstimatorConfig:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Any) -> EstimatorConfig:
+    def from_dict(cls: type[_Config], values: Any) -> _Config:
         """Rebuild from JSON values.
 
         Raises:
@@ -51,3 +52,21 @@ class EstimatorConfig:
         if not isinstance(values, dict) or set(values) != names:
             raise UserError(f"estimator: the config must hold {', '.join(sorted(names))}; train it again")
         return cls(**values)
+
+
+@dataclass(frozen=True)
+class EstimatorConfig(StackConfig):
+    """Of the estimator of beats."""
+
+    width: int = 96
+    octaves: int = 9
+    stacks: int = 2
+
+
+@dataclass(frozen=True)
+class ChordConfig(StackConfig):
+    """Of the chords' estimator, whose channels are those of every pitch class."""
+
+    width: int = 32
+    octaves: int = 6
+    stacks: int = 2

@@ -1,4 +1,4 @@
-"""Trains the estimator on songs as the tracker hears them, within a budget of minutes or steps."""
+"""Trains an estimator on songs as the tracker hears them, within a budget of minutes or steps."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ import pickle
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from samuel_runtime.bundle.manifest import GraphName
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import check_name, replacing
+from samuel_train.device.choice import lower_precision
 from samuel_train.fit.metrics_log import append_metrics, rewind_metrics
 from samuel_train.fit.run_folder import refuse_changes
 from samuel_train.listen.checkpoint import EstimatorCheckpoint, save_estimator
-from samuel_train.listen.config import EstimatorConfig
-from samuel_train.listen.examples import HELD_OUT_SEED, Example, Examples, Reservoir, batch_of, example_of
-from samuel_train.listen.network import EstimatorNetwork
-from samuel_train.listen.objective import losses, root_share
+from samuel_train.listen.config import EstimatorConfig, StackConfig
+from samuel_train.listen.harmony_loss import root_share
+from samuel_train.listen.part import part_of
+from samuel_train.listen.reservoir import Reservoir
 from samuel_train.listen.settings import ListenSettings
+from samuel_train.listen.songs.drawn_songs import HELD_OUT_SEED, DrawnSongs
 from samuel_train.listen.songs.voices import HeardVoice
 from samuel_train.synth.scores.musicxml import Score
 
@@ -31,6 +36,8 @@ METRICS_NAME = "metrics.jsonl"
 _MAY_CHANGE = {"minutes", "steps", "save_every_s", "log_every_steps"}  # settings that a resumed run may change
 _HELD_OUT_SHARE = 0.1  # of the voices, the last by name
 _VALIDATED_TOGETHER = 4
+_OF_EXAMPLES = 1  # beside the seed and a number: choices of an example, not of its song
+_CPU = torch.device("cpu")
 _DAMAGED = (AttributeError, KeyError, RuntimeError, ValueError, TypeError, EOFError, pickle.UnpicklingError)
 """What reading a damaged state raises."""
 
@@ -40,7 +47,7 @@ def train_estimator(
     settings: ListenSettings,
     voices: Sequence[HeardVoice] = (),
     scores: Sequence[Score] = (),
-    config: EstimatorConfig | None = None,
+    config: StackConfig | None = None,
     start: EstimatorCheckpoint | None = None,
     resume: bool = False,
     say: Callable[[str], None] = lambda line: None,
@@ -52,7 +59,8 @@ def train_estimator(
         settings: budget and hyperparameters.
         voices: of which the last tenth is held out.
         scores: all to train on.
-        config: sizes of the network; by default those of the start, or of the run that is continued.
+        config: sizes of the network, and which one it is; by default those of the start, else of the estimator by
+            frame.
         start: whose weights the run begins with, instead of random ones. A resumed run needs none.
         resume: continue from ``training.pt`` in ``out_dir``.
         say: receives a line of progress now and then.
@@ -70,8 +78,8 @@ def train_estimator(
                     "folder with -o"
                 )
     if resume:
-        state = _saved_state(out_dir)
-        run = _Run(out_dir, settings, voices, scores, config or EstimatorConfig.from_dict(state["config"]))
+        state, saved_config = _saved_state(out_dir)
+        run = _Run(out_dir, settings, voices, scores, config or saved_config)
         run.restore(state)
     else:
         run = _Run(out_dir, settings, voices, scores, config or (start.config if start else EstimatorConfig()))
@@ -87,22 +95,28 @@ class _Run:
         settings: ListenSettings,
         voices: Sequence[HeardVoice],
         scores: Sequence[Score],
-        config: EstimatorConfig,
+        config: StackConfig,
     ) -> None:
         torch.manual_seed(settings.seed)
-        self.out_dir, self.settings = out_dir, settings
-        self.network = EstimatorNetwork(config)
+        self.out_dir, self.settings, self.config = out_dir, settings, config
+        self.part = part_of(config)
+        self.network = self.part.network(config)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
         )
         held = round(_HELD_OUT_SHARE * len(voices))
         training_voices, self.held_out_voices = voices[: len(voices) - held], voices[len(voices) - held :]
-        examples = Examples(settings.seed, training_voices, scores)
-        self.reservoir = Reservoir(examples, settings.seed, settings.reservoir, settings.renewed, settings.batch_frames)
+        songs = DrawnSongs(settings.seed, training_voices, scores)
+        self.reservoir = Reservoir(
+            partial(self._example, songs),
+            settings.reservoir or self.part.reservoir,
+            settings.renewed or self.part.renewed,
+        )
         self.step, self.elapsed_s = 0, 0.0
         self.start_provenance: dict[str, str] = {}
         self.chosen = {
             **asdict(settings),
+            "graph": self.part.graph.value,
             "config": config.to_dict(),
             "voices": [voice.name for voice in voices],
             "scores": [score.name for score in scores],
@@ -111,8 +125,8 @@ class _Run:
     def begin(self, start: EstimatorCheckpoint | None) -> None:
         """Make the folder, and take the weights of a start."""
         if start is not None:
-            if start.config != self.network.config:
-                raise UserError(f"the estimator to begin with has {start.config}, not {self.network.config}")
+            if start.config != self.config:
+                raise UserError(f"the estimator to begin with has {start.config}, not {self.config}")
             self.network.load_state_dict(start.weights)
             self.start_provenance = start.provenance
         try:
@@ -159,10 +173,11 @@ class _Run:
     def validate(self) -> dict[str, float]:
         """Losses and share of right roots: of simulated songs, and of voices (``voice_...``) if some are held out."""
         self.network.eval()
-        unseen = Examples(self.settings.seed + HELD_OUT_SEED)
-        found = self._means([unseen[number] for number in range(self.settings.validation_songs)])
+        unseen = DrawnSongs(self.settings.seed + HELD_OUT_SEED)
+        found = self._means([self._example(unseen, number) for number in range(self.settings.validation_songs)])
         if self.held_out_voices:
-            heard = self._means([example_of(voice.tracks, voice.sheet) for voice in self.held_out_voices])
+            rng = np.random.default_rng(self.settings.seed)
+            heard = self._means([self.part.example(rng, each.tracks, each.sheet) for each in self.held_out_voices])
             found |= {f"voice_{name}": value for name, value in heard.items()}
         return found
 
@@ -171,21 +186,29 @@ class _Run:
         warm = min(1.0, (self.step + 1) / self.settings.warmup_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * spent))
-        batch = self.reservoir.batch(self.step)
-        found = losses(self.network(batch.features), batch)
+        rng = np.random.default_rng([self.settings.seed, self.step])
+        batch = self.part.batch(self.reservoir.at(self.step), rng, self.settings.batch_frames)
+        with lower_precision(_CPU):
+            estimate = self.network(*batch.inputs)
+        found = self.part.losses(estimate.float(), batch)
         self.optimizer.zero_grad()
         found["loss"].backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
         self.optimizer.step()
         return {name: value.item() for name, value in found.items()}
 
-    def _means(self, examples: Sequence[Example]) -> dict[str, float]:
+    def _example(self, songs: DrawnSongs, number: int) -> Any | None:
+        rng = np.random.default_rng([songs.seed, number, _OF_EXAMPLES])
+        return self.part.example(rng, *songs[number])
+
+    def _means(self, examples: Sequence[Any | None]) -> dict[str, float]:
+        examples = [example for example in examples if example is not None]
         totals: dict[str, float] = {}
         for start in range(0, len(examples), _VALIDATED_TOGETHER):
             some = examples[start : start + _VALIDATED_TOGETHER]
-            batch = batch_of(some)
-            estimate = self.network(batch.features)
-            found = {name: value.item() for name, value in losses(estimate, batch).items()}
+            batch = self.part.whole(some)
+            estimate = self.network(*batch.inputs)
+            found = {name: value.item() for name, value in self.part.losses(estimate, batch).items()}
             for name, value in (found | {"root_share": root_share(estimate, batch)}).items():
                 totals[name] = totals.get(name, 0.0) + value * len(some) / len(examples)
         return totals
@@ -197,7 +220,7 @@ class _Run:
         )
         weights = self.network.state_dict()
         provenance = {**{f"start_{name}": text for name, text in self.start_provenance.items()}, "training": how}
-        save_estimator(self.out_dir / CHECKPOINT_NAME, EstimatorCheckpoint(self.network.config, weights, provenance))
+        save_estimator(self.out_dir / CHECKPOINT_NAME, EstimatorCheckpoint(self.config, weights, provenance))
         state: dict[str, Any] = {
             "network": weights,
             "optimizer": self.optimizer.state_dict(),
@@ -211,8 +234,8 @@ class _Run:
             torch.save(state, temporary)
 
 
-def _saved_state(out_dir: Path) -> dict[str, Any]:
-    """What a run left to be continued.
+def _saved_state(out_dir: Path) -> tuple[dict[str, Any], StackConfig]:
+    """What a run left to be continued, and the sizes of what it trains.
 
     Raises:
         UserError: there is none, or it cannot be read.
@@ -222,7 +245,9 @@ def _saved_state(out_dir: Path) -> dict[str, Any]:
         raise UserError(f"{path}: missing, so there is nothing to resume; leave out --resume to begin anew")
     try:
         state = torch.load(path, weights_only=True)
-        return {**state, "config": state["settings"]["config"]}
+        settings = {"graph": GraphName.ESTIMATOR.value, **state["settings"]}  # older runs know no other
+        config = part_of(GraphName(settings["graph"])).config.from_dict(settings["config"])
+        return {**state, "settings": settings}, config
     except _DAMAGED as error:
         raise _damaged(out_dir) from error
 

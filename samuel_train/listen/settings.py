@@ -30,10 +30,10 @@ class ListenSettings:
     """Largest norm of the gradient."""
     batch_frames: int = 24_576
     """Of all crops of a step together: six of 48 s."""
-    reservoir: int = 192
-    """Songs that crops are drawn from; 100 MB."""
-    renewed: int = 2
-    """Songs that replace others in every step; one takes a tenth of a second to make."""
+    reservoir: int | None = None
+    """Songs that crops are drawn from; None is what suits the estimator (``Part``)."""
+    renewed: int | None = None
+    """Songs that replace others in every step, likewise; one takes 30 ms to make."""
     validation_songs: int = 24
     """Simulated songs that are held out."""
     save_every_s: float = 60.0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from click.testing import CliRunner
@@ -12,30 +14,40 @@ from click.testing import CliRunner
 from samuel_export import cli, estimator
 from samuel_export.parity.compare import ParityError
 from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.bundle.manifest import GraphFacts, GraphName
 from samuel_runtime.engines.backend import Backend
-from samuel_runtime.engines.loading import open_estimator
+from samuel_runtime.engines.loading import open_chord_estimator, open_estimator
 from samuel_runtime.errors import UserError
-from samuel_runtime.leadsheet.activations import ACTIVATION_SIZES
+from samuel_runtime.leadsheet.activations import ACTIVATION_SIZES, HARMONY_SIZES
+from samuel_runtime.leadsheet.beat_melody import beat_melody
+from samuel_runtime.leadsheet.decoder.grid import BeatGrid
+from samuel_runtime.leadsheet.sheet import Meter
 from samuel_runtime.melody import MelodyTracks, melody_features
 from samuel_runtime.settings import Precision, Provider
 from samuel_train.listen.checkpoint import EstimatorCheckpoint, load_estimator, save_estimator
-from samuel_train.listen.config import EstimatorConfig
-from samuel_train.listen.network import EstimatorNetwork
+from samuel_train.listen.config import ChordConfig, EstimatorConfig, StackConfig
+from samuel_train.listen.part import part_of
 from tests.support.export.sabotage import edit_manifest, nudge, tamper
 
 CPU = Backend(Provider.CPU, Precision.FP32)
 
 
-def checkpoint_in(folder: Path) -> Path:
-    """A small estimator in which every weight matters."""
+BY_FRAME, OF_CHORDS = EstimatorConfig(width=8, octaves=3, stacks=2), ChordConfig(width=10, octaves=3, stacks=2)
+"""Both with weights that are large enough to be stored in half precision."""
+NAMES = {BY_FRAME: "estimator", OF_CHORDS: "chords"}
+
+
+def checkpoint_in(folder: Path, config: StackConfig = BY_FRAME) -> Path:
+    """A small estimator in which every weight matters, and no output is certain."""
     torch.manual_seed(4)
-    network = EstimatorNetwork(EstimatorConfig(width=8, octaves=3, stacks=2))
+    network = part_of(config).network(config)
+    moved = 0.1 if config == BY_FRAME else 0.03
     weights = {
-        name: weight + 0.1 * torch.rand_like(weight) if weight.is_floating_point() else weight
+        name: weight + moved * torch.rand_like(weight) if weight.is_floating_point() else weight
         for name, weight in network.state_dict().items()
     }
-    path = folder / "estimator.safetensors"
-    save_estimator(path, EstimatorCheckpoint(network.config, weights, {"training": "random"}))
+    path = folder / f"{NAMES[config]}.safetensors"
+    save_estimator(path, EstimatorCheckpoint(config, weights, {"training": "random"}))
     return path
 
 
@@ -57,9 +69,31 @@ def test_it_hears_what_pytorch_hears(bundle_copy: Path, tmp_path: Path) -> None:
     with torch.no_grad():
         expected = load_estimator(path).build()(padded).probabilities()
     for name in ACTIVATION_SIZES:
-        np.testing.assert_allclose(getattr(heard, name), expected[name][0, :202].numpy(), atol=1e-5)
+        np.testing.assert_allclose(getattr(heard, name), expected[name][0, :202].numpy(), atol=1e-3)
     np.testing.assert_allclose(heard.key.sum(axis=1), 1, atol=1e-5)
     assert CliRunner().invoke(cli.command, ["--verify", str(tmp_path / "new")]).exit_code == 0
+
+
+def test_chords_are_heard_as_pytorch_hears_them(bundle_copy: Path, tmp_path: Path) -> None:
+    assert open_chord_estimator(Bundle.open(bundle_copy), CPU, 1) is None
+    paths = [checkpoint_in(tmp_path), checkpoint_in(tmp_path, OF_CHORDS)]
+    both = [word for path in paths for word in ("--estimator", str(path))]
+    assert CliRunner().invoke(cli.command, [str(bundle_copy), *both]).exit_code == 0
+    bundle = Bundle.open(bundle_copy)
+    assert all(bundle.manifest.provenance[name] == "random" for name in NAMES.values())
+    rng = np.random.default_rng(0)
+    tracks = MelodyTracks(rng.uniform(100, 400, 900), rng.uniform(0, 1, 900), rng.uniform(-40, -10, 900), np.zeros(900))
+    grid = BeatGrid(Meter.WALTZ, 0.2 + 0.5 * np.arange(18), np.arange(18) % 3 == 0, 1.0, 1.0)
+    chord_estimator = open_chord_estimator(bundle, CPU, 1)
+    assert chord_estimator is not None
+    melody = beat_melody(tracks, grid)
+    heard = chord_estimator.engine(pitches=melody.pitches[None], moments=melody.moments[None])
+    with torch.no_grad():
+        inputs = torch.from_numpy(melody.pitches[None]), torch.from_numpy(melody.moments[None])
+        expected = load_estimator(paths[1]).build()(*inputs).probabilities()
+    for name in HARMONY_SIZES:
+        wanted = expected[name].numpy()
+        np.testing.assert_allclose(heard[name], wanted, atol=0.05 * float(wanted.std()))
 
 
 def test_a_bundle_takes_the_estimator_of_another(bundle_copy: Path, tmp_path: Path) -> None:
@@ -73,32 +107,44 @@ def test_a_bundle_takes_the_estimator_of_another(bundle_copy: Path, tmp_path: Pa
     assert (new / "estimator.onnx").read_bytes() == (other / "estimator.onnx").read_bytes()
     tamper(other, "estimator")
     with pytest.raises(ParityError, match="estimator differs"):
-        estimator.take_estimator(bundle_copy, other, new, lambda line: None)
+        estimator.take_estimators(bundle_copy, other, new, lambda line: None)
     assert (new / "estimator.onnx").read_bytes() != (other / "estimator.onnx").read_bytes()
 
 
-def test_verifying_sees_another_estimator(bundle_copy: Path, tmp_path: Path) -> None:
-    path = str(checkpoint_in(tmp_path))
+@pytest.mark.parametrize("config", [BY_FRAME, OF_CHORDS])
+def test_verifying_sees_another_estimator(config: StackConfig, bundle_copy: Path, tmp_path: Path) -> None:
+    path = str(checkpoint_in(tmp_path, config))
     assert CliRunner().invoke(cli.command, [str(bundle_copy), "--estimator", path]).exit_code == 0
-    tamper(bundle_copy, "estimator")
-    found = estimator.check_estimator(Bundle.open(bundle_copy), lambda line: None)
+    tamper(bundle_copy, NAMES[config])
+    found = estimator.check_estimators(Bundle.open(bundle_copy), lambda line: None)
     assert found and not all(one.passed for one in found)
 
 
+@pytest.mark.parametrize("config", [BY_FRAME, OF_CHORDS])
 def test_a_graph_that_differs_is_not_written(
-    bundle_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: StackConfig, bundle_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (bundle_copy / "bundle.json").read_bytes()
-    written = estimator.estimator_graph
-    monkeypatch.setattr(estimator, "estimator_graph", lambda network: nudge(written(network)))
+    written = estimator.write_graph
+
+    def nudged(folder: Path, name: GraphName, graph: onnx.ModelProto, *args: Any, **kwargs: Any) -> GraphFacts:
+        return written(folder, name, nudge(graph), *args, **kwargs)
+
+    monkeypatch.setattr(estimator, "write_graph", nudged)
+    checkpoint = load_estimator(checkpoint_in(tmp_path, config))
     with pytest.raises(ParityError, match="differs from the model"):
-        estimator.add_estimator(bundle_copy, load_estimator(checkpoint_in(tmp_path)), bundle_copy, lambda line: None)
-    assert (bundle_copy / "bundle.json").read_bytes() == before and not (bundle_copy / "estimator.onnx").exists()
+        estimator.add_estimator(bundle_copy, checkpoint, bundle_copy, lambda line: None)
+    assert (bundle_copy / "bundle.json").read_bytes() == before
+    assert not (bundle_copy / f"{NAMES[config]}.onnx").exists()
 
 
-def test_an_estimator_with_other_outputs_is_refused(bundle_copy: Path, tmp_path: Path) -> None:
-    path = str(checkpoint_in(tmp_path))
+@pytest.mark.parametrize("config", [BY_FRAME, OF_CHORDS])
+@pytest.mark.parametrize("side", ["inputs", "outputs"])
+def test_an_estimator_of_another_shape_is_refused(
+    side: str, config: StackConfig, bundle_copy: Path, tmp_path: Path
+) -> None:
+    path, name = str(checkpoint_in(tmp_path, config)), NAMES[config]
     assert CliRunner().invoke(cli.command, [str(bundle_copy), "--estimator", path]).exit_code == 0
-    edit_manifest(bundle_copy, lambda values: values["graphs"]["estimator"]["outputs"].pop())
-    with pytest.raises(UserError, match="estimator gives"):
+    edit_manifest(bundle_copy, lambda values: values["graphs"][name][side].pop())
+    with pytest.raises(UserError, match=f"{name} {'takes' if side == 'inputs' else 'gives'}"):
         Bundle.open(bundle_copy)

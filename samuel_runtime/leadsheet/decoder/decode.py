@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from samuel_runtime.leadsheet.decoder.chords import (
     root_confidences,
     spans,
 )
-from samuel_runtime.leadsheet.decoder.grid import bar_positions, constant_grid
+from samuel_runtime.leadsheet.decoder.grid import BeatGrid, bar_positions, constant_grid
 from samuel_runtime.leadsheet.decoder.harmony import KEYS, TONES, VOCABULARY
 from samuel_runtime.leadsheet.decoder.refinement import refined
 from samuel_runtime.leadsheet.decoder.repetition import with_repetitions
@@ -29,10 +30,17 @@ from samuel_runtime.leadsheet.given import Given
 from samuel_runtime.leadsheet.sheet import ChordSpan, Confidence, LeadSheet, Meter
 
 _KNOWN_BEAT = 6.0  # nats for a beat where the user says that one is
+_BEATS_LEAST = 2  # that have a distance
 _CERTAIN = 6.0  # nats for a chord that the user has written
 
 
-def decode(activations: Activations, duration_s: float, given: Given | None = None) -> LeadSheet:
+OnBeats = Callable[[BeatGrid, Activations], Activations]
+"""What the chords' estimator says where the beats are known, in the place of what is known without them."""
+
+
+def decode(
+    activations: Activations, duration_s: float, given: Given | None = None, on_beats: OnBeats | None = None
+) -> LeadSheet:
     """Write down a song.
 
     Beats are found if activations at them stand out of all others by ``HEARD``, else there are none, nor chords that
@@ -42,6 +50,7 @@ def decode(activations: Activations, duration_s: float, given: Given | None = No
         activations: of the whole song.
         duration_s: of the recording; frames beyond it are left out, missing ones are silent.
         given: constraints, which hold as they are; single ones prevail over ``given.sheet``.
+        on_beats: hears chords and key better on the beats that are found; None leaves them as they are.
 
     Raises:
         UserError: there are chords to be repeated by bars, and no beats.
@@ -49,6 +58,8 @@ def decode(activations: Activations, duration_s: float, given: Given | None = No
     given = given or Given()
     activations = _cut(activations, duration_s)
     grid = _beats(activations, duration_s, given)
+    if on_beats is not None and len(grid.beats_s) >= _BEATS_LEAST:
+        activations = on_beats(grid, activations)
     sheet = LeadSheet(
         duration_s,
         grid.meter,
@@ -60,19 +71,7 @@ def decode(activations: Activations, duration_s: float, given: Given | None = No
     return _with_harmony(sheet, grid, activations, given)
 
 
-@dataclass(frozen=True, eq=False)
-class _Grid:
-    """Beats and bars."""
-
-    meter: Meter
-    beats_s: np.ndarray
-    downbeats: np.ndarray
-    """(beats,) bool."""
-    confidence: float
-    bars_confidence: float
-
-
-def _beats(activations: Activations, duration_s: float, given: Given) -> _Grid:
+def _beats(activations: Activations, duration_s: float, given: Given) -> BeatGrid:
     """Beats as given, or on a click, or found; then bars on them unless found or given with them."""
     scores = beat_scores(activations)
     meters = [given.meter] if given.meter else list(Meter)
@@ -81,14 +80,14 @@ def _beats(activations: Activations, duration_s: float, given: Given) -> _Grid:
         beats_s = np.array(sheet.beats_s)
         if sheet.downbeats_s and given.meter in (None, sheet.meter):
             downbeats = np.abs(beats_s[:, None] - np.array(sheet.downbeats_s)).min(axis=1) <= 1e-6
-            return _Grid(sheet.meter, beats_s, downbeats, 1.0, 1.0)
+            return BeatGrid(sheet.meter, beats_s, downbeats, 1.0, 1.0)
         positions, meter = bar_positions(beats_s, scores, meters)
-        return _Grid(meter, beats_s, positions == 0, 1.0, _bars_confidence(scores, beats_s, positions))
+        return BeatGrid(meter, beats_s, positions == 0, 1.0, _bars_confidence(scores, beats_s, positions))
     if given.bpm is not None:
         beats_s = constant_grid(given.bpm, given.first_beat_s, scores, duration_s)
         positions, meter = bar_positions(beats_s, scores, meters)
         sure = 1.0 if given.first_beat_s is not None else _confidence(scores, beats_s)
-        return _Grid(meter, beats_s, positions == 0, sure, _bars_confidence(scores, beats_s, positions))
+        return BeatGrid(meter, beats_s, positions == 0, sure, _bars_confidence(scores, beats_s, positions))
     known_s = np.array([chord.start_s for chord in sheet.chords] if sheet else [], np.float64)
     if given.first_beat_s is not None:
         known_s = np.append(known_s, given.first_beat_s)
@@ -99,9 +98,9 @@ def _beats(activations: Activations, duration_s: float, given: Given) -> _Grid:
     beats_s = refined(path.times_s, scores.activation, known_s)
     inside = (beats_s >= 0) & (beats_s < duration_s)
     beats_s, positions = beats_s[inside], path.positions[inside]
-    if len(beats_s) < 2 or (not len(known) and not _beats_heard(scores, beats_s)):
-        return _Grid(given.meter or Meter.COMMON, np.zeros(0), np.zeros(0, bool), 0.0, 0.0)
-    return _Grid(
+    if len(beats_s) < _BEATS_LEAST or (not len(known) and not _beats_heard(scores, beats_s)):
+        return BeatGrid(given.meter or Meter.COMMON, np.zeros(0), np.zeros(0, bool), 0.0, 0.0)
+    return BeatGrid(
         path.meter,
         beats_s,
         positions == 0,
@@ -110,7 +109,7 @@ def _beats(activations: Activations, duration_s: float, given: Given) -> _Grid:
     )
 
 
-def _with_harmony(sheet: LeadSheet, grid: _Grid, activations: Activations, given: Given) -> LeadSheet:
+def _with_harmony(sheet: LeadSheet, grid: BeatGrid, activations: Activations, given: Given) -> LeadSheet:
     """Chords as given, or repeated, or found; the key given, or the one that they and the activations are in."""
     key_name = str(given.key) if given.key else given.sheet.key if given.sheet else None
     written: tuple[ChordSpan, ...] = ()
@@ -139,7 +138,7 @@ def _with_harmony(sheet: LeadSheet, grid: _Grid, activations: Activations, given
     return replace(sheet, key=key_name, chords=written, confidence=confidence)
 
 
-def _from_the_start(grid: _Grid, sheet: LeadSheet) -> Spans:
+def _from_the_start(grid: BeatGrid, sheet: LeadSheet) -> Spans:
     """Spans of which the first begins with the song, if that is less than a beat before."""
     where = spans(grid.beats_s, grid.downbeats, grid.meter, sheet.duration_s)
     if where.starts_s[0] <= 60 / (sheet.tempo_bpm or 60):
@@ -164,7 +163,7 @@ def _as_written(written: tuple[ChordSpan, ...]) -> np.ndarray:
     return likely
 
 
-def _repeated(cycle: tuple[tuple[str, int], ...], grid: _Grid) -> tuple[ChordSpan, ...]:
+def _repeated(cycle: tuple[tuple[str, int], ...], grid: BeatGrid) -> tuple[ChordSpan, ...]:
     """The chords laid on the beats, from the first downbeat to the end.
 
     Raises:

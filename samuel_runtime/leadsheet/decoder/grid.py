@@ -1,8 +1,9 @@
-"""Beats that need no search: a constant tempo's, and the bar lines on beats that are known."""
+"""Beats and bars, and those that need no search: a constant tempo's, and the bar lines on beats that are known."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +14,19 @@ from samuel_runtime.leadsheet.sheet import Meter
 
 _PHASE_STEP_S = 0.002
 _BLUR_S = 0.02  # of the activation, so that a click between two singers' beats is found between them
+
+
+@dataclass(frozen=True, eq=False)
+class BeatGrid:
+    """Beats and bars of a song, and how sure they are, 0 .. 1."""
+
+    meter: Meter
+    beats_s: np.ndarray
+    """(beats,) ascending."""
+    downbeats: np.ndarray
+    """(beats,) bool, whether a bar begins there."""
+    confidence: float
+    bars_confidence: float
 
 
 def constant_grid(bpm: float, first_beat_s: float | None, scores: BeatScores, duration_s: float) -> np.ndarray:

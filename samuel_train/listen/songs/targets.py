@@ -41,12 +41,24 @@ def targets_of(sheet: LeadSheet, frames: int) -> Targets:
             near = at + offset
             near = near[(near >= 0) & (near < frames)]
             channel[near] = np.maximum(channel[near], _BESIDE[abs(offset)])
-    tones = np.zeros((12, frames), np.float32)
-    root = np.full(frames, UNKNOWN)
-    known = np.zeros(frames, np.float32)
-    frames_s = (np.arange(frames) + 0.5) * FRAME_S
-    sounding = np.searchsorted([chord.start_s for chord in sheet.chords], frames_s, side="right") - 1
-    sounding[frames_s > sheet.duration_s] = UNKNOWN
+    tones, root, known = chord_targets(sheet, (np.arange(frames) + 0.5) * FRAME_S)
+    return Targets(
+        pulses,
+        np.array([bool(sheet.beats_s), bool(sheet.downbeats_s)], np.float32),
+        tones,
+        root,
+        known,
+        key_target(sheet),
+    )
+
+
+def chord_targets(sheet: LeadSheet, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What sounds at these times: ``tones``, ``root`` and ``chord_known`` as in :class:`Targets`."""
+    tones = np.zeros((12, len(times_s)), np.float32)
+    root = np.full(len(times_s), UNKNOWN)
+    known = np.zeros(len(times_s), np.float32)
+    sounding = np.searchsorted([chord.start_s for chord in sheet.chords], times_s, side="right") - 1
+    sounding[(times_s > sheet.duration_s) | (times_s < 0)] = UNKNOWN
     for index, span in enumerate(sheet.chords):
         chord, here = Chord.parse(span.name), sounding == index
         known[here] = chord.known
@@ -54,12 +66,10 @@ def targets_of(sheet: LeadSheet, frames: int) -> Targets:
             tones[tone, here] = 1
         if chord.root is not None:
             root[here] = chord.root
+    return tones, root, known
+
+
+def key_target(sheet: LeadSheet) -> int:
+    """The key as in :class:`Targets`."""
     key = Key.parse(sheet.key) if sheet.key is not None else None
-    return Targets(
-        pulses,
-        np.array([bool(sheet.beats_s), bool(sheet.downbeats_s)], np.float32),
-        tones,
-        root,
-        known,
-        UNKNOWN if key is None else key.tonic + 12 * key.minor,
-    )
+    return UNKNOWN if key is None else key.tonic + 12 * key.minor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
@@ -12,6 +13,8 @@ import pytest
 from samuel_runtime import Audio, LeadSheet, Samuel, Settings
 from samuel_runtime.leadsheet import transcription
 from samuel_runtime.leadsheet.activations import Activations
+from samuel_runtime.leadsheet.chord_estimator import ChordEstimator
+from samuel_runtime.leadsheet.decoder.grid import BeatGrid
 from samuel_runtime.leadsheet.estimator import Estimator
 from samuel_runtime.leadsheet.given import Given
 from samuel_runtime.leadsheet.sheet import ChordSpan
@@ -48,8 +51,19 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> Stub:
     return Stub()
 
 
-def transcribed(stub: Stub, given: Given) -> LeadSheet:
-    return Transcriber(cast(Estimator, stub)).transcribe(VOICE, given)
+class OnBeats:
+    """A chord estimator that hears D minor throughout, and remembers the beats."""
+
+    grid: BeatGrid | None = None
+
+    def estimate(self, tracks: object, grid: BeatGrid, activations: Activations) -> Activations:
+        self.grid = grid
+        throughout = heard(replace(SUNG, chords=(ChordSpan(0.0, "D:min"),), key="D minor"), CLEAN)
+        return replace(activations, tones=throughout.tones, root=throughout.root, key=throughout.key)
+
+
+def transcribed(stub: Stub, given: Given, on_beats: OnBeats | None = None) -> LeadSheet:
+    return Transcriber(cast(Estimator, stub), cast("ChordEstimator | None", on_beats)).transcribe(VOICE, given)
 
 
 def test_what_is_heard_becomes_a_sheet(stub: Stub) -> None:
@@ -57,6 +71,17 @@ def test_what_is_heard_becomes_a_sheet(stub: Stub) -> None:
     assert sheet.duration_s == DURATION_S
     np.testing.assert_allclose(sheet.beats_s, SUNG.beats_s, atol=0.02)
     assert {sheet.chord_at(time_s + 0.1) for time_s in SUNG.downbeats_s[:4]} == {"A:min", "F:maj", "C:maj", "G:maj"}
+
+
+def test_chords_are_heard_on_the_beats_that_are_found(stub: Stub) -> None:
+    on_beats = OnBeats()
+    sheet = transcribed(stub, Given(), on_beats)
+    assert on_beats.grid is not None
+    np.testing.assert_array_equal(on_beats.grid.beats_s, sheet.beats_s)
+    assert {chord.name for chord in sheet.chords} == {"D:min"} and sheet.key == "D minor"
+    given = transcribed(stub, Given(bpm=120.0, first_beat_s=0.0), on_beats)
+    np.testing.assert_array_equal(on_beats.grid.beats_s, given.beats_s)
+    assert transcribed(stub, Given(chords=(("C:maj", 0),)), on_beats).chords[0].name == "C:maj"
 
 
 def test_a_whole_sheet_is_played_as_it_is(stub: Stub) -> None:

@@ -17,7 +17,8 @@ def nudge(graph: onnx.ModelProto) -> onnx.ModelProto:
     """The graph with one value of its largest tensor moved by the tensor's range."""
     changed = onnx.ModelProto()
     changed.CopyFrom(graph)
-    floats = [tensor for tensor in changed.graph.initializer if tensor.data_type == TensorProto.FLOAT]
+    kinds = (TensorProto.FLOAT, TensorProto.FLOAT16)
+    floats = [tensor for tensor in changed.graph.initializer if tensor.data_type in kinds]
     largest = max(floats, key=lambda tensor: np.prod(tensor.dims))
     values = numpy_helper.to_array(largest).copy()
     values.flat[values.size // 2] += np.ptp(values)

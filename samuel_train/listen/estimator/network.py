@@ -36,6 +36,10 @@ class Estimate:
     key: Tensor
     """(batch, 24, steps)"""
 
+    def float(self) -> Estimate:
+        """In float32, as losses are computed."""
+        return Estimate(self.pulses.float(), self.tones.float(), self.root.float(), self.key.float())
+
     def probabilities(self) -> dict[str, Tensor]:
         """By frame, as leadsheet/activations.py has them: (batch, frames, ...)."""
         beat, downbeat = self.pulses.sigmoid().unbind(dim=1)

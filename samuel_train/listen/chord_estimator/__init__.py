@@ -1,0 +1,1 @@
+"""What hears chords and key in a melody whose beats are known."""

@@ -1,0 +1,1 @@
+"""What hears beats in a melody, and chords and key where nothing else does."""
