@@ -20,13 +20,27 @@ from samuel_runtime.leadsheet.decoder.harmony import (
 )
 from samuel_runtime.leadsheet.sheet import Meter
 
-_TONES_WEIGHT, _ROOT_WEIGHT = 1.0, 8.0  # of their log-probabilities: tones are twelve, and say less of the root
 _TONE_DOUBT, _ROOT_DOUBT = 0.05, 0.15
 _FOURTH_TONE = -0.7  # a chord of four tones must be spoken for, a triad is understood
 _KEY_WEIGHT = 4.0  # of the logarithm of the estimator's word
 _FIT_WEIGHT = 0.09  # a half bar's, since neighbours do not err independently
-_TRUST = 0.35  # of log-likelihoods beside each other, for the same reason
 _HEARD = 0.02  # standard deviation over pitch classes of mean activations, below which no chord is heard
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How far an estimator's probabilities are believed; chosen on songs that are neither trained on nor held out."""
+
+    tones: float
+    """Of their log-probabilities."""
+    root: float
+    """Likewise: tones are twelve, and say less of the root."""
+    trust: float
+    """Of a span's log-likelihoods beside those of others, since neighbours do not err independently."""
+
+
+BY_FRAME, ON_BEATS = Weights(1.0, 8.0, 0.35), Weights(2.0, 12.0, 0.7)
+"""Of the estimator that hears all at once, and of the one that hears chords alone, on known beats."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,13 +77,13 @@ def spans(beats_s: np.ndarray, downbeats: np.ndarray, meter: Meter, duration_s: 
     return Spans(starts_s, np.append(starts_s[1:], duration_s), downbeats[begins])
 
 
-def emissions(activations: Activations, where: Spans) -> np.ndarray:
+def emissions(activations: Activations, where: Spans, weights: Weights) -> np.ndarray:
     """(spans, chords) log-likelihoods of every chord of the vocabulary."""
     tones = _TONE_DOUBT + (1 - 2 * _TONE_DOUBT) * _averaged(activations.tones, where)
     roots = _ROOT_DOUBT / 12 + (1 - _ROOT_DOUBT) * _root_shares(activations, where)
     by_tones = np.log(tones) @ TONES.T + np.log(1 - tones) @ (1 - TONES.T)
     four = TONES.sum(axis=1) > 3
-    return np.asarray(_TONES_WEIGHT * by_tones + _ROOT_WEIGHT * np.log(roots)[:, ROOTS] + _FOURTH_TONE * four)
+    return np.asarray(weights.tones * by_tones + weights.root * np.log(roots)[:, ROOTS] + _FOURTH_TONE * four)
 
 
 def chords_heard(activations: Activations) -> bool:
@@ -96,7 +110,7 @@ def key_probabilities(activations: Activations, log_likelihoods: np.ndarray) -> 
     return np.asarray(odds / odds.sum())
 
 
-def best_chords(log_likelihoods: np.ndarray, opens_bar: np.ndarray, key: Key) -> list[int]:
+def best_chords(log_likelihoods: np.ndarray, opens_bar: np.ndarray, key: Key, trust: float) -> list[int]:
     """The chord of each span that can be expected to agree best with the true one (minimum Bayes risk).
 
     Agreement is ``AGREEMENT``, and what may be the true one is said by the whole song, forwards and backwards. The
@@ -106,11 +120,12 @@ def best_chords(log_likelihoods: np.ndarray, opens_bar: np.ndarray, key: Key) ->
         log_likelihoods: (spans, chords), one span at least.
         opens_bar: (spans,) bool.
         key: whose chords are likelier.
+        trust: of :class:`Weights`.
 
     Returns:
         Index into the vocabulary of every span's chord.
     """
-    scores = _with_ends(_TRUST * log_likelihoods, key)
+    scores = _with_ends(trust * log_likelihoods, key)
     scores[0] += log_shares(key)
     shares = {over: np.exp(log_transitions(key, over)) for over in (False, True)}
     posterior = _posterior(scores, [shares[bool(opens)] for opens in opens_bar[1:]])

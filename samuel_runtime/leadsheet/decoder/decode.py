@@ -12,7 +12,10 @@ from samuel_runtime.leadsheet.activations import FRAME_S, Activations
 from samuel_runtime.leadsheet.chords import Chord, Key
 from samuel_runtime.leadsheet.decoder.beats import likeliest_beats
 from samuel_runtime.leadsheet.decoder.chords import (
+    BY_FRAME,
+    ON_BEATS,
     Spans,
+    Weights,
     beats_a_span,
     best_chords,
     chords_heard,
@@ -57,9 +60,9 @@ def decode(
     """
     given = given or Given()
     activations = _cut(activations, duration_s)
-    grid = _beats(activations, duration_s, given)
+    grid, weights = _beats(activations, duration_s, given), BY_FRAME
     if on_beats is not None and len(grid.beats_s) >= _BEATS_LEAST:
-        activations = on_beats(grid, activations)
+        activations, weights = on_beats(grid, activations), ON_BEATS
     sheet = LeadSheet(
         duration_s,
         grid.meter,
@@ -68,7 +71,7 @@ def decode(
         melody=given.sheet.melody if given.sheet else (),
         confidence=Confidence(grid.confidence, grid.bars_confidence, 0.0, 0.0),
     )
-    return _with_harmony(sheet, grid, activations, given)
+    return _with_harmony(sheet, grid, activations, weights, given)
 
 
 def _beats(activations: Activations, duration_s: float, given: Given) -> BeatGrid:
@@ -109,7 +112,9 @@ def _beats(activations: Activations, duration_s: float, given: Given) -> BeatGri
     )
 
 
-def _with_harmony(sheet: LeadSheet, grid: BeatGrid, activations: Activations, given: Given) -> LeadSheet:
+def _with_harmony(
+    sheet: LeadSheet, grid: BeatGrid, activations: Activations, weights: Weights, given: Given
+) -> LeadSheet:
     """Chords as given, or repeated, or found; the key given, or the one that they and the activations are in."""
     key_name = str(given.key) if given.key else given.sheet.key if given.sheet else None
     written: tuple[ChordSpan, ...] = ()
@@ -121,7 +126,7 @@ def _with_harmony(sheet: LeadSheet, grid: BeatGrid, activations: Activations, gi
     if not heard and not written:
         return replace(sheet, key=key_name, confidence=replace(sheet.confidence, key=1.0 if key_name else 0.0))
     where = _spans_of(written, sheet.duration_s) if written else _from_the_start(grid, sheet)
-    likely = _as_written(written) if written else emissions(activations, where)
+    likely = _as_written(written) if written else emissions(activations, where, weights)
     sure_of_key = 1.0
     if key_name is None:
         probabilities = key_probabilities(activations, likely)
@@ -130,7 +135,7 @@ def _with_harmony(sheet: LeadSheet, grid: BeatGrid, activations: Activations, gi
     if not written:
         key = Key.parse(key_name)
         told = with_repetitions(likely, grid.meter.beats // beats_a_span(grid.meter), key)
-        path = best_chords(told, where.opens_bar, key)
+        path = best_chords(told, where.opens_bar, key, weights.trust)
         sure = root_confidences(activations, where, path)
         written = _merged(where, path, sure, key)
         sure_of_chords = float(np.average(sure, weights=np.maximum(where.ends_s - where.starts_s, 1e-6)))

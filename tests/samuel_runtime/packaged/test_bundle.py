@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from samuel_export.estimator import check_estimators
 from samuel_runtime.audio.reading import AudioFile
 from samuel_runtime.audio.samples import Audio
 from samuel_runtime.bundle.bundle import PACKAGED_BUNDLE, Bundle
-from samuel_runtime.bundle.manifest import REQUIRED_GRAPHS
+from samuel_runtime.bundle.manifest import GraphName
 from samuel_train.evaluate.metrics.frame_lines import frame_lines
 from tests.support.runtime.commands import run_here
 
@@ -47,8 +48,10 @@ def test_the_measure_knows_noise_and_silence() -> None:
 
 def test_it_is_whole_proven_and_ours() -> None:
     bundle = Bundle.open()
-    for name in REQUIRED_GRAPHS:
+    assert set(bundle.manifest.graphs) == set(GraphName)
+    for name in GraphName:
         bundle.read_graph(name)
+    assert all(comparison.passed for comparison in check_estimators(bundle, lambda line: None))
     assert bundle.manifest.parity["passed"]
     assert bundle.manifest.provenance["licence"] == bundle.manifest.provenance["codec_licence"] == "MIT"
     assert sum(file.stat().st_size for file in PACKAGED_BUNDLE.iterdir()) <= 40e6  # what a package can carry

@@ -127,20 +127,31 @@ def test_the_estimators_word_decides_where_chords_fit_two_keys() -> None:
         assert decode(activations, 20).key == key
 
 
-def test_each_chord_is_the_one_that_can_be_expected_to_agree_most() -> None:
+@pytest.mark.parametrize("trust", [0.35, 0.7])
+def test_each_chord_is_the_one_that_can_be_expected_to_agree_most(trust: float) -> None:
     """Against every pair of chords there is, at two spans over a bar line."""
     key = Key.parse("G major")
     for seed in range(8):
         heard_here = np.random.default_rng(seed).normal(0, 3, (2, len(VOCABULARY)))
-        scores = 0.35 * heard_here + log_ends(key)
+        scores = trust * heard_here + log_ends(key)
         joint = scores[0][:, None] + log_shares(key)[:, None] + log_transitions(key, True) + scores[1]
         likely = np.exp(joint - joint.max())
         likely /= likely.sum()
-        best = best_chords(heard_here, np.array([True, True]), key)
+        best = best_chords(heard_here, np.array([True, True]), key, trust)
         for span, of_span in enumerate((likely.sum(axis=1), likely.sum(axis=0))):
             assert best[span] == (AGREEMENT @ of_span).argmax()
     np.testing.assert_allclose(np.diag(AGREEMENT), 1)
     assert AGREEMENT.max() < 1 + 1e-12 and np.array_equal(AGREEMENT, AGREEMENT.T)
+
+
+def test_tones_count_for_more_where_chords_are_heard_on_the_beats() -> None:
+    """A chord of A minor, and a G of which the estimator is not sure."""
+    activations = heard(even_sheet(100, 20, chords=("A:min",), key="A minor"))
+    tones = activations.tones.copy()
+    tones[:, 7] = 0.79
+    told = replace(activations, tones=tones)
+    assert decode(told, 20).chord_at(10) == "A:min"
+    assert decode(told, 20, None, lambda grid, activations: activations).chord_at(10) == "A:min7"
 
 
 @pytest.mark.parametrize("key", KEYS, ids=str)
