@@ -107,8 +107,8 @@ def command(
                 _refuse(context, {"weights"}, f"with --precision {precision}")
             guided = Guidance(guidance, guided_down_to)
             target = _export(checkpoint, output, codec_location, graphs, weights, guided, licence)
-        for each in hearing:
-            target = _add_estimator(target, each, output or target)
+        if hearing:
+            target = _add_estimators(target, hearing, output or target)
         if trt:
             _add_engines(target, precision, trt_flavor, targets)
     except ParityError as error:
@@ -166,12 +166,10 @@ def _loaded_estimator(path: Path) -> EstimatorCheckpoint:
     return load_estimator(path)
 
 
-def _add_estimator(bundle: Path, estimator: EstimatorCheckpoint | Path, output: Path) -> Path:
-    from samuel_export.estimator import add_estimator, take_estimators
+def _add_estimators(bundle: Path, estimators: list[EstimatorCheckpoint | Path], output: Path) -> Path:
+    from samuel_export.estimator import add_estimators
 
-    if isinstance(estimator, Path):
-        return take_estimators(bundle, estimator, output, _say)
-    return add_estimator(bundle, estimator, output, _say)
+    return add_estimators(bundle, estimators, output, _say)
 
 
 def _add_engines(bundle: Path, precision: str | None, flavor: str, targets: tuple[str, ...]) -> None:

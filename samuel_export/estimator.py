@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,7 +36,6 @@ from samuel_runtime.melody import MELODY_CHANNELS
 from samuel_runtime.settings import Precision, Provider
 from samuel_train.listen.checkpoint import EstimatorCheckpoint
 
-_LIMIT = 1e-3  # relative L2 of probabilities; weights in half precision cost up to 6e-4
 _ON_CPU = Backend(Provider.CPU, Precision.FP32)
 
 
@@ -49,86 +48,99 @@ class _Part:
     """Sizes between the batch and the steps."""
     outputs: tuple[str, ...]
     steps: tuple[int, ...]
+    weights: WeightFormat
+    limit: float
+    """Of the relative L2 distance of its probabilities."""
 
 
 _PARTS = {
-    GraphName.ESTIMATOR: _Part(estimator_graph, {"melody": (MELODY_CHANNELS,)}, tuple(ACTIVATION_SIZES), (64, 2048)),
+    GraphName.ESTIMATOR: _Part(
+        estimator_graph,
+        {"melody": (MELODY_CHANNELS,)},
+        tuple(ACTIVATION_SIZES),
+        (64, 2048),
+        WeightFormat.FP16,  # half its file, for up to 6e-4
+        1e-3,
+    ),
     GraphName.CHORDS: _Part(
         chord_graph,
         {"pitches": (PITCH_CHANNELS, 12), "moments": (MOMENT_CHANNELS,)},
         tuple(HARMONY_SIZES),
         (16, 400),
+        WeightFormat.FP32,  # in half precision it would be 1.4e-3 from itself, on noise
+        1e-4,
     ),
 }
 ESTIMATORS = tuple(name.value for name in _PARTS)
 """Their entries of the parity report and of the provenance."""
 
 
-def add_estimator(folder: Path, checkpoint: EstimatorCheckpoint, out: Path, say: Say) -> Path:
-    """Write the bundle with this estimator, in place of its own of that kind if it has one.
-
-    Its weights are stored in half precision.
+def add_estimators(folder: Path, given: Sequence[EstimatorCheckpoint | Path], out: Path, say: Say) -> Path:
+    """Write the bundle with these estimators, in place of its own of their kinds if it has some.
 
     Args:
         folder: of the bundle; its engines stay.
-        checkpoint: of the estimator, or of that of chords.
+        given: checkpoints, of either kind, and folders of other bundles, whose estimators compute what their reports
+            say. Of several of one kind the last is taken.
         out: folder of the new bundle, which may be ``folder``.
         say: called with each line of progress.
 
     Raises:
-        UserError: the bundle is not in order, or ``out`` is something else.
-        ParityError: the graph does not compute what PyTorch does; nothing is written.
+        UserError: a bundle is not in order, another one has no estimator, or ``out`` is something else.
+        ParityError: an estimator does not compute what PyTorch does, or its report says; nothing is written.
     """
-    network, name = checkpoint.build(), checkpoint.part.graph
     with _rewritten(folder, out) as (whole, manifest):
-        facts = write_graph(whole, name, _PARTS[name].graph(network), say, weight_format=WeightFormat.FP16)
-        engine = open_engine((whole / facts.file).read_bytes(), facts.file, _ON_CPU, 1)
-        comparisons = []
-        for case, inputs, outputs in _cases(name, engine):
-            with torch.no_grad():
-                expected = network(*map(torch.from_numpy, inputs.values())).probabilities()
-            comparisons += [
-                compare(f"{name.value} {output} {case}", actual, expected[output].numpy(), _LIMIT)
-                for output, actual in outputs.items()
-            ]
-        _pass(report_lines(comparisons, say))
-        report = {"passed": True, "probes": [{**asdict(one), "measure": one.measure.value} for one in comparisons]}
-        _enter(whole, manifest, {name: facts}, {name: report}, {name: "; ".join(checkpoint.provenance.values())})
+        for each in given:
+            entries = _taken(whole, each, say) if isinstance(each, Path) else _exported(whole, each, say)
+            manifest = _with_entries(manifest, entries)
+        write_manifest(whole, manifest)
     return out
 
 
-def take_estimators(folder: Path, source: Path, out: Path, say: Say) -> Path:
-    """Write the bundle with the estimators of another one, which compute what their reports say.
+@dataclass(frozen=True)
+class _Entry:
+    """What a manifest says of one of them."""
 
-    Args:
-        folder: as for :func:`add_estimator`.
-        source: folder of the other bundle.
-        out: folder of the new bundle.
-        say: called with each line of progress.
+    facts: GraphFacts
+    report: Any
+    provenance: str
 
-    Raises:
-        UserError: a bundle is not in order, the other one has no estimator, or ``out`` is something else.
-        ParityError: an estimator does not compute what its report says; nothing is written.
-    """
+
+def _exported(whole: Path, checkpoint: EstimatorCheckpoint, say: Say) -> dict[GraphName, _Entry]:
+    """A checkpoint as a graph in the bundle's folder."""
+    network, name = checkpoint.build(), checkpoint.part.graph
+    part = _PARTS[name]
+    facts = write_graph(whole, name, part.graph(network), say, weight_format=part.weights)
+    engine = open_engine((whole / facts.file).read_bytes(), facts.file, _ON_CPU, 1)
+    comparisons = []
+    for case, inputs, outputs in _cases(name, engine):
+        with torch.no_grad():
+            expected = network(*map(torch.from_numpy, inputs.values())).probabilities()
+        comparisons += [
+            compare(f"{name.value} {output} {case}", actual, expected[output].numpy(), part.limit)
+            for output, actual in outputs.items()
+        ]
+    _pass(report_lines(comparisons, say))
+    report = {"passed": True, "probes": [{**asdict(one), "measure": one.measure.value} for one in comparisons]}
+    return {name: _Entry(facts, report, "; ".join(checkpoint.provenance.values()))}
+
+
+def _taken(whole: Path, source: Path, say: Say) -> dict[GraphName, _Entry]:
+    """The estimators of another bundle, copied into the bundle's folder."""
     given = Bundle.open(source)
     kept = given.manifest
-    taken = [name for name in _PARTS if name in kept.graphs]
-    if not taken:
+    names = [name for name in _PARTS if name in kept.graphs]
+    if not names:
         raise UserError(f"{source}: has no estimator; name another bundle, or what `samuel-train listen` wrote")
     _pass(check_estimators(given, say))
-    with _rewritten(folder, out) as (whole, manifest):
-        for name in taken:
-            file = whole / kept.graphs[name].file
-            file.unlink(missing_ok=True)  # it may be a link
-            file.write_bytes(given.read_graph(name))
-        _enter(
-            whole,
-            manifest,
-            {name: kept.graphs[name] for name in taken},
-            {name: kept.parity[name.value] for name in taken},
-            {name: str(kept.provenance.get(name.value, "")) for name in taken},
-        )
-    return out
+    for name in names:
+        file = whole / kept.graphs[name].file
+        file.unlink(missing_ok=True)  # it may be a link
+        file.write_bytes(given.read_graph(name))
+    return {
+        name: _Entry(kept.graphs[name], kept.parity[name.value], str(kept.provenance.get(name.value, "")))
+        for name in names
+    }
 
 
 def check_estimators(bundle: Bundle, say: Say) -> list[Comparison]:
@@ -139,11 +151,11 @@ def check_estimators(bundle: Bundle, say: Say) -> list[Comparison]:
     """
     comparisons = []
     for name in (name for name in _PARTS if name in bundle.manifest.graphs):
-        kept = fingerprints_of(bundle.manifest.parity.get(name.value, {}))
+        kept, limit = fingerprints_of(bundle.manifest.parity.get(name.value, {})), _PARTS[name].limit
         engine = open_engine(bundle.read_graph(name), f"the bundle's {name.value}", _ON_CPU, 1)
         for case, _, outputs in _cases(name, engine):
             probes = {f"{name.value} {output} {case}": actual for output, actual in outputs.items()}
-            comparisons += [compare_fingerprint(probe, got, kept.get(probe), _LIMIT) for probe, got in probes.items()]
+            comparisons += [compare_fingerprint(probe, got, kept.get(probe), limit) for probe, got in probes.items()]
     return report_lines(comparisons, say)
 
 
@@ -166,20 +178,14 @@ def _pass(comparisons: list[Comparison]) -> None:
         )
 
 
-def _enter(
-    whole: Path,
-    manifest: Manifest,
-    facts: dict[GraphName, GraphFacts],
-    reports: dict[GraphName, Any],
-    provenance: dict[GraphName, str],
-) -> None:
+def _with_entries(manifest: Manifest, entries: dict[GraphName, _Entry]) -> Manifest:
     update = {
         "schema_version": SCHEMA_VERSION,
-        "graphs": {**manifest.graphs, **facts},
-        "parity": {**manifest.parity, **{name.value: report for name, report in reports.items()}},
-        "provenance": {**manifest.provenance, **{name.value: text for name, text in provenance.items()}},
+        "graphs": {**manifest.graphs, **{name: entry.facts for name, entry in entries.items()}},
+        "parity": {**manifest.parity, **{name.value: entry.report for name, entry in entries.items()}},
+        "provenance": {**manifest.provenance, **{name.value: entry.provenance for name, entry in entries.items()}},
     }
-    write_manifest(whole, manifest.model_copy(update=update))
+    return manifest.model_copy(update=update)
 
 
 def _cases(name: GraphName, engine: Engine) -> Iterator[tuple[str, dict[str, np.ndarray], dict[str, np.ndarray]]]:

@@ -107,7 +107,7 @@ def test_a_bundle_takes_the_estimator_of_another(bundle_copy: Path, tmp_path: Pa
     assert (new / "estimator.onnx").read_bytes() == (other / "estimator.onnx").read_bytes()
     tamper(other, "estimator")
     with pytest.raises(ParityError, match="estimator differs"):
-        estimator.take_estimators(bundle_copy, other, new, lambda line: None)
+        estimator.add_estimators(bundle_copy, [other], new, lambda line: None)
     assert (new / "estimator.onnx").read_bytes() != (other / "estimator.onnx").read_bytes()
 
 
@@ -133,9 +133,20 @@ def test_a_graph_that_differs_is_not_written(
     monkeypatch.setattr(estimator, "write_graph", nudged)
     checkpoint = load_estimator(checkpoint_in(tmp_path, config))
     with pytest.raises(ParityError, match="differs from the model"):
-        estimator.add_estimator(bundle_copy, checkpoint, bundle_copy, lambda line: None)
+        estimator.add_estimators(bundle_copy, [checkpoint], bundle_copy, lambda line: None)
     assert (bundle_copy / "bundle.json").read_bytes() == before
     assert not (bundle_copy / f"{NAMES[config]}.onnx").exists()
+
+
+def test_of_two_estimators_neither_is_written_if_one_differs(bundle_copy: Path, tmp_path: Path) -> None:
+    first, other = load_estimator(checkpoint_in(tmp_path)), tmp_path / "other"
+    estimator.add_estimators(bundle_copy, [first], other, lambda line: None)
+    tamper(other, "estimator")
+    before = {path.name: path.read_bytes() for path in bundle_copy.iterdir()}
+    second = load_estimator(checkpoint_in(tmp_path, OF_CHORDS))
+    with pytest.raises(ParityError):
+        estimator.add_estimators(bundle_copy, [second, other], bundle_copy, lambda line: None)
+    assert {path.name: path.read_bytes() for path in bundle_copy.iterdir()} == before
 
 
 @pytest.mark.parametrize("config", [BY_FRAME, OF_CHORDS])
