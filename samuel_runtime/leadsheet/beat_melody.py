@@ -11,6 +11,7 @@ from samuel_runtime.leadsheet.decoder.grid import BeatGrid
 from samuel_runtime.leadsheet.sheet import Meter
 from samuel_runtime.melody import MELODY_CHANNELS, MelodyTracks, melody_features
 from samuel_runtime.melody.features import CHROMA, HEIGHT
+from samuel_runtime.melody.tuning import in_tune
 
 SLOTS = 2
 """Of a beat: eighths in 4/4."""
@@ -35,7 +36,7 @@ class BeatMelody:
 
 
 def beat_melody(tracks: MelodyTracks, grid: BeatGrid) -> BeatMelody:
-    """Average the melody's features over slots.
+    """Average the melody's features over slots, the voice tuned to concert pitch.
 
     Args:
         tracks: of the whole song.
@@ -50,7 +51,7 @@ def beat_melody(tracks: MelodyTracks, grid: BeatGrid) -> BeatMelody:
     places = _places(np.pad(grid.downbeats, (before, after)), meter)[:-1]
     halves_s = np.interp(np.arange(2 * SLOTS * (len(times_s) - 1) + 1) / (2 * SLOTS), np.arange(len(times_s)), times_s)
     edges_s = halves_s[::2]
-    features = melody_features(tracks)
+    features = melody_features(in_tune(tracks))
     of_halves, of_slots = _averaged(features[CHROMA], halves_s), _averaged(features[list(_MELODY)], edges_s)
     heights = _averaged(features[CHROMA] * features[HEIGHT], edges_s)
     moments = np.concatenate([
