@@ -46,6 +46,16 @@ def test_what_is_sung_in_a_beat_stands_in_its_slots() -> None:
     assert melody.moments.shape == (MOMENT_CHANNELS, len(melody.edges_s) - 1)
 
 
+def test_halves_of_a_slot_and_heights_are_told_apart() -> None:
+    half_as_fast = BeatGrid(Meter.COMMON, 4 * BEAT_S * np.arange(3), np.array([True, False, False]), 1.0, 1.0)
+    melody = beat_melody(sung(), half_as_fast)
+    for slot in range(4):
+        first, second = SCALE[2 * slot] % 12, SCALE[2 * slot + 1] % 12
+        assert melody.pitches[0, first, slot] > 0.8 > 0.2 > melody.pitches[1, first, slot]
+        assert melody.pitches[1, second, slot] > 0.8 > 0.2 > melody.pitches[0, second, slot]
+    assert melody.pitches[2, SCALE[1] % 12, 0] < 0 < melody.pitches[2, SCALE[-2] % 12, 3]
+
+
 @pytest.mark.parametrize("semitones", [1, 7, 12])
 def test_a_transposition_rolls_pitches_and_nothing_else(semitones: int) -> None:
     here, there = beat_melody(sung(), grid()), beat_melody(sung(semitones), grid())

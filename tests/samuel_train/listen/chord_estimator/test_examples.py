@@ -66,3 +66,10 @@ def test_grids_err_as_often_and_as_much_as_they_say() -> None:
     moved = np.mean([not np.array_equal(true_s[grid.downbeats], sheet.downbeats_s) for grid in same])
     assert moved == pytest.approx(0.15, abs=0.06)
     assert all((np.diff(grid.beats_s) >= 0).all() for grid in grids)
+    doubled = [grid for grid in grids if len(grid.beats_s) > len(true_s)]
+    with_their_bars = [
+        grid
+        for grid in doubled
+        if np.abs(grid.beats_s[grid.downbeats][:5] - np.array(sheet.downbeats_s)[:5]).max() < 0.1
+    ]
+    assert len(with_their_bars) > 0.5 * len(doubled) > 0
