@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import cast
 
 import onnx
-from torch import nn
 
 from samuel_export.graphs.builder import GraphBuilder
+from samuel_export.graphs.layers import batch_norm, convolution
 from samuel_runtime.melody import MELODY_CHANNELS
 from samuel_train.listen.estimator.network import (
     ENTRY_FRAMES,
@@ -27,17 +27,19 @@ def estimator_graph(network: EstimatorNetwork) -> onnx.ModelProto:
     """
     g = GraphBuilder("estimator")
     melody = g.input("melody", ("batch", MELODY_CHANNELS, "frames"))
-    x = _conv(g, melody, network.enter, kernel_shape=[ENTRY_FRAMES], strides=[STEP_FRAMES], pads=[STEP_FRAMES] * 2)
+    x = convolution(
+        g, melody, network.enter, kernel_shape=[ENTRY_FRAMES], strides=[STEP_FRAMES], pads=[STEP_FRAMES] * 2
+    )
     for block in network.blocks:
         x = _block(g, x, cast("DilatedBlock", block))
     x = g.op("Gelu", x)
-    pulses = g.op("Sigmoid", _conv(g, x, network.pulses))
+    pulses = g.op("Sigmoid", convolution(g, x, network.pulses))
     names = ("beat", "downbeat")
     for name, of_steps in zip(names, g.split_op("Split", len(names), pulses, axis=1, num_outputs=2), strict=True):
         in_order = g.op("Transpose", of_steps, perm=[0, 2, 1])  # (batch, steps, frames of a step)
         g.output(name, g.op("Reshape", in_order, g.ints(0, -1)), ("batch", "frames"))
     sizes = {"tones": TONES, "root": ROOTS, "key": KEYS}
-    chords = g.op("Transpose", _conv(g, x, network.chords), perm=[0, 2, 1])
+    chords = g.op("Transpose", convolution(g, x, network.chords), perm=[0, 2, 1])
     logits = g.split_op("Split", len(sizes), chords, g.ints(*sizes.values()), axis=2)
     for (name, size), value in zip(sizes.items(), logits, strict=True):
         likely = g.op("Sigmoid", value) if name == "tones" else g.op("Softmax", value, axis=2)
@@ -48,15 +50,7 @@ def estimator_graph(network: EstimatorNetwork) -> onnx.ModelProto:
 
 
 def _block(g: GraphBuilder, x: str, block: DilatedBlock) -> str:
-    norm = block.norm
-    assert norm.running_mean is not None and norm.running_var is not None  # mypy: they are tracked
-    constants = (g.weight(t.detach().numpy()) for t in (norm.weight, norm.bias, norm.running_mean, norm.running_var))
-    normed = g.op("BatchNormalization", x, *constants, epsilon=norm.eps)
+    normed = batch_norm(g, x, block.norm)
     (dilation,) = block.spread.dilation
-    spread = _conv(g, normed, block.spread, kernel_shape=[3], dilations=[dilation], pads=[dilation] * 2)
-    return g.op("Add", x, _conv(g, g.op("Gelu", spread), block.mix))
-
-
-def _conv(g: GraphBuilder, x: str, layer: nn.Conv1d, **attributes: list[int]) -> str:
-    assert layer.bias is not None  # mypy: every layer has one
-    return g.op("Conv", x, *(g.weight(t.detach().numpy()) for t in (layer.weight, layer.bias)), **attributes)
+    spread = convolution(g, normed, block.spread, kernel_shape=[3], dilations=[dilation], pads=[dilation] * 2)
+    return g.op("Add", x, convolution(g, g.op("Gelu", spread), block.mix))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from samuel_runtime.leadsheet.activations import FRAME_S
-from samuel_runtime.leadsheet.decoder.grid import BeatGrid
+from samuel_runtime.leadsheet.decoder.grid import BeatGrid, beats_since_bar
 from samuel_runtime.leadsheet.sheet import Meter
 from samuel_runtime.melody import MELODY_CHANNELS, MelodyTracks, melody_features
 from samuel_runtime.melody.features import CHROMA, HEIGHT
@@ -69,10 +69,7 @@ def _places(downbeats: np.ndarray, meter: Meter) -> np.ndarray:
     """(beats, _PLACES) one where a beat has that place in its bar; bars go on before the first and after the last."""
     places = np.zeros((len(downbeats), _PLACES))
     if downbeats.any():
-        beats = np.arange(len(downbeats))
-        first = int(downbeats.argmax())
-        since_bar = beats - np.maximum.accumulate(np.where(downbeats, beats, first - meter.beats * len(beats)))
-        places[beats, since_bar % meter.beats] = 1
+        places[np.arange(len(downbeats)), beats_since_bar(downbeats) % meter.beats] = 1
     return places
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from samuel_runtime.errors import UserError
 from samuel_runtime.leadsheet.activations import FRAME_S, HARMONY_SIZES, Activations
 from samuel_runtime.leadsheet.beat_melody import beat_melody
 from samuel_runtime.leadsheet.decoder.grid import BeatGrid
+from samuel_runtime.leadsheet.estimator import check_outputs
 from samuel_runtime.melody import MelodyTracks
 
 
@@ -36,12 +36,7 @@ class ChordEstimator:
         melody = beat_melody(tracks, grid)
         outputs = self.engine(pitches=melody.pitches[None], moments=melody.moments[None])
         slots = melody.moments.shape[1]
-        for name, sizes in HARMONY_SIZES.items():
-            if outputs[name].shape != (1, slots, *sizes) or not np.isfinite(outputs[name]).all():
-                raise UserError(
-                    f"the bundle's chord estimator gives {name} of shape {outputs[name].shape} or without meaning; add "
-                    "it again with `samuel-export BUNDLE --estimator FILE`"
-                )
+        check_outputs(outputs, HARMONY_SIZES, slots, "chord estimator")
         centres_s = (np.arange(len(activations.beat)) + 0.5) * FRAME_S
         here = np.clip(np.searchsorted(melody.edges_s, centres_s, side="right") - 1, 0, slots - 1)
         return replace(activations, **{name: outputs[name][0, here] for name in HARMONY_SIZES})

@@ -15,6 +15,20 @@ FRAMES_MULTIPLE = 4
 """The graph takes a multiple of so many frames."""
 
 
+def check_outputs(outputs: dict[str, np.ndarray], sizes: dict[str, tuple[int, ...]], steps: int, graph: str) -> None:
+    """See whether a bundle's graph gives numbers, of one song and so many steps.
+
+    Raises:
+        UserError: it gives something else than its manifest says.
+    """
+    for name, of_step in sizes.items():
+        if outputs[name].shape != (1, steps, *of_step) or not np.isfinite(outputs[name]).all():
+            raise UserError(
+                f"the bundle's {graph} gives {name} of shape {outputs[name].shape} or without meaning; add it again "
+                "with `samuel-export BUNDLE --estimator FILE`"
+            )
+
+
 @dataclass(frozen=True)
 class Estimator:
     """A bundle's estimator, ready to run."""
@@ -32,10 +46,5 @@ class Estimator:
         missing = -features.shape[1] % FRAMES_MULTIPLE
         padded = np.pad(features, ((0, 0), (0, missing)))[None]  # (1, MELODY_CHANNELS, frames)
         outputs = self.engine(melody=padded)
-        for name, sizes in ACTIVATION_SIZES.items():
-            if outputs[name].shape != (1, padded.shape[2], *sizes) or not np.isfinite(outputs[name]).all():
-                raise UserError(
-                    f"the bundle's estimator gives {name} of shape {outputs[name].shape} or without meaning; add it "
-                    "again with `samuel-export BUNDLE --estimator FILE`"
-                )
+        check_outputs(outputs, ACTIVATION_SIZES, padded.shape[2], "estimator")
         return Activations(**{name: outputs[name][0, : tracks.frames] for name in ACTIVATION_SIZES})

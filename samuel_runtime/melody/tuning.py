@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from samuel_runtime.melody.pitch import VOICED
 from samuel_runtime.melody.tracks import MelodyTracks
 
 _EXPECTED = 0.05  # length of the phasor that stands for concert pitch: what drifts through all tunings is left there
@@ -19,7 +20,7 @@ def tuning(tracks: MelodyTracks) -> float:
     real melodies 0.612 instead of 0.604; without an expectation drifting voices are moved by a semitone: 0.729.
     """
     midi = 69 + 12 * np.log2(tracks.f0_hz / 440)
-    steady = (tracks.confidence[1:] >= 0.5) & (np.abs(np.diff(midi)) < _STEADY)
+    steady = (tracks.confidence[1:] >= VOICED) & (np.abs(np.diff(midi)) < _STEADY)
     if not steady.any():
         return 0.0
     mean = np.exp(2j * np.pi * midi[1:][steady]).mean()

@@ -22,7 +22,7 @@ from samuel_train.fit.metrics_log import append_metrics, rewind_metrics
 from samuel_train.fit.run_folder import refuse_changes
 from samuel_train.listen.checkpoint import EstimatorCheckpoint, save_estimator
 from samuel_train.listen.config import EstimatorConfig, StackConfig
-from samuel_train.listen.harmony_loss import root_share
+from samuel_train.listen.harmony import root_share
 from samuel_train.listen.part import part_of
 from samuel_train.listen.reservoir import Reservoir
 from samuel_train.listen.settings import ListenSettings

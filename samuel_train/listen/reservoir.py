@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-import numpy as np
-
 Drawn = TypeVar("Drawn")
 
 
@@ -30,8 +28,3 @@ class Reservoir(Generic[Drawn]):
         numbers = range(max(0, last - self._size), last)
         self._kept = {n: self._kept[n] if n in self._kept else self._example(n) for n in numbers}
         return [example for example in self._kept.values() if example is not None]
-
-
-def drawing(seed: int, number: int) -> np.random.Generator:
-    """The generator of a step's or an example's own choices."""
-    return np.random.default_rng([seed, number])

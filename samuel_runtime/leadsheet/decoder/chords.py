@@ -9,6 +9,7 @@ import numpy as np
 
 from samuel_runtime.leadsheet.activations import FRAME_S, Activations
 from samuel_runtime.leadsheet.chords import Key
+from samuel_runtime.leadsheet.decoder.grid import beats_since_bar
 from samuel_runtime.leadsheet.decoder.harmony import (
     AGREEMENT,
     KEYS,
@@ -67,11 +68,7 @@ def spans(beats_s: np.ndarray, downbeats: np.ndarray, meter: Meter, duration_s: 
         meter: of its bars.
         duration_s: end of the last span.
     """
-    first = int(downbeats.argmax()) if downbeats.any() else 0
-    places = np.arange(len(beats_s))
-    since_bar = places - np.maximum.accumulate(np.where(downbeats, places, -1))
-    since_bar[:first] = places[:first] - first  # before the first bar line, counted back from it
-    begins = downbeats | (since_bar % beats_a_span(meter) == 0)
+    begins = downbeats | (beats_since_bar(downbeats) % beats_a_span(meter) == 0)
     begins[0] = True
     starts_s = beats_s[begins]
     return Spans(starts_s, np.append(starts_s[1:], duration_s), downbeats[begins])

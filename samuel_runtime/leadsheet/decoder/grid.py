@@ -29,6 +29,15 @@ class BeatGrid:
     bars_confidence: float
 
 
+def beats_since_bar(downbeats: np.ndarray) -> np.ndarray:
+    """(beats,) beats since the last bar line; before the first one, less than zero, counted back from it."""
+    places = np.arange(len(downbeats))
+    first = int(downbeats.argmax()) if downbeats.any() else 0
+    since = places - np.maximum.accumulate(np.where(downbeats, places, -1))
+    since[:first] = places[:first] - first
+    return since
+
+
 def constant_grid(bpm: float, first_beat_s: float | None, scores: BeatScores, duration_s: float) -> np.ndarray:
     """Times of all beats of a click, to the microsecond.
 

@@ -13,45 +13,30 @@ from samuel_runtime.leadsheet import LeadSheet
 from samuel_runtime.leadsheet.beat_melody import BeatMelody, beat_melody
 from samuel_runtime.melody import MelodyTracks
 from samuel_train.listen.chord_estimator.grids import drawn_grid
-from samuel_train.listen.songs.targets import UNKNOWN, chord_targets, key_target
+from samuel_train.listen.harmony import HarmonyBatch
+from samuel_train.listen.songs.targets import UNKNOWN, HarmonyTargets, harmony_targets
 
 CROPS = (64, 128, 192)
 """Slots of the crops of a step: eight, 16 or 24 bars of 4/4."""
-_FRAMES_A_SLOT = 8  # of a crop's budget; a little less than half as many as a slot has
+_FRAMES_A_SLOT = 8  # of a crop's budget; a slot has three times as many, and costs more than its frames do
 _BEATS_LEAST = 4  # of a song
 
 
 @dataclass(frozen=True, eq=False)
-class ChordExample:
+class ChordExample(HarmonyTargets):
     """A song by slots."""
 
     melody: BeatMelody
-    tones: np.ndarray
-    """(12, slots) float32"""
-    root: np.ndarray
-    """(slots,) int64: of the chord, 0 .. 11; ``UNKNOWN`` where there is none or none is known."""
-    chord_known: np.ndarray
-    """(slots,) float32, 1 or 0: whether it is known what sounds, or that nothing does."""
-    key: int
-    """0 .. 11 major from C up, 12 .. 23 minor; ``UNKNOWN``."""
 
 
 @dataclass(frozen=True, eq=False)
-class ChordBatch:
+class ChordBatch(HarmonyBatch):
     """Crops, shorter songs filled with silence of which nothing is known."""
 
     pitches: Tensor
     """(batch, PITCH_CHANNELS, 12, slots)"""
     moments: Tensor
     """(batch, MOMENT_CHANNELS, slots)"""
-    tones: Tensor
-    """(batch, 12, slots)"""
-    root: Tensor
-    """(batch, slots), ``UNKNOWN`` or 0 .. 11."""
-    chord_known: Tensor
-    """(batch, slots)"""
-    key: Tensor
-    """(batch,), ``UNKNOWN`` or 0 .. 23."""
 
     @property
     def inputs(self) -> tuple[Tensor, Tensor]:
@@ -64,8 +49,8 @@ def drawn_example(rng: np.random.Generator, tracks: MelodyTracks, sheet: LeadShe
     if len(sheet.beats_s) < _BEATS_LEAST:
         return None
     melody = beat_melody(tracks, drawn_grid(rng, sheet))
-    tones, root, known = chord_targets(sheet, (melody.edges_s[1:] + melody.edges_s[:-1]) / 2)
-    return ChordExample(melody, tones, root, known, key_target(sheet))
+    targets = harmony_targets(sheet, (melody.edges_s[1:] + melody.edges_s[:-1]) / 2)
+    return ChordExample(**vars(targets), melody=melody)
 
 
 def drawn_batch(kept: Sequence[ChordExample], rng: np.random.Generator, batch_frames: int) -> ChordBatch:
@@ -89,12 +74,12 @@ def batch_of(examples: Sequence[ChordExample], starts: Sequence[int], slots: int
         return torch.from_numpy(np.stack([_filled(crop, slots, beyond) for crop in crops]))
 
     return ChordBatch(
-        stacked([example.melody.pitches for example in examples]),
-        stacked([example.melody.moments for example in examples]),
         stacked([example.tones for example in examples]),
         stacked([example.root for example in examples], UNKNOWN),
         stacked([example.chord_known for example in examples]),
         torch.tensor([example.key for example in examples]),
+        stacked([example.melody.pitches for example in examples]),
+        stacked([example.melody.moments for example in examples]),
     )
 
 

@@ -7,14 +7,13 @@ semitone has its chords rolled by a semitone. Along the song the convolutions ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samuel_runtime.leadsheet.activations import MOMENT_CHANNELS, PITCH_CHANNELS
 from samuel_train.listen.config import ChordConfig
+from samuel_train.listen.harmony import HarmonyLogits
 
 PITCHES = 12
 _OUTPUTS = 4  # of a pitch class: a tone of the chord, its root, a major key's tonic, a minor key's
@@ -22,27 +21,6 @@ _DROPOUT = 0.1
 _NORM_MOMENTUM = 0.05
 MOMENT_TAPS = 3
 """Slots that a step sees at first."""
-
-
-@dataclass(frozen=True, eq=False)
-class ChordEstimate:
-    """Logits by slot."""
-
-    tones: Tensor
-    """(batch, 12, slots)"""
-    root: Tensor
-    """(batch, 12, slots)"""
-    key: Tensor
-    """(batch, 24, slots)"""
-
-    def float(self) -> ChordEstimate:
-        """In float32, as losses are computed."""
-        return ChordEstimate(self.tones.float(), self.root.float(), self.key.float())
-
-    def probabilities(self) -> dict[str, Tensor]:
-        """(batch, slots, ...), as leadsheet/activations.py has them by frame."""
-        found = {"tones": self.tones.sigmoid(), "root": self.root.softmax(dim=1), "key": self.key.softmax(dim=1)}
-        return {name: value.transpose(1, 2) for name, value in found.items()}
 
 
 class PitchMix(nn.Module):
@@ -89,10 +67,10 @@ class ChordNetwork(nn.Module):
         self.blocks = nn.ModuleList(ChordBlock(width, dilation) for dilation in config.dilations)
         self.leave = nn.Conv2d(width, _OUTPUTS, 1)
 
-    def forward(self, pitches: Tensor, moments: Tensor) -> ChordEstimate:
+    def forward(self, pitches: Tensor, moments: Tensor) -> HarmonyLogits:
         """Of (batch, PITCH_CHANNELS, 12, slots) and (batch, MOMENT_CHANNELS, slots)."""
         x = self.pitches(pitches) + self.moments(moments)[:, :, None]
         for block in self.blocks:
             x = block(x)
         tones, root, *key = self.leave(F.gelu(x)).unbind(dim=1)
-        return ChordEstimate(tones, root, torch.cat(key, dim=1))
+        return HarmonyLogits(tones, root, torch.cat(key, dim=1))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from samuel_train.listen.chord_estimator.examples import ChordBatch
-from samuel_train.listen.chord_estimator.network import ChordEstimate
-from samuel_train.listen.harmony_loss import harmony_losses, weighted
+from samuel_train.listen.harmony import HarmonyLogits, harmony_losses, weighted
 
 
-def losses(estimate: ChordEstimate, batch: ChordBatch) -> dict[str, Tensor]:
+def losses(estimate: HarmonyLogits, batch: ChordBatch) -> dict[str, Tensor]:
     """Mean cross-entropies of each output, over what is known, and their weighted sum ``loss``."""
     return weighted(harmony_losses(estimate, batch), {})

@@ -13,6 +13,7 @@ from samuel_runtime.leadsheet import LeadSheet
 from samuel_runtime.melody import MelodyTracks, melody_features
 from samuel_runtime.melody.features import CHROMA
 from samuel_train.listen.estimator.network import STEP_FRAMES
+from samuel_train.listen.harmony import HarmonyBatch
 from samuel_train.listen.songs.drawn_songs import FRAMES
 from samuel_train.listen.songs.targets import UNKNOWN, Targets, targets_of
 
@@ -31,7 +32,7 @@ class Example:
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class Batch(HarmonyBatch):
     """Crops of one length."""
 
     features: Tensor
@@ -40,14 +41,6 @@ class Batch:
     """(batch, 2, frames)"""
     pulses_known: Tensor
     """(batch, 2)"""
-    tones: Tensor
-    """(batch, 12, steps)"""
-    root: Tensor
-    """(batch, steps), ``UNKNOWN`` or 0 .. 11."""
-    chord_known: Tensor
-    """(batch, steps)"""
-    key: Tensor
-    """(batch,), ``UNKNOWN`` or 0 .. 23."""
 
     @property
     def inputs(self) -> tuple[Tensor]:
@@ -108,11 +101,11 @@ def batch_of(crops: Sequence[Example]) -> Batch:
     middle = slice(STEP_FRAMES // 2, None, STEP_FRAMES)
     targets = [crop.targets for crop in crops]
     return Batch(
-        torch.from_numpy(np.stack([crop.features for crop in crops])),
-        torch.from_numpy(np.stack([each.pulses for each in targets])),
-        torch.from_numpy(np.stack([each.pulses_known for each in targets])),
         torch.from_numpy(np.stack([each.tones[:, middle] for each in targets])),
         torch.from_numpy(np.stack([each.root[middle] for each in targets])),
         torch.from_numpy(np.stack([each.chord_known[middle] for each in targets])),
         torch.tensor([each.key for each in targets]),
+        torch.from_numpy(np.stack([crop.features for crop in crops])),
+        torch.from_numpy(np.stack([each.pulses for each in targets])),
+        torch.from_numpy(np.stack([each.pulses_known for each in targets])),
     )

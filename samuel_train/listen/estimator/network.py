@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from samuel_runtime.leadsheet.estimator import FRAMES_MULTIPLE
 from samuel_runtime.melody import MELODY_CHANNELS
 from samuel_train.listen.config import EstimatorConfig
+from samuel_train.listen.harmony import HarmonyLogits
 
 STEP_FRAMES = FRAMES_MULTIPLE
 ENTRY_FRAMES = 3 * STEP_FRAMES
@@ -24,27 +25,17 @@ _NORM_MOMENTUM = 0.05
 
 
 @dataclass(frozen=True, eq=False)
-class Estimate:
+class Estimate(HarmonyLogits):
     """Logits."""
 
     pulses: Tensor
     """(batch, 2, frames) of beats and downbeats."""
-    tones: Tensor
-    """(batch, 12, steps)"""
-    root: Tensor
-    """(batch, 12, steps)"""
-    key: Tensor
-    """(batch, 24, steps)"""
-
-    def float(self) -> Estimate:
-        """In float32, as losses are computed."""
-        return Estimate(self.pulses.float(), self.tones.float(), self.root.float(), self.key.float())
 
     def probabilities(self) -> dict[str, Tensor]:
         """By frame, as leadsheet/activations.py has them: (batch, frames, ...)."""
         beat, downbeat = self.pulses.sigmoid().unbind(dim=1)
-        of_steps = {"tones": self.tones.sigmoid(), "root": self.root.softmax(dim=1), "key": self.key.softmax(dim=1)}
-        chords = {name: value.transpose(1, 2).repeat_interleave(STEP_FRAMES, dim=1) for name, value in of_steps.items()}
+        of_steps = super().probabilities()
+        chords = {name: value.repeat_interleave(STEP_FRAMES, dim=1) for name, value in of_steps.items()}
         return {"beat": beat, "downbeat": downbeat, **chords}
 
 
@@ -82,4 +73,4 @@ class EstimatorNetwork(nn.Module):
         x = F.gelu(x)
         pulses = self.pulses(x).unflatten(1, (2, STEP_FRAMES))  # (batch, 2, frames of a step, steps)
         tones, root, key = self.chords(x).split((TONES, ROOTS, KEYS), dim=1)
-        return Estimate(pulses.transpose(2, 3).flatten(2), tones, root, key)
+        return Estimate(tones, root, key, pulses.transpose(2, 3).flatten(2))

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from samuel_train.listen.estimator.examples import Batch
 from samuel_train.listen.estimator.network import Estimate
-from samuel_train.listen.harmony_loss import harmony_losses, mean_of_known, weighted
+from samuel_train.listen.harmony import harmony_losses, mean_of_known, weighted
 
 _PULSE_WEIGHT = 3.0
 """Of a pulse against its absence, as there are 14 frames without one for each in a beat."""

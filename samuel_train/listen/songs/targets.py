@@ -15,21 +15,27 @@ _BESIDE = (1.0, 0.7, 0.3)  # of a pulse in its frame, beside it, and two frames 
 
 
 @dataclass(frozen=True, eq=False)
-class Targets:
+class HarmonyTargets:
+    """Chords at some times, and the key."""
+
+    tones: np.ndarray
+    """(12, times) float32: pitch classes of the chord, C first."""
+    root: np.ndarray
+    """(times,) int64: of the chord, 0 .. 11; ``UNKNOWN`` where there is none or none is known."""
+    chord_known: np.ndarray
+    """(times,) float32, 1 or 0: whether it is known what sounds, or that nothing does."""
+    key: int
+    """0 .. 11 major from C up, 12 .. 23 minor; ``UNKNOWN``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Targets(HarmonyTargets):
     """By frame; frame i is at (i + 0.5) ``FRAME_S``."""
 
     pulses: np.ndarray
     """(2, frames) float32: beats and downbeats, 1 where one is and less in the two frames on either side."""
     pulses_known: np.ndarray
     """(2,) float32, 1 or 0: whether there are beats and downbeats."""
-    tones: np.ndarray
-    """(12, frames) float32: pitch classes of the chord, C first."""
-    root: np.ndarray
-    """(frames,) int64: of the chord, 0 .. 11; ``UNKNOWN`` where there is none or none is known."""
-    chord_known: np.ndarray
-    """(frames,) float32, 1 or 0: whether it is known what sounds, or that nothing does."""
-    key: int
-    """0 .. 11 major from C up, 12 .. 23 minor; ``UNKNOWN``."""
 
 
 def targets_of(sheet: LeadSheet, frames: int) -> Targets:
@@ -41,19 +47,13 @@ def targets_of(sheet: LeadSheet, frames: int) -> Targets:
             near = at + offset
             near = near[(near >= 0) & (near < frames)]
             channel[near] = np.maximum(channel[near], _BESIDE[abs(offset)])
-    tones, root, known = chord_targets(sheet, (np.arange(frames) + 0.5) * FRAME_S)
-    return Targets(
-        pulses,
-        np.array([bool(sheet.beats_s), bool(sheet.downbeats_s)], np.float32),
-        tones,
-        root,
-        known,
-        key_target(sheet),
-    )
+    harmony = harmony_targets(sheet, (np.arange(frames) + 0.5) * FRAME_S)
+    known = np.array([bool(sheet.beats_s), bool(sheet.downbeats_s)], np.float32)
+    return Targets(**vars(harmony), pulses=pulses, pulses_known=known)
 
 
-def chord_targets(sheet: LeadSheet, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What sounds at these times: ``tones``, ``root`` and ``chord_known`` as in :class:`Targets`."""
+def harmony_targets(sheet: LeadSheet, times_s: np.ndarray) -> HarmonyTargets:
+    """What sounds at these times; outside the song nothing is known of chords."""
     tones = np.zeros((12, len(times_s)), np.float32)
     root = np.full(len(times_s), UNKNOWN)
     known = np.zeros(len(times_s), np.float32)
@@ -66,10 +66,5 @@ def chord_targets(sheet: LeadSheet, times_s: np.ndarray) -> tuple[np.ndarray, np
             tones[tone, here] = 1
         if chord.root is not None:
             root[here] = chord.root
-    return tones, root, known
-
-
-def key_target(sheet: LeadSheet) -> int:
-    """The key as in :class:`Targets`."""
     key = Key.parse(sheet.key) if sheet.key is not None else None
-    return UNKNOWN if key is None else key.tonic + 12 * key.minor
+    return HarmonyTargets(tones, root, known, UNKNOWN if key is None else key.tonic + 12 * key.minor)

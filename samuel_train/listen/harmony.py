@@ -1,8 +1,9 @@
-"""What is wrong with the chords and the key of an estimate, the same for both estimators."""
+"""Chords and key of an estimate, what is true of them, and what is wrong: the same for both estimators."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -10,46 +11,46 @@ from torch.nn import functional as F
 
 from samuel_train.listen.songs.targets import UNKNOWN
 
+Logits = TypeVar("Logits", bound="HarmonyLogits")
 _WEIGHTS = {"tones": 1.0, "root": 0.5, "key": 0.1}
 
 
-class HarmonyLogits(Protocol):
-    """An estimate's."""
+@dataclass(frozen=True, eq=False)
+class HarmonyLogits:
+    """What an estimate says of chords and key."""
 
-    @property
-    def tones(self) -> Tensor:
-        """(batch, 12, steps)"""
+    tones: Tensor
+    """(batch, 12, steps)"""
+    root: Tensor
+    """(batch, 12, steps)"""
+    key: Tensor
+    """(batch, 24, steps)"""
 
-    @property
-    def root(self) -> Tensor:
-        """(batch, 12, steps)"""
+    def float(self: Logits) -> Logits:
+        """In float32, as losses are computed."""
+        return type(self)(**{field.name: getattr(self, field.name).float() for field in fields(self)})
 
-    @property
-    def key(self) -> Tensor:
-        """(batch, 24, steps)"""
-
-
-class HarmonyTruth(Protocol):
-    """A batch's."""
-
-    @property
-    def tones(self) -> Tensor:
-        """(batch, 12, steps)"""
-
-    @property
-    def root(self) -> Tensor:
-        """(batch, steps), ``UNKNOWN`` or 0 .. 11."""
-
-    @property
-    def chord_known(self) -> Tensor:
-        """(batch, steps)"""
-
-    @property
-    def key(self) -> Tensor:
-        """(batch,), ``UNKNOWN`` or 0 .. 23."""
+    def probabilities(self) -> dict[str, Tensor]:
+        """(batch, steps, ...), as leadsheet/activations.py has them by frame."""
+        found = {"tones": self.tones.sigmoid(), "root": self.root.softmax(dim=1), "key": self.key.softmax(dim=1)}
+        return {name: value.transpose(1, 2) for name, value in found.items()}
 
 
-def harmony_losses(estimate: HarmonyLogits, truth: HarmonyTruth) -> dict[str, Tensor]:
+@dataclass(frozen=True, eq=False)
+class HarmonyBatch:
+    """What is true of a batch's chords and keys."""
+
+    tones: Tensor
+    """(batch, 12, steps)"""
+    root: Tensor
+    """(batch, steps), ``UNKNOWN`` or 0 .. 11."""
+    chord_known: Tensor
+    """(batch, steps)"""
+    key: Tensor
+    """(batch,), ``UNKNOWN`` or 0 .. 23."""
+
+
+def harmony_losses(estimate: HarmonyLogits, truth: HarmonyBatch) -> dict[str, Tensor]:
     """Mean cross-entropies of tones, root and key over what is known."""
     tones = F.binary_cross_entropy_with_logits(estimate.tones, truth.tones, reduction="none").mean(dim=1)
     root = F.cross_entropy(estimate.root, truth.root, ignore_index=UNKNOWN, reduction="none")
@@ -68,7 +69,7 @@ def weighted(losses: dict[str, Tensor], weights: dict[str, float]) -> dict[str, 
     return {"loss": torch.stack([weights[name] * value for name, value in losses.items()]).sum(), **losses}
 
 
-def root_share(estimate: HarmonyLogits, truth: HarmonyTruth) -> float:
+def root_share(estimate: HarmonyLogits, truth: HarmonyBatch) -> float:
     """Share of the time with a known root in which the likeliest is right."""
     known = truth.root != UNKNOWN
     right = (estimate.root.argmax(dim=1) == truth.root) & known
