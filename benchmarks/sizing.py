@@ -32,7 +32,7 @@ from samuel_runtime.diffusion.samplers import timesteps_for
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.serve.jobs.request import Wanted
 from samuel_runtime.serve.worker.rendering import render_order
-from samuel_runtime.settings import DEFAULT_SAMPLER, DEFAULT_STEPS
+from samuel_runtime.settings import DEFAULT_SAMPLER
 
 _ROOT = "/v1/accompaniments"
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -62,7 +62,7 @@ def band_s(samuel: Samuel, voice: Path, rounds: int) -> dict[str, float]:
 def window_s(samuel: Samuel, rounds: int) -> dict[str, float]:
     """Processor time of one full window, by how many are sampled together."""
     facts = samuel.manifest.model
-    timesteps = tuple(timesteps_for(DEFAULT_SAMPLER, samuel.denoiser.schedule, DEFAULT_STEPS))
+    timesteps = tuple(timesteps_for(DEFAULT_SAMPLER, samuel.denoiser.schedule, facts.steps))
     sampling = Sampling(DEFAULT_SAMPLER, timesteps, facts.guided(), samuel.manifest.statistics.clamp)
 
     def window(seed: int) -> PendingWindow:

@@ -18,9 +18,9 @@ from samuel_export.parity.compare import ParityError, build_report
 from samuel_export.parity.runners import TorchRunner
 from samuel_export.precision.weights import WeightFormat
 from samuel_export.tensorrt.parity import verify_engines
-from samuel_export.written import write_graph, write_manifest
+from samuel_export.written import check_replaceable, write_graph, write_manifest
 from samuel_runtime.bundle.bundle import Bundle
-from samuel_runtime.bundle.manifest import MANIFEST_NAME, SCHEMA_VERSION, GraphName, Manifest
+from samuel_runtime.bundle.manifest import SCHEMA_VERSION, GraphName, Manifest
 from samuel_runtime.bundle.structure import structural_faults
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.errors import UserError
@@ -42,6 +42,7 @@ def write_bundle(
     guidance: Guidance,
     say: Say,
     precision: Precision = Precision.FP32,
+    steps: int = DEFAULT_STEPS,
 ) -> Path:
     """Export a checkpoint and its codec to a bundle folder, and check that it computes what they do.
 
@@ -53,6 +54,7 @@ def write_bundle(
         guidance: default of the bundle.
         say: called with each line of progress.
         precision: of the arithmetic.
+        steps: default of the bundle.
 
     Raises:
         UserError: the codec does not fit the checkpoint, a bundle cannot hold them, ``out`` is something else, or
@@ -65,9 +67,8 @@ def write_bundle(
             f"{checkpoint.config.latent_channels}; name the codec it was trained with, with --codec"
         )
     recover_dir(out)
-    if out.exists() and not (out / MANIFEST_NAME).is_file():
-        raise UserError(f"{out}: exists and is not a bundle; choose another folder with -o")
-    model_facts, codec_facts = facts_of(checkpoint, codec, guidance)
+    check_replaceable(out)
+    model_facts, codec_facts = facts_of(checkpoint, codec, guidance, steps)
     model = checkpoint.build()
     with replacing_dir(out) as folder:
         written = dict(_graphs(model, codec, weight_format))
@@ -109,7 +110,9 @@ def verify_bundle(folder: Path, say: Say, reference: tuple[Checkpoint, Codec] | 
     manifest = Bundle.open(folder).manifest
     if reference is not None:
         checkpoint, codec = reference
-        differing = differing_facts(manifest, *facts_of(checkpoint, codec, manifest.model.guided()))
+        differing = differing_facts(
+            manifest, *facts_of(checkpoint, codec, manifest.model.guided(), manifest.model.steps)
+        )
         if differing:  # both runners take these from the manifest, so no case would fail
             say(f"FAIL facts that are not the model's: {', '.join(differing)}")
             return False

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from samuel_runtime.cli import console
 from samuel_runtime.diffusion.guidance import Guidance
+from samuel_runtime.settings import DEFAULT_STEPS, MOST_STEPS
 
 _DEFAULT_CODEC = "stabilityai/stable-audio-open-1.0"
 _ENGINE_PRECISION = "fp16"
 _RUNS = Path("runs")
-_EXPORT_OPTIONS = {"output", "codec_location", "weights", "guidance", "guided_down_to", "licence"}
+_DEFAULT_OPTIONS = {"steps", "guidance", "guided_down_to"}
+"""What a bundle is told to ask for: a made one, or one that is there."""
+_EXPORT_OPTIONS = {"output", "codec_location", "weights", "licence"} | _DEFAULT_OPTIONS
 
 if TYPE_CHECKING:
     from samuel_runtime.settings import Flavor, Precision
@@ -41,6 +44,9 @@ if TYPE_CHECKING:
                    "[default: fp32, with --trt fp16]")  # fmt: skip
 @click.option("--weights", type=click.Choice(["fp32", "fp16", "int8"]), default="fp32",
               help="How weights are kept in the files of --precision fp32; int8 is for the step alone.")  # fmt: skip
+@click.option("--steps", type=click.IntRange(1, MOST_STEPS), default=DEFAULT_STEPS,
+              help="The bundle's default number of denoising steps; CHECKPOINT may be a bundle that is to have another "
+                   "one, or another --guidance or --guided-down-to.")  # fmt: skip
 @click.option("--guidance", type=click.FloatRange(0, 100), default=3.0, help="The bundle's default guidance scale.")
 @click.option("--guided-down-to", type=click.IntRange(0), default=0, metavar="T",
               help="The lowest timestep that is guided; 0 guides all, as the paper does.")  # fmt: skip
@@ -65,6 +71,7 @@ def command(
     estimators: tuple[Path, ...],
     precision: str | None,
     weights: str,
+    steps: int,
     guidance: float,
     guided_down_to: int,
     licence: str | None,
@@ -75,8 +82,9 @@ def command(
 ) -> int:
     """Turn CHECKPOINT (default: the newest in runs/) into a bundle, and check it against the PyTorch model.
 
-    With --trt or --estimator, CHECKPOINT may be a bundle, which they are added to; with --decoder it must be one. With
-    --verify, a CHECKPOINT given as well is the reference; without one, the fingerprints in the bundle are.
+    With --trt, --estimator, --steps or --guidance, CHECKPOINT may be a bundle, which they are added to; with --decoder
+    it must be one. With --verify, a CHECKPOINT given as well is the reference; without one, the fingerprints in the
+    bundle are.
     """
     from samuel_export.parity.compare import ParityError
     from samuel_runtime.files import recover_dir
@@ -93,20 +101,21 @@ def command(
         if trt:
             _check_builder(trt_flavor, targets)  # before the work of an export
         hearing = [path if _is_bundle(path) else _loaded_estimator(path) for path in estimators]
+        defaults = {name: context.params[name] for name in sorted(_DEFAULT_OPTIONS) if _given(context, name)}
         if decoder is not None:
             idle = _EXPORT_OPTIONS - {"output"} | (set() if trt else {"precision"})
             _refuse(context, idle, "with --decoder")
             target = _replace_decoder(context, checkpoint, decoder, output)
-        elif (trt or hearing) and checkpoint is not None and _is_bundle(checkpoint):
-            idle = _EXPORT_OPTIONS - ({"output"} if hearing else set()) | (set() if trt else {"precision"})
-            _refuse(context, idle, "on a bundle")
-            target = checkpoint
+        elif (trt or hearing or defaults) and checkpoint is not None and _is_bundle(checkpoint):
+            idle = _EXPORT_OPTIONS - _DEFAULT_OPTIONS - ({"output"} if hearing or defaults else set())
+            _refuse(context, idle | (set() if trt else {"precision"}), "on a bundle")
+            target = _set_defaults(checkpoint, output or checkpoint, defaults) if defaults else checkpoint
         else:
             graphs = Precision.FP32 if trt or precision is None else Precision(precision)
             if graphs is not Precision.FP32:
                 _refuse(context, {"weights"}, f"with --precision {precision}")
             guided = Guidance(guidance, guided_down_to)
-            target = _export(checkpoint, output, codec_location, graphs, weights, guided, licence)
+            target = _export(checkpoint, output, codec_location, graphs, weights, steps, guided, licence)
         if hearing:
             target = _add_estimators(target, hearing, output or target)
         if trt:
@@ -134,6 +143,7 @@ def _export(
     codec_location: str | None,
     precision: Precision,
     weights: str,
+    steps: int,
     guidance: Guidance,
     licence: str | None,
 ) -> Path:
@@ -144,9 +154,8 @@ def _export(
     found, codec = _loaded(path, codec_location)
     if licence is not None:
         found = replace(found, provenance={**found.provenance, "licence": licence})
-    return write_bundle(
-        found, codec, output or path.parent / "bundle", WeightFormat(weights), guidance, _say, precision
-    )
+    out = output or path.parent / "bundle"
+    return write_bundle(found, codec, out, WeightFormat(weights), guidance, _say, precision, steps)
 
 
 def _replace_decoder(context: click.Context, bundle: Path | None, codec_location: str, output: Path | None) -> Path:
@@ -158,6 +167,12 @@ def _replace_decoder(context: click.Context, bundle: Path | None, codec_location
             "--decoder goes into a bundle; name its folder: samuel-export BUNDLE --decoder CODEC", context
         )
     return replace_decoder(bundle, load_codec(codec_location), output or bundle, _say)
+
+
+def _set_defaults(bundle: Path, output: Path, defaults: dict[str, Any]) -> Path:
+    from samuel_export.defaults import set_defaults
+
+    return set_defaults(bundle, output, **defaults)
 
 
 def _loaded_estimator(path: Path) -> EstimatorCheckpoint:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +22,12 @@ from samuel_export.parity.compare import (
     fingerprints_of,
 )
 from samuel_export.precision.weights import WeightFormat
-from samuel_export.written import write_graph, write_manifest
+from samuel_export.written import rewritten, write_graph, write_manifest
 from samuel_runtime.bundle.bundle import Bundle
-from samuel_runtime.bundle.manifest import MANIFEST_NAME, SCHEMA_VERSION, GraphFacts, GraphName, Manifest
+from samuel_runtime.bundle.manifest import SCHEMA_VERSION, GraphFacts, GraphName, Manifest
 from samuel_runtime.engines.backend import Backend, Engine
 from samuel_runtime.engines.loading import open_engine
 from samuel_runtime.errors import UserError
-from samuel_runtime.files import recover_dir, replacing_dir
 from samuel_runtime.leadsheet.activations import ACTIVATION_SIZES, HARMONY_SIZES, MOMENT_CHANNELS, PITCH_CHANNELS
 from samuel_runtime.melody import MELODY_CHANNELS
 from samuel_runtime.settings import Precision, Provider
@@ -89,7 +86,7 @@ def add_estimators(folder: Path, given: Sequence[EstimatorCheckpoint | Path], ou
         UserError: a bundle is not in order, another one has no estimator, or ``out`` is something else.
         ParityError: an estimator does not compute what PyTorch does, or its report says; nothing is written.
     """
-    with _rewritten(folder, out) as (whole, manifest):
+    with rewritten(folder, out) as (whole, manifest):
         for each in given:
             entries = _taken(whole, each, say) if isinstance(each, Path) else _exported(whole, each, say)
             manifest = _with_entries(manifest, entries)
@@ -157,18 +154,6 @@ def check_estimators(bundle: Bundle, say: Say) -> list[Comparison]:
             probes = {f"{name.value} {output} {case}": actual for output, actual in outputs.items()}
             comparisons += [compare_fingerprint(probe, got, kept.get(probe), limit) for probe, got in probes.items()]
     return report_lines(comparisons, say)
-
-
-@contextmanager
-def _rewritten(folder: Path, out: Path) -> Iterator[tuple[Path, Manifest]]:
-    """A folder that becomes ``out``, with all files of the bundle but its manifest, and the manifest."""
-    recover_dir(folder)
-    manifest = Bundle.open(folder).manifest
-    if out.exists() and not (out / MANIFEST_NAME).is_file():
-        raise UserError(f"{out}: exists and is not a bundle; choose another folder with -o")
-    with replacing_dir(out) as whole:
-        shutil.copytree(folder, whole, symlinks=True, ignore=shutil.ignore_patterns(MANIFEST_NAME), dirs_exist_ok=True)
-        yield whole, manifest
 
 
 def _pass(comparisons: list[Comparison]) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
@@ -11,7 +14,10 @@ from samuel_export.metadata import tensor_facts
 from samuel_export.parity.check import Say
 from samuel_export.precision.convert import convert_precision
 from samuel_export.precision.weights import WeightFormat, pack_weights
+from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.bundle.manifest import MANIFEST_NAME, SCHEMA_VERSION, GraphFacts, GraphName, Manifest
+from samuel_runtime.errors import UserError
+from samuel_runtime.files import recover_dir, replacing_dir
 from samuel_runtime.settings import Precision
 
 
@@ -53,6 +59,31 @@ def write_graph(
         inputs=tuple(tensor_facts(value) for value in stored.graph.input),
         outputs=tuple(tensor_facts(value) for value in stored.graph.output),
     )
+
+
+@contextmanager
+def rewritten(folder: Path, out: Path) -> Iterator[tuple[Path, Manifest]]:
+    """A folder that becomes the bundle ``out``, with all files of another bundle but its manifest, and that manifest.
+
+    Raises:
+        UserError: the bundle is not in order, or ``out`` is something else.
+    """
+    recover_dir(folder)
+    manifest = Bundle.open(folder).manifest
+    check_replaceable(out)
+    with replacing_dir(out) as whole:
+        shutil.copytree(folder, whole, symlinks=True, ignore=shutil.ignore_patterns(MANIFEST_NAME), dirs_exist_ok=True)
+        yield whole, manifest
+
+
+def check_replaceable(out: Path) -> None:
+    """See that a bundle may be written there.
+
+    Raises:
+        UserError: it is something else than a bundle.
+    """
+    if out.exists() and not (out / MANIFEST_NAME).is_file():
+        raise UserError(f"{out}: exists and is not a bundle; choose another folder with -o")
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

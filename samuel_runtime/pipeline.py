@@ -326,9 +326,9 @@ def check_fits(manifest: Manifest, settings: Settings) -> None:
     Raises:
         UserError: the settings do not fit the bundle; the message says what does.
     """
-    most = manifest.model.timesteps
-    if settings.steps > most:
-        raise UserError(f"steps must be at most {most}, the timesteps of this bundle's schedule, not {settings.steps}")
+    steps, most = manifest.model.denoising_steps(settings.steps), manifest.model.timesteps
+    if steps > most:
+        raise UserError(f"steps must be at most {most}, the timesteps of this bundle's schedule, not {steps}")
     if settings.stated and not manifest.model.sheet_channels:
         stated = ", ".join(f"`{name}`" for name in settings.stated)
         raise UserError(f"{stated}: this bundle's model takes no lead sheet; leave them out, or use another `bundle`")

@@ -78,6 +78,7 @@ class Flavor(str, Enum):
 
 DEFAULT_SAMPLER = Sampler.UNIPC
 DEFAULT_STEPS = 16
+"""Of bundles that ask for no number of their own."""
 DEFAULT_SEED = 0
 MOST_STEPS = 800
 
@@ -92,8 +93,8 @@ class Settings:
 
     sampler: Sampler = DEFAULT_SAMPLER
     """Also taken by its value, such as "ddim"."""
-    steps: int = DEFAULT_STEPS
-    """Denoising steps per window, at least 1 and at most the bundle's timesteps."""
+    steps: int | None = None
+    """Denoising steps per window, at least 1 and at most the bundle's timesteps; None takes the bundle's default."""
     guidance: float | None = None
     """Classifier-free guidance scale, 0 .. 100; 1.0 turns guidance off, None takes the bundle's default."""
     seed: int = DEFAULT_SEED
@@ -116,7 +117,7 @@ class Settings:
         def __init__(
             self,
             sampler: Sampler | str = DEFAULT_SAMPLER,
-            steps: int = DEFAULT_STEPS,
+            steps: int | None = None,
             guidance: float | None = None,
             seed: int = DEFAULT_SEED,
             bpm: float | None = None,
@@ -129,10 +130,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sampler", chosen(Sampler, self.sampler, "sampler"))
-        for name in ("steps", "seed"):
-            object.__setattr__(self, name, whole_number(getattr(self, name), name))
-        if self.steps < 1:
-            raise UserError(f"steps must be at least 1, not {self.steps}")
+        object.__setattr__(self, "seed", whole_number(self.seed, "seed"))
+        if self.steps is not None:
+            object.__setattr__(self, "steps", whole_number(self.steps, "steps"))
+            if self.steps < 1:
+                raise UserError(f"steps must be at least 1, not {self.steps}")
         scale = self.guidance
         if scale is not None and not (isinstance(scale, Real) and 0 <= scale <= 100):
             raise UserError(f"guidance must lie between 0 and 100, not {scale!r}")

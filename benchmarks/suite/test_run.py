@@ -20,6 +20,7 @@ from benchmarks.runners.network import FRAMES, GUIDANCE, Paper
 from samuel_export.tensorrt.add_engines import add_engines
 from samuel_runtime.audio.mel import log_mel_distance
 from samuel_runtime.bundle.bundle import PACKAGED_BUNDLE, Bundle
+from samuel_runtime.bundle.manifest import Manifest
 from samuel_runtime.settings import DEFAULT_STEPS, Precision, Provider
 from samuel_runtime.tuning.agreement import LOG_MEL_MAX
 
@@ -83,7 +84,8 @@ def test_run_with_the_packaged_bundle(
     benchmark: BenchmarkFixture, steps: Steps, packaged_band: np.ndarray, voice: Path, tmp_path: Path, name: str
 ) -> None:
     """Every backend makes the reference backend's band."""
-    benchmark.group = f"`samuel-run`, packaged bundle, a voice of 47.5 s, {DEFAULT_STEPS} steps"
+    count = Manifest.read(PACKAGED_BUNDLE).model.steps
+    benchmark.group = f"`samuel-run`, packaged bundle, a voice of 47.5 s, {count} steps"
     steps.samuel(name)  # skips where there is no such backend
     bundle, out = _packaged(name, tmp_path), tmp_path / "band.wav"
     ended = benchmark.pedantic(lambda: _samuel_run(name, voice, out, bundle), rounds=_ROUNDS, warmup_rounds=1)

@@ -17,7 +17,6 @@ from samuel_runtime.errors import UserError
 from samuel_runtime.settings import (
     DEFAULT_SAMPLER,
     DEFAULT_SEED,
-    DEFAULT_STEPS,
     MOST_STEPS,
     Provider,
     Sampler,
@@ -34,7 +33,7 @@ from samuel_runtime.settings import (
               help="Of bands and mixes.")  # fmt: skip
 @click.option("--bundle", type=click.Path(path_type=Path),
               help="Bundle folder, on every machine.  [default: the packaged one]")  # fmt: skip
-@click.option("--steps", type=click.IntRange(1, MOST_STEPS), default=DEFAULT_STEPS, help="Denoising steps.")
+@click.option("--steps", type=click.IntRange(1, MOST_STEPS), help="Denoising steps.  [default: the bundle's]")
 @click.option("--sampler", type=click.Choice([s.value for s in Sampler]), default=DEFAULT_SAMPLER.value,
               help="How latents are drawn.")  # fmt: skip
 @click.option("--guidance", type=click.FloatRange(0, 100),
@@ -49,7 +48,7 @@ def command(
     mixes: bool,
     suffix: str,
     bundle: Path | None,
-    steps: int,
+    steps: int | None,
     sampler: str,
     guidance: float | None,
     seed: int,

@@ -17,11 +17,12 @@ from samuel_runtime.diffusion.schedule import Prediction
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import is_folder
 from samuel_runtime.leadsheet.raster import CHANNELS as SHEET_CHANNELS
-from samuel_runtime.settings import Flavor, Precision
+from samuel_runtime.settings import DEFAULT_STEPS, Flavor, Precision
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 _OLDEST_SCHEMA_VERSION = 2
-"""Without engines; version 3 without spectral decoders, 4 without lead sheets, 5 without estimators of chords alone."""
+"""Without engines; version 3 without spectral decoders, 4 without lead sheets, 5 without estimators of chords alone, 6
+without a number of steps."""
 MANIFEST_NAME = "bundle.json"
 _LARGEST_MANIFEST_BYTES = 4 << 20
 _LARGEST_GRAPH_BYTES = 2 << 30  # the most that one protobuf can hold
@@ -82,6 +83,8 @@ class ModelFacts(_Strict):
     """Default classifier-free guidance scale."""
     guided_down_to: Annotated[int, Field(ge=0)] = 0
     """The lowest timestep that is guided, see :class:`samuel_runtime.diffusion.guidance.Guidance`."""
+    steps: Positive = DEFAULT_STEPS
+    """Default number of denoising steps."""
     sheet_channels: int = 0
     """Channels of the lead sheet that its conditioning takes, those of leadsheet/raster.py; 0 takes none."""
     statistics: dict[str, Any]
@@ -90,6 +93,10 @@ class ModelFacts(_Strict):
     def guided(self, scale: float | None = None) -> Guidance:
         """How this model is guided, by its default scale or another."""
         return Guidance(self.guidance if scale is None else scale, self.guided_down_to)
+
+    def denoising_steps(self, wanted: int | None = None) -> int:
+        """How many it is sampled in, its default number or another."""
+        return self.steps if wanted is None else wanted
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelFacts:

@@ -13,7 +13,6 @@ from samuel_runtime.leadsheet.sheet import Meter
 from samuel_runtime.settings import (
     DEFAULT_SAMPLER,
     DEFAULT_SEED,
-    DEFAULT_STEPS,
     MOST_STEPS,
     Precision,
     Provider,
@@ -30,7 +29,7 @@ _OF_DOCTOR = frozenset({"doctor", "bundle", "threads", "trust_engines", "as_json
                    "are several takes.  [default: beside each voice]")  # fmt: skip
 @click.option("--mix", type=click.Path(), help="Also write voice and band together, here.")
 @click.option("--bundle", type=click.Path(path_type=Path), help="Bundle folder.  [default: the packaged one]")
-@click.option("--steps", type=click.IntRange(1, MOST_STEPS), help=f"Denoising steps.  [default: {DEFAULT_STEPS}]")
+@click.option("--steps", type=click.IntRange(1, MOST_STEPS), help="Denoising steps.  [default: the bundle's]")
 @click.option("--sampler", type=click.Choice([s.value for s in Sampler]),
               help="How latents are drawn; ancestral is the paper's, for 800 steps.  "
                    f"[default: {DEFAULT_SAMPLER.value}]")  # fmt: skip
@@ -133,7 +132,7 @@ def command(
         bundle=bundle,
         settings=Settings(
             named or DEFAULT_SAMPLER,
-            steps or DEFAULT_STEPS,
+            steps,
             guidance,
             seed,
             bpm=bpm,

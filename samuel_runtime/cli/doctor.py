@@ -17,7 +17,7 @@ from samuel_runtime.engines.availability import ProbedBackend, probe_backends
 from samuel_runtime.engines.backend import Backend
 from samuel_runtime.errors import UserError, with_options
 from samuel_runtime.pipeline import Samuel
-from samuel_runtime.settings import DEFAULT_SAMPLER, DEFAULT_STEPS
+from samuel_runtime.settings import DEFAULT_SAMPLER
 from samuel_runtime.tuning.agreement import Agreement, GeneratedSample, compare, generated_sample
 from samuel_runtime.tuning.measure import measure_speed
 from samuel_runtime.tuning.preference import Measurement, engine_versions, fastest, remember
@@ -110,7 +110,7 @@ def _report(bundle: Bundle, trials: list[Trial], taken: Backend, remembered: boo
         "bundle": str(bundle.folder),
         "precision": manifest.precision.value,
         "tensorrt": None if manifest.engines is None else _engines(manifest.engines),
-        "song": {"duration_s": _window_s(manifest), "sampler": DEFAULT_SAMPLER.value, "steps": DEFAULT_STEPS},
+        "song": {"duration_s": _window_s(manifest), "sampler": DEFAULT_SAMPLER.value, "steps": manifest.model.steps},
         "backends": [
             {
                 **_named(trial.backend),
@@ -137,7 +137,7 @@ def _table(bundle: Bundle, trials: list[Trial], taken: Backend, remembered: bool
         f"GPU: {gpu['name'] or 'none to be seen'}, {gpu['missing'] or 'driver for CUDA ' + gpu['driver']}",
         f"bundle {bundle.folder}, {manifest.precision.value}",
         *([] if manifest.engines is None else [f"with TensorRT engines: {_described(manifest.engines)}"]),
-        f"a song here is {_window_s(manifest):.1f} s in {DEFAULT_STEPS} steps of {DEFAULT_SAMPLER.value}",
+        f"a song here is {_window_s(manifest):.1f} s in {manifest.model.steps} steps of {DEFAULT_SAMPLER.value}",
         "",
         *_aligned([("backend", "load", "encode", "step", "decode", "song", f"against {run[0][0].backend}"),
                    *(_row(trial, speed, manifest) for trial, speed in run)]),
@@ -186,9 +186,9 @@ def _song(speed: Speed, manifest: Manifest) -> dict[str, float]:
     fixed, per_step = speed.sampling_s(manifest, frames)
     return {
         "encode": speed.encoding_s(manifest, frames),
-        "sample": fixed + DEFAULT_STEPS * per_step,
+        "sample": fixed + manifest.model.steps * per_step,
         "decode": speed.decoding_s(manifest, frames),
-        "total": speed.song_s(manifest, frames, DEFAULT_STEPS),
+        "total": speed.song_s(manifest, frames, manifest.model.steps),
     }
 
 

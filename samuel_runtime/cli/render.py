@@ -60,6 +60,8 @@ class RenderResult:
     """What was asked for."""
     sheet: LeadSheet
     """What it was played from."""
+    steps: int
+    """Denoising steps of every window."""
     guidance: float
     """The scale that it was guided with."""
     level: Level
@@ -82,7 +84,7 @@ class RenderResult:
             "duration_s": self.take.voice.samples_count / self.take.voice.sample_rate_hz,
             "seed": settings.seed,
             "sampler": settings.sampler.value,
-            "steps": settings.steps,
+            "steps": self.steps,
             "guidance": self.guidance,
             "peak": self.level.peak,
             "rms_db": None if self.level.silent else self.level.rms_db,
@@ -188,8 +190,9 @@ def render(
             with _timed(seconds, "write"):
                 gain = _write(take, band, sheets)
             sheets = {}
-        guidance = samuel.manifest.model.guided(take.settings.guidance).scale
-        yield RenderResult(take, sheet, guidance, band.level, tuple(_warnings(take, band, gain)), seconds)
+        model, settings = samuel.manifest.model, take.settings
+        steps, guidance = model.denoising_steps(settings.steps), model.guided(settings.guidance).scale
+        yield RenderResult(take, sheet, steps, guidance, band.level, tuple(_warnings(take, band, gain)), seconds)
 
 
 def _sheets(take: RenderRequest, sheet: LeadSheet) -> dict[Path, bytes]:

@@ -43,7 +43,8 @@ def sample_song(
     Raises:
         UserError: the model produced NaN.
     """
-    timesteps = tuple(timesteps_for(settings.sampler, denoiser.schedule, settings.steps))
+    count = manifest.model.denoising_steps(settings.steps)
+    timesteps = tuple(timesteps_for(settings.sampler, denoiser.schedule, count))
     sampling = Sampling(
         settings.sampler, timesteps, manifest.model.guided(settings.guidance), manifest.statistics.clamp
     )
@@ -59,7 +60,7 @@ def sample_song(
         of_window = None if sheet is None else sheet[None, :, span]
         steps = denoiser.trajectory(vocals[None, :, span], prefix_latents[None], sampling, draw, of_window)
         for index, (t, (latents,)) in enumerate(zip(timesteps, steps, strict=True)):
-            report(number * settings.steps + index + 1, len(windows) * settings.steps, Step(number, index, t, latents))
+            report(number * count + index + 1, len(windows) * count, Step(number, index, t, latents))
         if not np.isfinite(latents).all():
             raise UserError(
                 "the model produced NaN or infinite latents; "

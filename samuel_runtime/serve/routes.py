@@ -110,7 +110,7 @@ class Service:
         if wanted.variations > self.limits.takes:
             raise UserError(f"variations must be at most {self.limits.takes} here, not {wanted.variations}")
         check_fits(self.manifest, wanted.settings())
-        return wanted
+        return wanted.model_copy(update={"steps": self.manifest.model.denoising_steps(wanted.steps)})
 
 
 def api(service: Service) -> APIRouter:

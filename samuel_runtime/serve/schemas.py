@@ -69,7 +69,7 @@ class BundleView(BaseModel):
     channels: int
     timesteps: int = Field(description="The most steps.")
     window_s: float = Field(description="Duration that is sampled in one piece.")
-    defaults: Wanted = Field(description="With the bundle's guidance.")
+    defaults: Wanted = Field(description="With the bundle's steps and guidance.")
     provenance: dict[str, str]
     most_minutes: float
     most_bytes: int
@@ -125,7 +125,7 @@ def bundle_view(manifest: Manifest, limits: Limits, version: str) -> BundleView:
         channels=codec.channels,
         timesteps=model.timesteps,
         window_s=model.frames * codec.hop_samples / codec.sample_rate_hz,
-        defaults=Wanted(guidance=model.guidance),
+        defaults=Wanted(steps=model.steps, guidance=model.guidance),
         provenance=manifest.provenance,
         most_minutes=limits.longest_s / 60,
         most_bytes=limits.upload_bytes,

@@ -18,7 +18,6 @@ from samuel_runtime.engines.availability import backends_of, probe_backends, una
 from samuel_runtime.engines.backend import Backend
 from samuel_runtime.errors import UserError
 from samuel_runtime.files import cache_file, replacing
-from samuel_runtime.settings import DEFAULT_STEPS
 from samuel_runtime.tuning.speed import Seconds, Speed
 
 _FORMAT = "2"  # another one wherever the meaning of what is kept changes
@@ -74,7 +73,7 @@ def fastest(manifest: Manifest, measurements: list[Measurement]) -> Measurement 
     """The one that makes a full window soonest, of those that agree with the reference."""
     frames = manifest.model.frames
     passed = [m for m in measurements if m.passed and m.backend in backends_of(manifest)]
-    return min(passed, key=lambda m: m.speed.song_s(manifest, frames, DEFAULT_STEPS), default=None)
+    return min(passed, key=lambda m: m.speed.song_s(manifest, frames, manifest.model.steps), default=None)
 
 
 def preferred(bundle: Bundle) -> Backend | None:

@@ -12,7 +12,6 @@ from samuel_runtime.errors import UserError
 from samuel_runtime.settings import (
     DEFAULT_SAMPLER,
     DEFAULT_SEED,
-    DEFAULT_STEPS,
     MOST_STEPS,
     Precision,
     Provider,
@@ -41,8 +40,8 @@ class _Values(click.ParamType):
 @click.argument("stems", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=Path("evaluation.json"),
               show_default=True, help="Results; a picture of the same name is put beside them.")  # fmt: skip
-@click.option("--steps", type=_Values(click.IntRange(1, MOST_STEPS)), default=str(DEFAULT_STEPS), show_default=True,
-              metavar="N,...", help="Denoising steps.")  # fmt: skip
+@click.option("--steps", type=_Values(click.IntRange(1, MOST_STEPS)), metavar="N,...",
+              help="Denoising steps.  [default: the bundle's]")  # fmt: skip
 @click.option("--samplers", type=_Values(click.Choice([s.value for s in Sampler])), default=DEFAULT_SAMPLER.value,
               show_default=True, metavar="NAME,...", help=f"Of {', '.join(s.value for s in Sampler)}.")  # fmt: skip
 @click.option("--guidance", type=_Values(click.FloatRange(0, 100)), metavar="G,...",
@@ -72,7 +71,7 @@ def command(
     bundle: Path,
     stems: Path,
     output: Path,
-    steps: tuple[int, ...],
+    steps: tuple[int, ...] | None,
     samplers: tuple[str, ...],
     guidance: tuple[float, ...] | None,
     sheets: tuple[str, ...],
@@ -118,6 +117,7 @@ def command(
     samuel = Samuel.load(
         bundle, provider=Provider(provider), threads=threads, precision=Precision(precision) if precision else None
     )
-    guidances = guidance or (samuel.manifest.model.guidance,)
-    cases = grid([Sampler(name) for name in samplers], guidances, steps, seed, [SheetSource(name) for name in sheets])
+    model = samuel.manifest.model
+    guidances, counts = guidance or (model.guidance,), steps or (model.steps,)
+    cases = grid([Sampler(name) for name in samplers], guidances, counts, seed, [SheetSource(name) for name in sheets])
     Job(songs, cases, plan, tuple(sorted(set(minutes))), output, page).run(samuel)

@@ -244,6 +244,7 @@ def test_a_bundle_whose_replacement_was_killed_was_no_bundle(bundle_copy: Path, 
         ["--precision", "fp16"],
         ["--weights", "fp16"],
         ["--guidance", "3"],
+        ["--steps", "3"],
         ["--guided-down-to", "3"],
         ["--codec", "there"],
     ],
@@ -266,9 +267,9 @@ def test_engines_are_not_built_while_verifying(bundle: Path, export: Command, op
     assert "has no effect on this --verify" in refused(export("--verify", bundle, *option))
 
 
-@pytest.mark.parametrize("option", ["-o", "--codec", "--weights", "--guidance", "--guided-down-to", "--licence"])
+@pytest.mark.parametrize("option", ["-o", "--codec", "--weights", "--licence"])
 def test_an_option_of_an_export_has_no_effect_on_a_bundle(bundle: Path, export: Command, option: str) -> None:
-    value = {"--weights": "fp16", "--guidance": "3", "--guided-down-to": "3"}.get(option, "there")
+    value = {"--weights": "fp16"}.get(option, "there")
     line = refused(export(bundle, "--trt", option, value))
     assert "has no effect on a bundle" in line
 

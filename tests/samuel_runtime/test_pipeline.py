@@ -15,8 +15,9 @@ from samuel_runtime.engines.tensorrt.cuda import Cuda
 from samuel_runtime.errors import UserError
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.progress import Progress
-from samuel_runtime.settings import Precision, Provider, Sampler, Settings
+from samuel_runtime.settings import DEFAULT_STEPS, Precision, Provider, Sampler, Settings
 from samuel_runtime.tuning.preference import remember
+from tests.support.export.sabotage import edit_manifest
 from tests.support.runtime.commands import run_here, singing, write_voice
 from tests.support.runtime.fakes.engines import add_sham_engines
 from tests.support.runtime.measured import measurement
@@ -183,6 +184,15 @@ def test_the_time_terms_of_a_schedule_are_computed_once(bundle: Path) -> None:
 def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UserError, match=r"^(steps|guidance) must"):
         Settings(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_bundle_is_sampled_in_as_many_steps_as_it_asks_for(bundle_copy: Path, samuel: Samuel) -> None:
+    edit_manifest(bundle_copy, lambda manifest: manifest["model"].update(steps=2))
+    of_two_steps = Samuel.load(bundle_copy, threads=1)
+    edit_manifest(bundle_copy, lambda manifest: manifest["model"].pop("steps"))
+    for asking, steps in ((of_two_steps, 2), (Samuel.load(bundle_copy, threads=1), DEFAULT_STEPS)):
+        expected = samuel.generate(VOCALS[0], Settings(steps=steps))
+        np.testing.assert_array_equal(asking.generate(VOCALS[0], Settings()), expected)
 
 
 def test_more_steps_than_timesteps_are_refused(samuel: Samuel) -> None:

@@ -71,4 +71,7 @@ def _share(job: Job) -> float:
 
 
 def _units(request: Request, stage: str) -> float:
-    return request.duration_s * (request.wanted.steps if stage == "sample" else 1)
+    if stage != "sample":
+        return request.duration_s
+    assert request.wanted.steps is not None  # filled in where it was accepted
+    return request.duration_s * request.wanted.steps

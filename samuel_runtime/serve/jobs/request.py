@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from samuel_runtime.errors import UserError
 from samuel_runtime.leadsheet.files.json_format import from_dict
 from samuel_runtime.leadsheet.sheet import LeadSheet, Meter
-from samuel_runtime.settings import DEFAULT_SAMPLER, DEFAULT_SEED, DEFAULT_STEPS, Sampler, Settings
+from samuel_runtime.settings import DEFAULT_SAMPLER, DEFAULT_SEED, Sampler, Settings
 
 _SEED_MOST = 2**63 - 1  # as of the command
 
@@ -21,7 +21,7 @@ class Wanted(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     sampler: Annotated[str, Field(max_length=40, examples=[s.value for s in Sampler])] = DEFAULT_SAMPLER.value
-    steps: Annotated[int, Field(description="Denoising steps.")] = DEFAULT_STEPS
+    steps: Annotated[int | None, Field(description="Denoising steps; null is the bundle's number.")] = None
     guidance: Annotated[float | None, Field(description="Classifier-free guidance scale; null is the bundle's.")] = None
     seed: Annotated[int, Field(description="Of the first take; the same seed gives the same take.")] = DEFAULT_SEED
     variations: Annotated[int, Field(description="Takes, from consecutive seeds.")] = 1

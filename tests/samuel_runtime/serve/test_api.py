@@ -12,6 +12,7 @@ pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 
 import httpx
 
+from samuel_runtime.settings import DEFAULT_STEPS
 from tests.support.runtime.commands import run_here, write_voice
 from tests.support.runtime.serving import accepted, ask, ended
 
@@ -200,6 +201,7 @@ def test_the_server_tells_of_itself(client: httpx.Client, done_id: str) -> None:
     bundle = client.get("/v1/bundle").json()
     assert bundle["takes_lead_sheet"] and not bundle["hears_lead_sheet"]
     assert (bundle["defaults"]["guidance"], bundle["most_minutes"], bundle["channels"]) == (2.0, 0.1, 2)
+    assert bundle["defaults"]["steps"] == DEFAULT_STEPS
     metrics = client.get("/metrics").text
     assert "samuel_jobs_waiting 0.0" in metrics and 'samuel_stage_seconds_count{stage="sample"}' in metrics
 
