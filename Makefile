@@ -88,7 +88,8 @@ default-model: .venv-dev/.synth ## songs, latents, denoiser, estimators, export:
 		$(if $(SHEETS),--sheets $(SHEETS)) $(if $(wildcard $(MODEL)/chords/training.pt),--resume)
 	.venv-dev/bin/samuel-export $(MODEL)/run/checkpoint.safetensors --output samuel_runtime/assets/bundle \
 		--codec $(CODEC) --estimator $(MODEL)/listen/estimator.safetensors \
-		--estimator $(MODEL)/chords/estimator.safetensors --weights int8 --steps 12 --guidance 3 --guided-down-to 300 --licence MIT
+		--estimator $(MODEL)/chords/estimator.safetensors --weights int8 --licence MIT \
+		--steps 12 --guidance 3 --guided-down-to 300 --side-gain-db 0.9
 	cp $(MODEL)/run/losses.png .github/denoiser_losses.png
 
 clean: ## remove environments, builds and outputs

@@ -42,7 +42,6 @@ def write_bundle(
     guidance: Guidance,
     say: Say,
     precision: Precision = Precision.FP32,
-    steps: int = DEFAULT_STEPS,
 ) -> Path:
     """Export a checkpoint and its codec to a bundle folder, and check that it computes what they do.
 
@@ -54,7 +53,6 @@ def write_bundle(
         guidance: default of the bundle.
         say: called with each line of progress.
         precision: of the arithmetic.
-        steps: default of the bundle.
 
     Raises:
         UserError: the codec does not fit the checkpoint, a bundle cannot hold them, ``out`` is something else, or
@@ -68,7 +66,7 @@ def write_bundle(
         )
     recover_dir(out)
     check_replaceable(out)
-    model_facts, codec_facts = facts_of(checkpoint, codec, guidance, steps)
+    model_facts, codec_facts = facts_of(checkpoint, codec, guidance)
     model = checkpoint.build()
     with replacing_dir(out) as folder:
         written = dict(_graphs(model, codec, weight_format))
@@ -110,9 +108,7 @@ def verify_bundle(folder: Path, say: Say, reference: tuple[Checkpoint, Codec] | 
     manifest = Bundle.open(folder).manifest
     if reference is not None:
         checkpoint, codec = reference
-        differing = differing_facts(
-            manifest, *facts_of(checkpoint, codec, manifest.model.guided(), manifest.model.steps)
-        )
+        differing = differing_facts(manifest, *facts_of(checkpoint, codec, manifest.model.guided()))
         if differing:  # both runners take these from the manifest, so no case would fail
             say(f"FAIL facts that are not the model's: {', '.join(differing)}")
             return False

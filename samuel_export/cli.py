@@ -16,8 +16,8 @@ from samuel_runtime.settings import DEFAULT_STEPS, MOST_STEPS
 _DEFAULT_CODEC = "stabilityai/stable-audio-open-1.0"
 _ENGINE_PRECISION = "fp16"
 _RUNS = Path("runs")
-_DEFAULT_OPTIONS = {"steps", "guidance", "guided_down_to"}
-"""What a bundle is told to ask for: a made one, or one that is there."""
+_DEFAULT_OPTIONS = {"steps", "guidance", "guided_down_to", "side_gain_db"}
+"""How bands are made, which may be said of a bundle that is there, too."""
 _EXPORT_OPTIONS = {"output", "codec_location", "weights", "licence"} | _DEFAULT_OPTIONS
 
 if TYPE_CHECKING:
@@ -45,11 +45,13 @@ if TYPE_CHECKING:
 @click.option("--weights", type=click.Choice(["fp32", "fp16", "int8"]), default="fp32",
               help="How weights are kept in the files of --precision fp32; int8 is for the step alone.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1, MOST_STEPS), default=DEFAULT_STEPS,
-              help="The bundle's default number of denoising steps; CHECKPOINT may be a bundle that is to have another "
-                   "one, or another --guidance or --guided-down-to.")  # fmt: skip
+              help="The bundle's default number of denoising steps. CHECKPOINT may be a bundle that is to have other "
+                   "ones, or another --guidance, --guided-down-to or --side-gain-db.")  # fmt: skip
 @click.option("--guidance", type=click.FloatRange(0, 100), default=3.0, help="The bundle's default guidance scale.")
 @click.option("--guided-down-to", type=click.IntRange(0), default=0, metavar="T",
               help="The lowest timestep that is guided; 0 guides all, as the paper does.")  # fmt: skip
+@click.option("--side-gain-db", type=click.FloatRange(-12, 12), default=0.0,
+              help="What the side signal of bands is raised by, where they are narrower than true ones.")  # fmt: skip
 @click.option("--licence", help="Licence of the denoiser's weights, to be recorded in the bundle.")
 @click.option("--trt", is_flag=True,
               help="Add TensorRT engines, beside the graphs; CHECKPOINT may then be a bundle.")  # fmt: skip
@@ -74,6 +76,7 @@ def command(
     steps: int,
     guidance: float,
     guided_down_to: int,
+    side_gain_db: float,
     licence: str | None,
     trt: bool,
     trt_flavor: str,
@@ -82,7 +85,7 @@ def command(
 ) -> int:
     """Turn CHECKPOINT (default: the newest in runs/) into a bundle, and check it against the PyTorch model.
 
-    With --trt, --estimator, --steps or --guidance, CHECKPOINT may be a bundle, which they are added to; with --decoder
+    With --trt, --estimator, --steps or --guidance, CHECKPOINT may be a bundle, which they are put into; with --decoder
     it must be one. With --verify, a CHECKPOINT given as well is the reference; without one, the fingerprints in the
     bundle are.
     """
@@ -109,13 +112,15 @@ def command(
         elif (trt or hearing or defaults) and checkpoint is not None and _is_bundle(checkpoint):
             idle = _EXPORT_OPTIONS - _DEFAULT_OPTIONS - ({"output"} if hearing or defaults else set())
             _refuse(context, idle | (set() if trt else {"precision"}), "on a bundle")
-            target = _set_defaults(checkpoint, output or checkpoint, defaults) if defaults else checkpoint
+            target = checkpoint
         else:
             graphs = Precision.FP32 if trt or precision is None else Precision(precision)
             if graphs is not Precision.FP32:
                 _refuse(context, {"weights"}, f"with --precision {precision}")
-            guided = Guidance(guidance, guided_down_to)
-            target = _export(checkpoint, output, codec_location, graphs, weights, steps, guided, licence)
+            guided, asked = Guidance(guidance, guided_down_to), defaults.get("steps")
+            target = _export(checkpoint, output, codec_location, graphs, weights, guided, asked, licence)
+        if defaults:
+            target = _set_defaults(target, output or target, defaults)
         if hearing:
             target = _add_estimators(target, hearing, output or target)
         if trt:
@@ -143,19 +148,22 @@ def _export(
     codec_location: str | None,
     precision: Precision,
     weights: str,
-    steps: int,
     guidance: Guidance,
+    steps: int | None,
     licence: str | None,
 ) -> Path:
     from samuel_export.bundle import write_bundle
+    from samuel_export.defaults import check_steps
     from samuel_export.precision.weights import WeightFormat
 
     path = checkpoint or newest_checkpoint(_RUNS)
     found, codec = _loaded(path, codec_location)
     if licence is not None:
         found = replace(found, provenance={**found.provenance, "licence": licence})
+    if steps is not None:
+        check_steps(steps, found.config.timesteps)  # before the work
     out = output or path.parent / "bundle"
-    return write_bundle(found, codec, out, WeightFormat(weights), guidance, _say, precision, steps)
+    return write_bundle(found, codec, out, WeightFormat(weights), guidance, _say, precision)
 
 
 def _replace_decoder(context: click.Context, bundle: Path | None, codec_location: str, output: Path | None) -> Path:

@@ -1,12 +1,22 @@
-"""What a bundle asks for where its user says nothing: the denoising steps, and how it is guided."""
+"""How a bundle's bands are made where nobody says otherwise: steps, guidance, and the gain of their side signal."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from samuel_export.metadata import check_steps
 from samuel_export.written import rewritten, write_manifest
 from samuel_runtime.bundle.manifest import SCHEMA_VERSION
+from samuel_runtime.errors import UserError
+
+
+def check_steps(steps: int, timesteps: int) -> None:
+    """See that a schedule has so many steps.
+
+    Raises:
+        UserError: it has fewer.
+    """
+    if steps > timesteps:
+        raise UserError(f"steps must be at most {timesteps}, the timesteps of this model's schedule, not {steps}")
 
 
 def set_defaults(
@@ -15,8 +25,9 @@ def set_defaults(
     steps: int | None = None,
     guidance: float | None = None,
     guided_down_to: int | None = None,
+    side_gain_db: float | None = None,
 ) -> Path:
-    """Write the bundle with other defaults, None as before; its graphs and engines stay.
+    """Write the bundle with other ones, None as before; its graphs and engines stay.
 
     Args:
         folder: of the bundle.
@@ -24,11 +35,12 @@ def set_defaults(
         steps: denoising steps, at most the timesteps of the model's schedule.
         guidance: classifier-free guidance scale.
         guided_down_to: the lowest timestep that is guided.
+        side_gain_db: what the side signal of its bands is raised by.
 
     Raises:
         UserError: the bundle is not in order, has fewer timesteps than ``steps``, or ``out`` is something else.
     """
-    given = {"steps": steps, "guidance": guidance, "guided_down_to": guided_down_to}
+    given = {"steps": steps, "guidance": guidance, "guided_down_to": guided_down_to, "side_gain_db": side_gain_db}
     with rewritten(folder, out) as (whole, manifest):
         model = manifest.model.model_copy(update={name: value for name, value in given.items() if value is not None})
         check_steps(model.steps, model.timesteps)

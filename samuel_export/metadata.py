@@ -9,7 +9,6 @@ from samuel_runtime.bundle.manifest import CodecFacts, Manifest, ModelFacts, Ten
 from samuel_runtime.diffusion.guidance import Guidance
 from samuel_runtime.errors import UserError
 from samuel_runtime.leadsheet.raster import CHANNELS as SHEET_CHANNELS
-from samuel_runtime.settings import DEFAULT_STEPS
 from samuel_train.codec import Codec, decoder_context_frames, encoder_context_frames
 from samuel_train.codec.model.oobleck import OobleckCodec
 from samuel_train.model.checkpoint import Checkpoint
@@ -18,42 +17,30 @@ from samuel_train.model.denoiser import FRAMES_MULTIPLE
 WINDOW_FRAMES = 1024
 """A full window, 47.5 s: the length of the published data set's songs."""
 
+_CHOSEN = {"frames", "chunk_frames", "steps", "side_gain_db"}
 _FRAMES = 128
 _OOBLECK_FRAMES = 64
 
 
-def facts_of(
-    checkpoint: Checkpoint, codec: Codec, guidance: Guidance, steps: int = DEFAULT_STEPS
-) -> tuple[ModelFacts, CodecFacts]:
-    """Manifest entries of a model, with what it asks for by default, and of its codec.
+def facts_of(checkpoint: Checkpoint, codec: Codec, guidance: Guidance) -> tuple[ModelFacts, CodecFacts]:
+    """Manifest entries of a model and its codec.
 
     Raises:
         UserError: a bundle cannot hold them.
     """
-    check_steps(steps, checkpoint.config.timesteps)
     try:
-        return _model_facts(checkpoint, guidance, steps), codec_facts_of(codec)
+        return _model_facts(checkpoint, guidance), codec_facts_of(codec)
     except ValidationError as error:
         first = error.errors()[0]
         what = " ".join([error.title, *map(str, first["loc"])])
         raise UserError(f"{what}: {first['msg']}; a bundle needs a checkpoint and codec within these bounds") from error
 
 
-def check_steps(steps: int, timesteps: int) -> None:
-    """See that a schedule has so many steps.
-
-    Raises:
-        UserError: it has fewer.
-    """
-    if steps > timesteps:
-        raise UserError(f"steps must be at most {timesteps}, the timesteps of this model's schedule, not {steps}")
-
-
 def differing_facts(manifest: Manifest, model: ModelFacts, codec: CodecFacts) -> list[str]:
-    """Names of the entries in which a manifest differs; sizes that the exporter chooses are ignored."""
+    """Names of the entries in which a manifest differs; what is chosen for a bundle alone is ignored."""
     pairs = ((manifest.model, model), (manifest.codec, codec))
     differing = [name for said, true in pairs for name, value in true if getattr(said, name) != value]
-    return [name for name in differing if name not in ("frames", "chunk_frames")]
+    return [name for name in differing if name not in _CHOSEN]
 
 
 def tensor_facts(value: onnx.ValueInfoProto) -> TensorFacts:
@@ -63,7 +50,7 @@ def tensor_facts(value: onnx.ValueInfoProto) -> TensorFacts:
     return TensorFacts(name=value.name, dtype=dtype, shape=tuple(d.dim_param or d.dim_value for d in tensor.shape.dim))
 
 
-def _model_facts(checkpoint: Checkpoint, guidance: Guidance, steps: int) -> ModelFacts:
+def _model_facts(checkpoint: Checkpoint, guidance: Guidance) -> ModelFacts:
     config = checkpoint.config
     return ModelFacts(
         prediction=config.prediction,
@@ -74,7 +61,6 @@ def _model_facts(checkpoint: Checkpoint, guidance: Guidance, steps: int) -> Mode
         frames_multiple=FRAMES_MULTIPLE,
         guidance=guidance.scale,
         guided_down_to=guidance.down_to,
-        steps=steps,
         sheet_channels=SHEET_CHANNELS if config.sheet_width else 0,
         statistics=checkpoint.statistics.to_dict(),
     )

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from samuel_runtime.diffusion.spread import rescale_to_unit_std
 from samuel_runtime.errors import UserError
 from samuel_runtime.leadsheet.sheet import LeadSheet
 from samuel_runtime.pipeline import Samuel
 from samuel_train.data.stems import SongFolder
 from samuel_train.evaluate.cases import Case, SheetSource
 from samuel_train.evaluate.features import Features
-from samuel_train.evaluate.rendering import encode_band, encode_voice, render, sheet_for
+from samuel_train.evaluate.rendering import encode_band, encode_voice, render, render_generated, sheet_for
 from samuel_train.evaluate.report.rows import Kind, Row
 from samuel_train.evaluate.scores import Scores, Truth
 from samuel_train.evaluate.songs import read_facts, read_stems
@@ -93,20 +92,23 @@ def evaluate(
         scores = [truth.judge(features) for truth, features in zip(truths, recordings, strict=True)]
         return Row(kind, case, scores, space.distance(np.concatenate([one.patches for one in recordings])))
 
-    def decoded(kind: Kind, index: int, latents: np.ndarray, case: Case | None = None) -> Features:
-        samples = render(samuel, latents, references[index].samples)
+    def features(kind: Kind, index: int, samples: np.ndarray, case: Case | None = None) -> Features:
         on_audio(EvaluatedAudio(kind, case, index, samples))
         return Features.of(samples, samuel.manifest.codec.sample_rate_hz)
 
     yield row(Kind.TRUTH, [truth.band for truth in truths])
-    yield row(Kind.CODEC, [decoded(Kind.CODEC, index, one.band) for index, one in enumerate(references)])
+    coded = (render(samuel, one.band, one.samples) for one in references)
+    yield row(Kind.CODEC, [features(Kind.CODEC, index, samples) for index, samples in enumerate(coded)])
     yield Row(Kind.OTHER, None, [_floor(truths, index) for index in range(len(truths))], None)
     for case in cases:
         generated = (
-            rescale_to_unit_std(samuel.generate(one.vocals, case.settings(index), sheet=one.sheets[case.sheet]))
+            samuel.generate(one.vocals, case.settings(index), sheet=one.sheets[case.sheet])
             for index, one in enumerate(references)
         )
-        yield row(Kind.CASE, [decoded(Kind.CASE, index, one, case) for index, one in enumerate(generated)], case)
+        bands = (
+            render_generated(samuel, latents, one.samples) for latents, one in zip(generated, references, strict=True)
+        )
+        yield row(Kind.CASE, [features(Kind.CASE, index, samples, case) for index, samples in enumerate(bands)], case)
 
 
 def _reference(

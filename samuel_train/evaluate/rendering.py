@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from samuel_runtime.audio.samples import Audio
+from samuel_runtime.audio.width import with_side_gain
+from samuel_runtime.diffusion.spread import rescale_to_unit_std
 from samuel_runtime.errors import UserError, unhandled
 from samuel_runtime.leadsheet.sheet import LeadSheet
 from samuel_runtime.pipeline import Samuel
@@ -57,5 +59,10 @@ def sheet_for(samuel: Samuel, source: SheetSource, voice: np.ndarray, facts: Son
 
 
 def render(samuel: Samuel, latents: np.ndarray, samples: int) -> np.ndarray:
-    """The waveform (samples, channels) of a band's normalised latents (channels, frames)."""
+    """The waveform (samples, channels) of a band's normalised latents (channels, frames), as the codec has it."""
     return np.concatenate(list(samuel.codec.decode(latents)))[:samples]
+
+
+def render_generated(samuel: Samuel, latents: np.ndarray, samples: int) -> np.ndarray:
+    """The same of latents that were generated: what :meth:`Samuel.decode` makes of them for a user."""
+    return with_side_gain(render(samuel, rescale_to_unit_std(latents), samples), samuel.manifest.model.side_gain_db)

@@ -195,12 +195,15 @@ def test_weights_without_effect_are_refused(tmp_path: Path, checkpoint: Path, ex
 
 
 @pytest.mark.usefixtures("traced_codec")
-def test_a_precision_is_asked_for(tmp_path: Path, checkpoint: Path, export: Command) -> None:
-    code, out, err = export(checkpoint, "-o", tmp_path / "bundle", "--precision", "fp16")
+def test_a_precision_and_how_bands_are_made_are_asked_for(tmp_path: Path, checkpoint: Path, export: Command) -> None:
+    made = ("--steps", "3", "--guidance", "1.5", "--side-gain-db", "-1")
+    code, out, err = export(checkpoint, "-o", tmp_path / "bundle", "--precision", "fp16", *made)
     assert (code, out) == (0, f"{tmp_path / 'bundle'}\n"), err
     assert "wrote step.onnx: fp16, " in err
     assert "wrote timesteps.onnx: fp32, " in err
-    assert Manifest.read(tmp_path / "bundle").precision is Precision.FP16
+    manifest = Manifest.read(tmp_path / "bundle")
+    assert manifest.precision is Precision.FP16
+    assert (manifest.model.steps, manifest.model.guidance, manifest.model.side_gain_db) == (3, 1.5, -1.0)
 
 
 @pytest.mark.usefixtures("lowering")
@@ -245,6 +248,7 @@ def test_a_bundle_whose_replacement_was_killed_was_no_bundle(bundle_copy: Path, 
         ["--weights", "fp16"],
         ["--guidance", "3"],
         ["--steps", "3"],
+        ["--side-gain-db", "1"],
         ["--guided-down-to", "3"],
         ["--codec", "there"],
     ],

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from samuel_runtime.audio.samples import Audio
+from samuel_runtime.audio.width import with_side_gain
 from samuel_runtime.diffusion.spread import rescale_to_unit_std
 from samuel_runtime.engines.backend import Backend
 from samuel_runtime.engines.tensorrt import device
@@ -193,6 +194,15 @@ def test_a_bundle_is_sampled_in_as_many_steps_as_it_asks_for(bundle_copy: Path, 
     for asking, steps in ((of_two_steps, 2), (Samuel.load(bundle_copy, threads=1), DEFAULT_STEPS)):
         expected = samuel.generate(VOCALS[0], Settings(steps=steps))
         np.testing.assert_array_equal(asking.generate(VOCALS[0], Settings()), expected)
+
+
+def test_a_band_gets_the_side_gain_that_its_bundle_says(bundle_copy: Path, samuel: Samuel) -> None:
+    voice = Audio(singing(1.0, 44100, 1), 44100)
+    narrow = samuel.accompany(voice, QUICK).samples
+    edit_manifest(bundle_copy, lambda manifest: manifest["model"].update(side_gain_db=3.0))
+    wide = Samuel.load(bundle_copy, threads=1)
+    np.testing.assert_array_equal(wide.accompany(voice, QUICK).samples, with_side_gain(narrow, 3.0))
+    np.testing.assert_array_equal(np.concatenate(list(wide.stream(voice, QUICK))), with_side_gain(narrow, 3.0))
 
 
 def test_more_steps_than_timesteps_are_refused(samuel: Samuel) -> None:

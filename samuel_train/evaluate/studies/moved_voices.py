@@ -10,7 +10,6 @@ import librosa
 import numpy as np
 
 from samuel_runtime.audio.reading import AudioFile, resampled
-from samuel_runtime.diffusion.spread import rescale_to_unit_std
 from samuel_runtime.errors import UserError
 from samuel_runtime.leadsheet.sheet import LeadSheet
 from samuel_runtime.pipeline import Samuel
@@ -19,7 +18,7 @@ from samuel_train.evaluate import spectra
 from samuel_train.evaluate.cases import Case
 from samuel_train.evaluate.excerpt import loudest_start
 from samuel_train.evaluate.metrics.harmony import pooled, spans
-from samuel_train.evaluate.rendering import as_band, encode_voice, render, sheet_for
+from samuel_train.evaluate.rendering import as_band, encode_voice, render, render_generated, sheet_for
 from samuel_train.evaluate.studies.transposition import Followed, Shift, Transposition
 
 _LEAST_S = 2.0
@@ -106,11 +105,8 @@ def _asked(
         return pooled(chroma, spans(samples / rate, None))  # (12, seconds)
 
     def band(latents: np.ndarray, case: Case, sheet: LeadSheet) -> np.ndarray:
-        takes = (
-            rescale_to_unit_std(samuel.generate(latents, case.settings(seed), sheet=sheet))
-            for seed in range(plan.seeds)
-        )
-        return np.mean([_levelled(chroma_of(render(samuel, take, samples))) for take in takes], axis=0)
+        takes = (samuel.generate(latents, case.settings(seed), sheet=sheet) for seed in range(plan.seeds))
+        return np.mean([_levelled(chroma_of(render_generated(samuel, take, samples))) for take in takes], axis=0)
 
     shifts = (0, *plan.semitones)
     moved = [move(voice, rate, shift) for shift in shifts]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from samuel_runtime.bundle.manifest import Manifest
-from samuel_runtime.diffusion.spread import rescale_to_unit_std
 from samuel_runtime.diffusion.windows import frames_for, windows_of
 from samuel_runtime.errors import UserError
 from samuel_runtime.leadsheet.sheet import LeadSheet
@@ -16,7 +15,7 @@ from samuel_runtime.pipeline import Samuel
 from samuel_train.data.stems import Skipped, SongFolder
 from samuel_train.evaluate.cases import Case, SheetSource
 from samuel_train.evaluate.features import Features
-from samuel_train.evaluate.rendering import encode_voice, render, sheet_for
+from samuel_train.evaluate.rendering import encode_voice, render_generated, sheet_for
 from samuel_train.evaluate.scores import Scores, Truth
 from samuel_train.evaluate.songs import read_facts, read_stems
 from samuel_train.evaluate.spectra import analysed, onset_strength
@@ -90,12 +89,9 @@ def drifts(
     for case in cases:
         scores = []
         for index, one in enumerate(references):
-            latents = rescale_to_unit_std(
-                samuel.generate(one.vocals, case.settings(index), sheet=one.sheets[case.sheet])
-            )
-            scores.append(
-                _judged(one.truths, _parts(samuel, render(samuel, latents, _samples(samuel, minutes)), spans))
-            )
+            latents = samuel.generate(one.vocals, case.settings(index), sheet=one.sheets[case.sheet])
+            band = render_generated(samuel, latents, _samples(samuel, minutes))
+            scores.append(_judged(one.truths, _parts(samuel, band, spans)))
             advance()
         yield Drift(minutes, case, tuple(spans), names, scores)
 

@@ -60,7 +60,13 @@ class Echo:
         self.manifest = SimpleNamespace(
             codec=SimpleNamespace(sample_rate_hz=signals.RATE_HZ, channels=2, hop_samples=8),
             model=SimpleNamespace(
-                timesteps=800, guidance=2.0, frames=33_080, frames_min=8, frames_multiple=8, sheet_channels=34
+                side_gain_db=0.0,
+                timesteps=800,
+                guidance=2.0,
+                frames=33_080,
+                frames_min=8,
+                frames_multiple=8,
+                sheet_channels=34,
             ),
             statistics=statistics,
             graphs={GraphName.STEP: SimpleNamespace(sha256="0" * 64)},
