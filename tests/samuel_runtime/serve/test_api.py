@@ -109,6 +109,12 @@ def test_fields_replace_parts_of_the_settings(client: httpx.Client, voice: Path)
     assert client.delete(f"{ROOT}/{job['id']}").status_code == 204
 
 
+def test_a_job_says_the_steps_that_its_bundle_takes(client: httpx.Client, voice: Path) -> None:
+    job = client.post(ROOT, files={"voice": voice.read_bytes()}).json()
+    assert job["settings"]["steps"] == DEFAULT_STEPS
+    assert ended(client, job["id"])["state"] == "done"
+
+
 def test_events_tell_of_every_stage_and_end_with_the_job(client: httpx.Client, voice: Path) -> None:
     job_id = accepted(client, voice, key="C")
     with client.stream("GET", f"{ROOT}/{job_id}/events") as stream:
