@@ -89,7 +89,7 @@ default-model: .venv-dev/.synth ## songs, latents, denoiser, estimators, export:
 	.venv-dev/bin/samuel-export $(MODEL)/run/checkpoint.safetensors --output samuel_runtime/assets/bundle \
 		--codec $(CODEC) --estimator $(MODEL)/listen/estimator.safetensors \
 		--estimator $(MODEL)/chords/estimator.safetensors --weights int8 --licence MIT \
-		--steps 12 --guidance 3 --guided-down-to 300 --side-gain-db 0.9
+		--steps 12 --guidance 3 --guided-down-to 300 --side-gain-db 0.9 --peak-ceiling 1.4
 	cp $(MODEL)/run/losses.png .github/denoiser_losses.png
 
 clean: ## remove environments, builds and outputs

@@ -16,7 +16,7 @@ from samuel_runtime.settings import DEFAULT_STEPS, MOST_STEPS
 _DEFAULT_CODEC = "stabilityai/stable-audio-open-1.0"
 _ENGINE_PRECISION = "fp16"
 _RUNS = Path("runs")
-_DEFAULT_OPTIONS = {"steps", "guidance", "guided_down_to", "side_gain_db"}
+_DEFAULT_OPTIONS = {"steps", "guidance", "guided_down_to", "side_gain_db", "peak_ceiling"}
 """How bands are made, which may be said of a bundle that is there, too."""
 _EXPORT_OPTIONS = {"output", "codec_location", "weights", "licence"} | _DEFAULT_OPTIONS
 
@@ -46,12 +46,16 @@ if TYPE_CHECKING:
               help="How weights are kept in the files of --precision fp32; int8 is for the step alone.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1, MOST_STEPS), default=DEFAULT_STEPS,
               help="The bundle's default number of denoising steps. CHECKPOINT may be a bundle that is to have other "
-                   "ones, or another --guidance, --guided-down-to or --side-gain-db.")  # fmt: skip
+                   "ones, or another --guidance, --guided-down-to, --side-gain-db or "
+                   "--peak-ceiling.")  # fmt: skip
 @click.option("--guidance", type=click.FloatRange(0, 100), default=3.0, help="The bundle's default guidance scale.")
 @click.option("--guided-down-to", type=click.IntRange(0), default=0, metavar="T",
               help="The lowest timestep that is guided; 0 guides all, as the paper does.")  # fmt: skip
 @click.option("--side-gain-db", type=click.FloatRange(-12, 12), default=0.0,
               help="What the side signal of bands is raised by, where they are narrower than true ones.")  # fmt: skip
+@click.option("--peak-ceiling", type=click.FloatRange(0.1, 100), show_default=False,
+              help="Round off peaks of bands, so that none reaches this, of full scale.  "
+                   "[default: they stay]")  # fmt: skip
 @click.option("--licence", help="Licence of the denoiser's weights, to be recorded in the bundle.")
 @click.option("--trt", is_flag=True,
               help="Add TensorRT engines, beside the graphs; CHECKPOINT may then be a bundle.")  # fmt: skip
@@ -77,6 +81,7 @@ def command(
     guidance: float,
     guided_down_to: int,
     side_gain_db: float,
+    peak_ceiling: float | None,
     licence: str | None,
     trt: bool,
     trt_flavor: str,

@@ -17,7 +17,7 @@ from samuel_train.model.denoiser import FRAMES_MULTIPLE
 WINDOW_FRAMES = 1024
 """A full window, 47.5 s: the length of the published data set's songs."""
 
-_CHOSEN = {"frames", "chunk_frames", "steps", "side_gain_db"}
+_CHOSEN = {"frames", "chunk_frames", "steps", "side_gain_db", "peak_ceiling"}
 _FRAMES = 128
 _OOBLECK_FRAMES = 64
 

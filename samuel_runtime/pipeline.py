@@ -14,6 +14,7 @@ import numpy as np
 
 from samuel_runtime.audio.concerns import concerns
 from samuel_runtime.audio.level import Level, gain_from_db
+from samuel_runtime.audio.peaks import with_peaks_below
 from samuel_runtime.audio.reading import Recording, resampled, resampled_count
 from samuel_runtime.audio.samples import Audio, AudioLike, recording_of
 from samuel_runtime.audio.width import with_side_gain
@@ -267,8 +268,8 @@ class Samuel:
     ) -> Iterator[np.ndarray]:
         """Blocks of the accompaniment's waveform, float32 (samples, channels), of exactly the recording's duration.
 
-        The latents are :func:`rescale_to_unit_std` first, and the sound has the bundle's ``side_gain_db``; what
-        ``codec.decode`` is given stays as it is.
+        The latents are :func:`rescale_to_unit_std` first, and the sound has the bundle's ``side_gain_db`` and
+        ``peak_ceiling``; what ``codec.decode`` is given stays as it is.
         """
         return self._decoded(rescale_to_unit_std(latents), recording, progress)
 
@@ -312,9 +313,9 @@ class Samuel:
         self, latents: np.ndarray, recording: Recording, progress: OnProgress | None, wait_for: Await | None = None
     ) -> Iterator[np.ndarray]:
         missing = resampled_count(recording, self.manifest.codec.sample_rate_hz)
-        gain_db = self.manifest.model.side_gain_db
+        model = self.manifest.model
         for block in self.codec.decode(latents, Reporter("decode", progress), wait_for):
-            yield with_side_gain(block[:missing], gain_db)
+            yield with_peaks_below(with_side_gain(block[:missing], model.side_gain_db), model.peak_ceiling)
             missing -= min(missing, len(block))
 
     def _opened(self) -> tuple[Codec, DenoiserBackend]:

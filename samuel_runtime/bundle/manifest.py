@@ -22,7 +22,7 @@ from samuel_runtime.settings import DEFAULT_STEPS, Flavor, Precision
 SCHEMA_VERSION = 7
 _OLDEST_SCHEMA_VERSION = 2
 """Without engines; version 3 without spectral decoders, 4 without lead sheets, 5 without estimators of chords alone, 6
-without a number of steps and a gain of the side signal."""
+without a number of steps and what is done to the sound of bands."""
 MANIFEST_NAME = "bundle.json"
 _LARGEST_MANIFEST_BYTES = 4 << 20
 _LARGEST_GRAPH_BYTES = 2 << 30  # the most that one protobuf can hold
@@ -87,6 +87,8 @@ class ModelFacts(_Strict):
     """Default number of denoising steps."""
     side_gain_db: Annotated[float, Field(ge=-12, le=12)] = 0.0
     """What the side signal of its bands is raised by, if they are narrower than true ones."""
+    peak_ceiling: Annotated[float, Field(ge=0.1, le=100)] | None = None
+    """Which no peak of its bands reaches, of full scale; None leaves them as they are."""
     sheet_channels: int = 0
     """Channels of the lead sheet that its conditioning takes, those of leadsheet/raster.py; 0 takes none."""
     statistics: dict[str, Any]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from samuel_runtime.audio.peaks import with_peaks_below
 from samuel_runtime.audio.samples import Audio
 from samuel_runtime.audio.width import with_side_gain
 from samuel_runtime.diffusion.spread import rescale_to_unit_std
@@ -65,4 +66,6 @@ def render(samuel: Samuel, latents: np.ndarray, samples: int) -> np.ndarray:
 
 def render_generated(samuel: Samuel, latents: np.ndarray, samples: int) -> np.ndarray:
     """The same of latents that were generated: what :meth:`Samuel.decode` makes of them for a user."""
-    return with_side_gain(render(samuel, rescale_to_unit_std(latents), samples), samuel.manifest.model.side_gain_db)
+    model = samuel.manifest.model
+    band = render(samuel, rescale_to_unit_std(latents), samples)
+    return with_peaks_below(with_side_gain(band, model.side_gain_db), model.peak_ceiling)

@@ -19,12 +19,13 @@ def test_a_bundle_gets_other_defaults_and_keeps_the_rest(bundle_copy: Path, tmp_
     before = Bundle.open(bundle_copy).manifest
     edit_manifest(bundle_copy, lambda manifest: manifest.update(schema_version=6))
     new = tmp_path / "new"
-    arguments = [bundle_copy, "--steps", 12, "--guidance", 1.5, "--side-gain-db", 0.9, "-o", new]
+    arguments = [bundle_copy, "--steps", 12, "--guidance", 1.5, "--side-gain-db", 0.9]
+    arguments += ["--peak-ceiling", 1.4, "-o", new]
     ran = CliRunner().invoke(cli.command, list(map(str, arguments)))
     assert ran.exit_code == 0, ran.output
     after = Bundle.open(new).manifest
     assert (after.model.steps, after.model.guidance, after.schema_version) == (12, 1.5, SCHEMA_VERSION)
-    kept = before.model.model_copy(update={"steps": 12, "guidance": 1.5, "side_gain_db": 0.9})
+    kept = before.model.model_copy(update={"steps": 12, "guidance": 1.5, "side_gain_db": 0.9, "peak_ceiling": 1.4})
     assert after == before.model_copy(update={"model": kept, "schema_version": SCHEMA_VERSION})
     for facts in after.graphs.values():
         assert (new / facts.file).read_bytes() == (bundle_copy / facts.file).read_bytes()

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from samuel_runtime.audio.peaks import with_peaks_below
 from samuel_runtime.audio.samples import Audio
 from samuel_runtime.audio.width import with_side_gain
 from samuel_runtime.diffusion.spread import rescale_to_unit_std
@@ -196,13 +197,15 @@ def test_a_bundle_is_sampled_in_as_many_steps_as_it_asks_for(bundle_copy: Path, 
         np.testing.assert_array_equal(asking.generate(VOCALS[0], Settings()), expected)
 
 
-def test_a_band_gets_the_side_gain_that_its_bundle_says(bundle_copy: Path, samuel: Samuel) -> None:
+def test_a_band_gets_the_width_and_the_peaks_that_its_bundle_says(bundle_copy: Path, samuel: Samuel) -> None:
     voice = Audio(singing(1.0, 44100, 1), 44100)
-    narrow = samuel.accompany(voice, QUICK).samples
-    edit_manifest(bundle_copy, lambda manifest: manifest["model"].update(side_gain_db=3.0))
-    wide = Samuel.load(bundle_copy, threads=1)
-    np.testing.assert_array_equal(wide.accompany(voice, QUICK).samples, with_side_gain(narrow, 3.0))
-    np.testing.assert_array_equal(np.concatenate(list(wide.stream(voice, QUICK))), with_side_gain(narrow, 3.0))
+    plain = samuel.accompany(voice, QUICK).samples
+    ceiling = float(0.7 * np.abs(plain).max())
+    edit_manifest(bundle_copy, lambda manifest: manifest["model"].update(side_gain_db=3.0, peak_ceiling=ceiling))
+    asking = Samuel.load(bundle_copy, threads=1)
+    expected = with_peaks_below(with_side_gain(plain, 3.0), ceiling)
+    np.testing.assert_array_equal(asking.accompany(voice, QUICK).samples, expected)
+    np.testing.assert_array_equal(np.concatenate(list(asking.stream(voice, QUICK))), expected)
 
 
 def test_more_steps_than_timesteps_are_refused(samuel: Samuel) -> None:

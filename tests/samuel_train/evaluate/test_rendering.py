@@ -15,7 +15,7 @@ from tests.support.runtime.commands import singing
 
 
 def test_generated_latents_sound_as_the_command_plays_them(bundle_copy: Path) -> None:
-    edit_manifest(bundle_copy, lambda manifest: manifest["model"].update(side_gain_db=3.0))
+    edit_manifest(bundle_copy, lambda manifest: manifest["model"].update(side_gain_db=3.0, peak_ceiling=0.2))
     with Samuel.load(bundle_copy, threads=1) as samuel:
         voice = Audio(singing(1.0, 44100, 1), 44100)
         latents = samuel.generate(samuel.encode(voice), Settings(steps=1))

@@ -61,6 +61,7 @@ class Echo:
             codec=SimpleNamespace(sample_rate_hz=signals.RATE_HZ, channels=2, hop_samples=8),
             model=SimpleNamespace(
                 side_gain_db=0.0,
+                peak_ceiling=None,
                 timesteps=800,
                 guidance=2.0,
                 frames=33_080,
