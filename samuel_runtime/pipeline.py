@@ -19,7 +19,7 @@ from samuel_runtime.audio.reading import Recording, resampled, resampled_count
 from samuel_runtime.audio.samples import Audio, AudioLike, recording_of
 from samuel_runtime.audio.width import with_side_gain
 from samuel_runtime.bundle.bundle import Bundle
-from samuel_runtime.bundle.manifest import GraphName, Manifest
+from samuel_runtime.bundle.manifest import GraphName, Manifest, ModelFacts
 from samuel_runtime.codec import Codec
 from samuel_runtime.codec.codec import Await
 from samuel_runtime.diffusion.denoiser import DenoiserBackend, Network
@@ -313,15 +313,19 @@ class Samuel:
         self, latents: np.ndarray, recording: Recording, progress: OnProgress | None, wait_for: Await | None = None
     ) -> Iterator[np.ndarray]:
         missing = resampled_count(recording, self.manifest.codec.sample_rate_hz)
-        model = self.manifest.model
         for block in self.codec.decode(latents, Reporter("decode", progress), wait_for):
-            yield with_peaks_below(with_side_gain(block[:missing], model.side_gain_db), model.peak_ceiling)
+            yield finished(block[:missing], self.manifest.model)
             missing -= min(missing, len(block))
 
     def _opened(self) -> tuple[Codec, DenoiserBackend]:
         if self._parts is None:
             raise ValueError("this Samuel is closed")
         return self._parts
+
+
+def finished(samples: np.ndarray, model: ModelFacts) -> np.ndarray:
+    """The sound of generated latents (samples, channels) as the model's bundle wants it: its width and its peaks."""
+    return with_peaks_below(with_side_gain(samples, model.side_gain_db), model.peak_ceiling)
 
 
 def check_fits(manifest: Manifest, settings: Settings) -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from samuel_runtime.audio.peaks import with_peaks_below
 from samuel_runtime.audio.samples import Audio
-from samuel_runtime.audio.width import with_side_gain
 from samuel_runtime.diffusion.spread import rescale_to_unit_std
 from samuel_runtime.errors import UserError, unhandled
 from samuel_runtime.leadsheet.sheet import LeadSheet
-from samuel_runtime.pipeline import Samuel
+from samuel_runtime.pipeline import Samuel, finished
 from samuel_train.data.annotations import lead_sheet
 from samuel_train.evaluate.cases import SheetSource
 from samuel_train.synth.facts import SongFacts
@@ -66,6 +64,4 @@ def render(samuel: Samuel, latents: np.ndarray, samples: int) -> np.ndarray:
 
 def render_generated(samuel: Samuel, latents: np.ndarray, samples: int) -> np.ndarray:
     """The same of latents that were generated: what :meth:`Samuel.decode` makes of them for a user."""
-    model = samuel.manifest.model
-    band = render(samuel, rescale_to_unit_std(latents), samples)
-    return with_peaks_below(with_side_gain(band, model.side_gain_db), model.peak_ceiling)
+    return finished(render(samuel, rescale_to_unit_std(latents), samples), samuel.manifest.model)
