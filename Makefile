@@ -75,7 +75,7 @@ codec: .venv-dev/.synth ## a codec from nothing, into $(MODEL)/codec
 	cp $(MODEL)/codec/losses.png .github/codec_losses.png
 
 # Songs, latents, denoiser, estimators, export, on the codec in the package, or on CODEC=model/codec of the target before.
-# SHEETS=openewld.zip lets the estimators learn from MusicXML lead sheets, too, such as those of OpenEWLD. The README of
+# SHEETS='openewld.zip Lieder/scores' lets the estimators learn from MusicXML scores, too, each as often. The README of
 # samuel_train says what it costs, and what to set without a GPU.
 default-model: .venv-dev/.synth ## songs, latents, denoiser, estimators, export: a bundle like the packaged one
 	.venv-dev/bin/samuel-train synthesize --output $(MODEL)/stems --songs $(SONGS) --seed 0 --duration-s 47.55
@@ -83,9 +83,9 @@ default-model: .venv-dev/.synth ## songs, latents, denoiser, estimators, export:
 	.venv-dev/bin/samuel-train fit $(MODEL)/latents --out $(MODEL)/run $(FIT_BUDGET) --batch $(FIT_BATCH) \
 		$(if $(wildcard $(MODEL)/run/last/state.pt),--resume,--config samuel_train/default.toml)
 	.venv-dev/bin/samuel-train listen --out $(MODEL)/listen $(LISTEN_BUDGET) --voices $(MODEL)/stems \
-		$(if $(SHEETS),--sheets $(SHEETS)) $(if $(wildcard $(MODEL)/listen/training.pt),--resume)
+		$(SHEETS:%=--sheets %) $(if $(wildcard $(MODEL)/listen/training.pt),--resume)
 	.venv-dev/bin/samuel-train listen --chords --out $(MODEL)/chords $(LISTEN_BUDGET) --voices $(MODEL)/stems \
-		$(if $(SHEETS),--sheets $(SHEETS)) $(if $(wildcard $(MODEL)/chords/training.pt),--resume)
+		$(SHEETS:%=--sheets %) $(if $(wildcard $(MODEL)/chords/training.pt),--resume)
 	.venv-dev/bin/samuel-export $(MODEL)/run/checkpoint.safetensors --output samuel_runtime/assets/bundle \
 		--codec $(CODEC) --estimator $(MODEL)/listen/estimator.safetensors \
 		--estimator $(MODEL)/chords/estimator.safetensors --weights int8 --licence MIT \

@@ -25,8 +25,10 @@ _DEFAULT_MINUTES = 30.0
 @click.option(
     "--sheets",
     type=click.Path(path_type=Path, exists=True),
+    multiple=True,
     metavar="FOLDER|ZIP",
-    help="Lead sheets in MusicXML, whose melodies are mixed in; those in folders called heldout are left out.",
+    help="Scores in MusicXML, whose melodies are mixed in, with their written chords or those of their accompaniment; "
+    "those in folders called heldout are left out. May be given again; each is drawn from equally often.",
 )
 @click.option("--chords", is_flag=True, help="Train the estimator of chords on known beats instead.")
 @click.option("--from", "start", type=click.Path(path_type=Path), metavar="ESTIMATOR",
@@ -42,7 +44,7 @@ def command(
     minutes: float | None,
     steps: int | None,
     voices: tuple[Path, ...],
-    sheets: Path | None,
+    sheets: tuple[Path, ...],
     chords: bool,
     start: Path | None,
     seed: int,
@@ -70,11 +72,14 @@ def command(
         click.echo(line, err=True)
 
     heard = hear_voices(voices, say)
-    scores, skipped = read_scores(sheets) if sheets else ([], [])
-    for skip in skipped:
-        say(f"skipped {skip.song}: {skip.reason}")
+    collections = []
+    for root in sheets:
+        scores, skipped = read_scores(root)
+        collections.append(scores)
+        for skip in skipped:
+            say(f"skipped {skip.song}: {skip.reason}")
     config = ChordConfig() if chords else None
-    found = train_estimator(out, settings, heard, scores, config, start=checkpoint, resume=resume, say=say)
+    found = train_estimator(out, settings, heard, collections, config, start=checkpoint, resume=resume, say=say)
     click.echo(f"{out / CHECKPOINT_NAME}: " + ", ".join(f"{name} {value:.3f}" for name, value in found.items()))
 
 

@@ -46,7 +46,7 @@ def train_estimator(
     out_dir: Path,
     settings: ListenSettings,
     voices: Sequence[HeardVoice] = (),
-    scores: Sequence[Score] = (),
+    collections: Sequence[Sequence[Score]] = (),
     config: StackConfig | None = None,
     start: EstimatorCheckpoint | None = None,
     resume: bool = False,
@@ -58,7 +58,7 @@ def train_estimator(
         out_dir: receives ``estimator.safetensors``, ``training.pt`` and ``metrics.jsonl``.
         settings: budget and hyperparameters.
         voices: of which the last tenth is held out.
-        scores: all to train on.
+        collections: scores, all to train on; each is drawn from equally often.
         config: sizes of the network, and which one it is; by default those of the start, else of the estimator by
             frame.
         start: whose weights the run begins with, instead of random ones. A resumed run needs none.
@@ -79,10 +79,10 @@ def train_estimator(
                 )
     if resume:
         state, saved_config = _saved_state(out_dir)
-        run = _Run(out_dir, settings, voices, scores, config or saved_config)
+        run = _Run(out_dir, settings, voices, collections, config or saved_config)
         run.restore(state)
     else:
-        run = _Run(out_dir, settings, voices, scores, config or (start.config if start else EstimatorConfig()))
+        run = _Run(out_dir, settings, voices, collections, config or (start.config if start else EstimatorConfig()))
         run.begin(start)
     run.loop(say)
     return run.validate()
@@ -94,7 +94,7 @@ class _Run:
         out_dir: Path,
         settings: ListenSettings,
         voices: Sequence[HeardVoice],
-        scores: Sequence[Score],
+        collections: Sequence[Sequence[Score]],
         config: StackConfig,
     ) -> None:
         torch.manual_seed(settings.seed)
@@ -106,7 +106,7 @@ class _Run:
         )
         held = round(_HELD_OUT_SHARE * len(voices))
         training_voices, self.held_out_voices = voices[: len(voices) - held], voices[len(voices) - held :]
-        songs = DrawnSongs(settings.seed, training_voices, scores)
+        songs = DrawnSongs(settings.seed, training_voices, collections)
         self.reservoir = Reservoir(
             partial(self._example, songs),
             settings.reservoir or self.part.reservoir,
@@ -119,7 +119,7 @@ class _Run:
             "graph": self.part.graph.value,
             "config": config.to_dict(),
             "voices": [voice.name for voice in voices],
-            "scores": [score.name for score in scores],
+            "scores": [score.name for scores in collections for score in scores],
         }
 
     def begin(self, start: EstimatorCheckpoint | None) -> None:

@@ -17,7 +17,7 @@ from samuel_train.synth.scores.musicxml import Score
 
 FRAMES = 4096
 """Of a song, 47.6 s."""
-_VOICES, _SCORES = 0.25, 0.4
+_VOICES, _SCORES = 0.25, 0.6
 """Shares of voices, and of scores among what is not a voice, where there are any."""
 HELD_OUT_SEED = 1 << 40
 """Added to a seed: songs that no step trains on."""
@@ -30,11 +30,10 @@ class DrawnSongs:
         self,
         seed: int,
         voices: Sequence[HeardVoice] = (),
-        scores: Sequence[Score] = (),
-        score_share: float = _SCORES,
+        collections: Sequence[Sequence[Score]] = (),
     ) -> None:
-        self.seed, self._voices, self._scores = seed, voices, scores
-        self._score_share = score_share if scores else 0.0
+        self.seed, self._voices, self._collections = seed, voices, collections
+        self._score_share = _SCORES if collections else 0.0
 
     def __getitem__(self, number: int) -> tuple[MelodyTracks, LeadSheet]:
         rng = np.random.default_rng([self.seed, number])
@@ -47,7 +46,9 @@ class DrawnSongs:
         song: SungSheet | None = None
         while song is None:
             if rng.random() < self._score_share:
-                song = sung_score(rng, self._scores[int(rng.integers(len(self._scores)))], FRAMES * FRAME_S)
+                # One as often as another, however many scores it holds.
+                scores = self._collections[int(rng.integers(len(self._collections)))]
+                song = sung_score(rng, scores[int(rng.integers(len(scores)))], FRAMES * FRAME_S)
             else:
                 song = procedural_sheet(rng, FRAMES * FRAME_S)
         return simulated_tracks(rng, song.notes, song.singer, song.sheet.duration_s), song.sheet

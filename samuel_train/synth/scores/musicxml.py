@@ -1,4 +1,4 @@
-"""Lead sheets in MusicXML: melody, chords and meter as written.
+"""Lead sheets in MusicXML: melody, chords and meter as written; songs without chord symbols have their accompaniment's.
 
 Repeats are not played: what is written is read through once, first endings before second ones. Chords keep their
 bass; elevenths and thirteenths are read as ninths, and degrees that are added, altered or left out one by one are not.
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Container
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +22,8 @@ from samuel_runtime.errors import UserError
 from samuel_runtime.leadsheet import Meter
 from samuel_runtime.leadsheet.chords import Chord, Key, pitch_class
 from samuel_train.data.stems import Skipped
+from samuel_train.synth.scores.accompaniment import Note, read_chords
+from samuel_train.synth.scores.score_files import SUFFIXES, score_files
 
 HELD_OUT = "heldout"
 """Scores in a folder of this name are for evaluation alone."""
@@ -30,9 +31,6 @@ REST_QUARTERS = 0.4
 """A rest longer than this ends a phrase."""
 LEAST_NOTES = 16
 """Scores with fewer are left out."""
-_SUFFIXES = (".mxl", ".musicxml", ".xml")
-_MOST_BYTES = 16 << 20  # of a score, unpacked
-_MOST_SCORES = 100_000
 _LEAST_CHORDS = 4
 _SAME = 1e-3  # quarters
 _METERS = {
@@ -70,7 +68,7 @@ class Score:
     downbeats: tuple[float, ...]
     chords: tuple[tuple[float, str], ...]
     """Start and Harte name, from the first written one on."""
-    notes: tuple[tuple[float, float, int], ...]
+    notes: tuple[Note, ...]
     """Start, end and MIDI number, one after the other."""
 
     @property
@@ -104,11 +102,11 @@ def read_scores(root: Path, held_out: bool = False) -> tuple[list[Score], list[S
     scores, skipped = [], []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # partitura's remarks on untidy scores
-        for name, read in tqdm(_files(root), desc="reading scores", unit="score", disable=None):
+        for name, read in tqdm(score_files(root), desc="reading scores", unit="score", disable=None):
             if (HELD_OUT in Path(name).parts[:-1]) is not held_out:
                 continue
             try:
-                scores.append(_score(name, partitura.load_musicxml(io.BytesIO(_with_kinds(_unpacked(read()))))))
+                scores.append(_score(name, partitura.load_musicxml(io.BytesIO(_with_kinds(read())))))
             except UserError as error:
                 skipped.append(Skipped(name, str(error)))
             # A stranger's score, read by a library that knows the format's corners by raising anything.
@@ -117,58 +115,11 @@ def read_scores(root: Path, held_out: bool = False) -> tuple[list[Score], list[S
     if not scores and not skipped:
         where = f"in folders called {HELD_OUT}" if held_out else f"outside folders called {HELD_OUT}"
         raise UserError(
-            f"{root}: holds no MusicXML score {where}; give a folder or .zip of {', '.join(_SUFFIXES)} files"
+            f"{root}: holds no MusicXML score {where}; give a folder or .zip of {', '.join(SUFFIXES)} files"
         )
     if not scores:
         raise UserError(f"{root}: none of {len(skipped)} scores can be used; {skipped[0].song}: {skipped[0].reason}")
     return scores, skipped
-
-
-def _files(root: Path) -> Iterator[tuple[str, Any]]:
-    """Name and reader of every score."""
-    if root.is_dir():
-        for path in sorted(root.rglob("*")):
-            if path.suffix.lower() in _SUFFIXES and path.is_file():
-                yield path.relative_to(root).as_posix(), lambda path=path: _read_file(path)
-        return
-    try:
-        archive = zipfile.ZipFile(root)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"{root}: is no folder and no zip archive ({error}); give one of MusicXML scores") from error
-    with archive:
-        if len(archive.infolist()) > _MOST_SCORES:
-            raise UserError(f"{root}: holds more than {_MOST_SCORES} files; split it")
-        for info in sorted(archive.infolist(), key=lambda info: info.filename):
-            if Path(info.filename).suffix.lower() in _SUFFIXES:
-                yield info.filename, lambda info=info: _read_member(archive, info)
-
-
-def _read_file(path: Path) -> bytes:
-    if path.stat().st_size > _MOST_BYTES:
-        raise UserError(f"larger than {_MOST_BYTES >> 20} MB")
-    return path.read_bytes()
-
-
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    with archive.open(info) as file:
-        content = file.read(_MOST_BYTES + 1)  # whatever the archive says of its size
-    if len(content) > _MOST_BYTES:
-        raise UserError(f"larger than {_MOST_BYTES >> 20} MB")
-    return content
-
-
-def _unpacked(content: bytes) -> bytes:
-    """The XML of a score; a compressed one is an archive with the score beside what describes it."""
-    if not content.startswith(b"PK"):
-        return content
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            for info in archive.infolist():
-                if Path(info.filename).suffix.lower() in (".xml", ".musicxml") and "META-INF" not in info.filename:
-                    return _read_member(archive, info)
-    except zipfile.BadZipFile as error:
-        raise UserError(f"is a damaged archive ({error})") from error
-    raise UserError("is an archive without a score")
 
 
 def _score(name: str, loaded: Any) -> Score:
@@ -186,20 +137,29 @@ def _score(name: str, loaded: Any) -> Score:
     bars = [(float(quarters(bar.start.t)), float(quarters(bar.end.t))) for bar in part.iter_all(Measure)]
     downbeats = _bar_lines(bars, int(signature.split("/")[0]) * 4 / int(signature.split("/")[1]))
     zero = downbeats[0]
-    symbols = [(float(quarters(each.start.t)) - zero, _harte(each)) for each in part.iter_all(ChordSymbol)]
-    if len(symbols) < _LEAST_CHORDS:
-        raise UserError(f"has {len(symbols)} chords; at least {_LEAST_CHORDS} are needed")
-    notes = _line(
-        [(float(quarters(note.start.t)) - zero, float(quarters(note.end_tied.t)) - zero, int(note.midi_pitch))
-         for note in part.notes_tied if note.voice in (None, 1)]
-    )  # fmt: skip
+    notes = _line(_notes(part, zero, voices=(None, 1)))
     if len(notes) < LEAST_NOTES:
         raise UserError(f"has {len(notes)} notes; at least {LEAST_NOTES} are needed")
     keys = {(each.fifths, each.mode) for each in part.iter_all(KeySignature)}
     lines = tuple(line - zero for line in downbeats)
     beats = tuple(float(beat) for beat in np.arange(0, max(lines[-1], notes[-1][1]) + _SAME, beat_quarters))
+    symbols = [(float(quarters(each.start.t)) - zero, _harte(each)) for each in part.iter_all(ChordSymbol)]
+    if not symbols:
+        symbols = read_chords([note for other in loaded.parts[1:] for note in _notes(other, zero)], beats, lines)
+    if len(symbols) < _LEAST_CHORDS:
+        raise UserError(f"has {len(symbols)} chords; at least {_LEAST_CHORDS} are needed")
     return Score(name, meter, beat_quarters, _key(keys, symbols), beats, lines,
                  tuple(dict(sorted(symbols)).items()), notes)  # fmt: skip
+
+
+def _notes(part: Any, zero: float, voices: Container[int | None] | None = None) -> list[Note]:
+    """Those of a part in quarters from ``zero`` on, of all voices if none are given."""
+    quarters = part.quarter_map
+    return [
+        (float(quarters(note.start.t)) - zero, float(quarters(note.end_tied.t)) - zero, int(note.midi_pitch))
+        for note in part.notes_tied
+        if voices is None or note.voice in voices
+    ]
 
 
 def _bar_lines(bars: list[tuple[float, float]], full: float) -> list[float]:
@@ -229,9 +189,9 @@ def _bar_lines(bars: list[tuple[float, float]], full: float) -> list[float]:
     return lines
 
 
-def _line(notes: list[tuple[float, float, int]]) -> tuple[tuple[float, float, int], ...]:
+def _line(notes: list[Note]) -> tuple[Note, ...]:
     """One note at a time: of those that begin together the highest, each until the next at most."""
-    line: list[tuple[float, float, int]] = []
+    line: list[Note] = []
     for start, end, midi in sorted(notes, key=lambda note: (note[0], -note[2])):
         if end - start < _SAME or (line and start - line[-1][0] < _SAME):
             continue

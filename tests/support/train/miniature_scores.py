@@ -12,6 +12,7 @@ _CHORDS = (("A", "minor"), ("D", "minor"), ("E", "dominant"), ("A", "minor"))
 
 
 def _note(step: int, octave: int = 4) -> str:
+    """A quarter, C = 0, D = 1."""
     pitch = f"<pitch><step>{_STEPS[step % 7]}</step><octave>{octave}</octave></pitch>"
     return f"<note>{pitch}<duration>1</duration><voice>1</voice><type>quarter</type></note>"
 
@@ -39,8 +40,30 @@ def musicxml(
         count = last_beats if last_beats and bar == bars - 1 else beats
         notes = "".join(_note(bar + beat) for beat in range(count))
         measures.append(f'<measure number="{bar + 1}">{harmonies[bar % len(harmonies)]}{notes}</measure>')
-    part = '<part-list><score-part id="P1"><part-name>V</part-name></score-part></part-list>'
-    return f'<score-partwise version="3.1">{part}<part id="P1">{"".join(measures)}</part></score-partwise>'
+    return _score(measures)
+
+
+def accompanied(bars: Sequence[Sequence[tuple[int, int]]]) -> str:
+    """A voice that goes up the scale, above bars of four quarters (steps and octaves) instead of chord symbols."""
+    signature = "<time><beats>4</beats><beat-type>4</beat-type></time>"
+    attributes = f"<attributes><divisions>1</divisions><key><fifths>0</fifths></key>{signature}</attributes>"
+
+    def part(lines: Sequence[Sequence[tuple[int, int]]]) -> list[str]:
+        measures = ["".join(_note(*note) for note in line) for line in lines]
+        return [
+            f'<measure number="{bar}">{"" if bar else attributes}{notes}</measure>'
+            for bar, notes in enumerate(measures)
+        ]
+
+    scale = [[(bar * 4 + beat, 5) for beat in range(4)] for bar in range(len(bars))]
+    return _score(part(scale), part(bars))
+
+
+def _score(*parts: Sequence[str]) -> str:
+    """Of the measures of its parts."""
+    names = [f'<score-part id="P{number}"><part-name>V</part-name></score-part>' for number in range(len(parts))]
+    written = [f'<part id="P{number}">{"".join(measures)}</part>' for number, measures in enumerate(parts)]
+    return f'<score-partwise version="3.1"><part-list>{"".join(names)}</part-list>{"".join(written)}</score-partwise>'
 
 
 BARS = ("C:maj", "A:min7/b7", "D:9", "G:7", "N", "B:hdim7", "F:min6", "C:maj6/3")

@@ -67,20 +67,27 @@ def _quick_runs() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def stems(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Read them only."""
+    return write_songs(tmp_path_factory.mktemp("songs") / "stems")
+
+
 @pytest.fixture
-def stems(tmp_path: Path) -> Path:
-    return write_songs(tmp_path / "stems")
+def own_stems(stems: Path, tmp_path: Path) -> Path:
+    """To damage."""
+    return Path(shutil.copytree(stems, tmp_path / "stems"))
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, float]]:
+def begun(stems: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, float]]:
     """The same stems, the folder of a codec that was trained on them, and its report; read them only."""
     folder = tmp_path_factory.mktemp("begun")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "draw_codec_plot", draw_codec_plot)
         settings = replace(SETTINGS, steps=BEGUN_STEPS, learning_rate=5e-3)
-        report = fit_codec(write_songs(folder / "stems"), folder / "codec", settings, TINY)
-    return folder / "stems", folder / "codec", report
+        report = fit_codec(stems, folder / "codec", settings, TINY)
+    return stems, folder / "codec", report
 
 
 @pytest.fixture(scope="module")
@@ -280,14 +287,14 @@ def test_a_new_codec_replaced_a_trained_one(finished: tuple[Path, Path], tmp_pat
     assert (copy / "model.safetensors").read_bytes() == before
 
 
-def test_one_song_with_nan_made_every_weight_nan(stems: Path, tmp_path: Path) -> None:
+def test_one_song_with_nan_made_every_weight_nan(own_stems: Path, tmp_path: Path) -> None:
     broken = np.zeros((RATE_HZ, 2), np.float32)
     broken[1000] = np.nan
     for stem in ("vocals", "accompaniment"):
-        soundfile.write(stems / "song_1" / f"{stem}.wav", broken, RATE_HZ, subtype="FLOAT")
-    ran = CliRunner().invoke(cli.command, [str(stems), "-o", str(tmp_path / "codec"), "--steps", "1"])
+        soundfile.write(own_stems / "song_1" / f"{stem}.wav", broken, RATE_HZ, subtype="FLOAT")
+    ran = CliRunner().invoke(cli.command, [str(own_stems), "-o", str(tmp_path / "codec"), "--steps", "1"])
     assert isinstance(ran.exception, UserError)
-    assert str(ran.exception).startswith(f"{stems / 'song_1' / 'vocals.wav'}: holds samples that are NaN")
+    assert str(ran.exception).startswith(f"{own_stems / 'song_1' / 'vocals.wav'}: holds samples that are NaN")
     assert not (tmp_path / "codec").exists()
 
 
@@ -320,15 +327,15 @@ def test_songs_in_the_layout_of_musdb_were_not_found(tmp_path: Path) -> None:
     assert "skipped train/short: shorter than 0.4 s" in said
 
 
-def test_a_folder_whose_name_is_not_utf8_was_a_traceback(stems: Path, tmp_path: Path) -> None:
-    (stems / "song_3").rename(stems / os.fsdecode(b"caf\xe9"))
+def test_a_folder_whose_name_is_not_utf8_was_a_traceback(own_stems: Path, tmp_path: Path) -> None:
+    (own_stems / "song_3").rename(own_stems / os.fsdecode(b"caf\xe9"))
     said: list[str] = []
-    fit_codec(stems, tmp_path / "codec", replace(SETTINGS, steps=1), TINY, say=said.append)
+    fit_codec(own_stems, tmp_path / "codec", replace(SETTINGS, steps=1), TINY, say=said.append)
     assert said[0] == "skipped caf\\xe9: the folder's name is not UTF-8; rename the folder"
     with pytest.raises(UserError, match="not readable text"):
         load_codec(tmp_path / os.fsdecode(b"caf\xe9"))
     with pytest.raises(UserError, match="not readable text"):
-        fit_codec(stems, tmp_path / os.fsdecode(b"caf\xe9"), replace(SETTINGS, steps=1), TINY)
+        fit_codec(own_stems, tmp_path / os.fsdecode(b"caf\xe9"), replace(SETTINGS, steps=1), TINY)
 
 
 def test_an_adversarial_share_leaves_something_to_the_first_stage() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from samuel_runtime.errors import UserError
 from samuel_train.synth.scores.musicxml import read_scores
-from tests.support.train.miniature_scores import harmony, musicxml
+from tests.support.train.miniature_scores import accompanied, harmony, musicxml
 
 pytest.importorskip("partitura")
 
@@ -29,6 +29,17 @@ def test_chords_keep_their_bass_and_no_chord_needs_no_root(tmp_path: Path) -> No
     (tmp_path / "tune.musicxml").write_text(musicxml(harmonies=(harmony("C", "major", ("E", 0)), no_chord, inverted)))
     (found,), _ = read_scores(tmp_path)
     assert [name for _, name in found.chords[:4]] == ["C:maj/3", "N", "D:min7/b6", "C:maj/3"]
+
+
+def test_a_song_without_symbols_has_the_chords_of_its_accompaniment(tmp_path: Path) -> None:
+    c, f, g = [(0, 3), (4, 3), (2, 4), (4, 3)], [(3, 3), (0, 4), (5, 3), (0, 4)], [(4, 2), (1, 3), (6, 3), (3, 4)]
+    (tmp_path / "lied.musicxml").write_text(accompanied([c, f, c, g] * 2 + [c]))
+    (found,), _ = read_scores(tmp_path)
+    assert found.chords == tuple(
+        (4.0 * bar, name) for bar, name in enumerate(["C:maj", "F:maj", "C:maj", "G:7"] * 2 + ["C:maj"])
+    )
+    assert found.key == "C major"
+    assert found.notes[:2] == ((0.0, 1.0, 72), (1.0, 2.0, 74))  # the voice's alone
 
 
 def test_untidy_scores_are_refused_with_their_reason(tmp_path: Path) -> None:
