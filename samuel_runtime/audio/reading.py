@@ -15,6 +15,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from samuel_runtime.audio.channels import middle
 from samuel_runtime.audio.containers import recordings_in
 from samuel_runtime.audio.containers.wav import PLACEHOLDERS
 from samuel_runtime.audio.level import Level, Meter, gain_from_db
@@ -159,7 +160,7 @@ def _laid_out(block: np.ndarray, channels: int) -> np.ndarray:
     if block.shape[1] == channels:
         return block
     if block.shape[1] > channels or channels > 2:
-        block = block.mean(axis=1, keepdims=True)
+        block = middle(block)
     return np.repeat(block, channels, axis=1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from samuel_runtime.audio.channels import middle
 from samuel_runtime.audio.level import gain_from_db
 
 
@@ -16,5 +17,5 @@ def with_side_gain(samples: np.ndarray, gain_db: float) -> np.ndarray:
     """
     if gain_db == 0:
         return samples
-    mid = samples.mean(axis=1, keepdims=True)
+    mid = middle(samples)
     return np.asarray(mid + np.float32(gain_from_db(gain_db)) * (samples - mid))
