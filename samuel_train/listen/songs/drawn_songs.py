@@ -17,7 +17,7 @@ from samuel_train.synth.scores.musicxml import Score
 
 FRAMES = 4096
 """Of a song, 47.6 s."""
-_VOICES, _SCORES = 0.25, 0.6
+_VOICES, _SCORES = 0.25, 0.4
 """Shares of voices, and of scores among what is not a voice, where there are any."""
 HELD_OUT_SEED = 1 << 40
 """Added to a seed: songs that no step trains on."""
