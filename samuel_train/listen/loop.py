@@ -120,6 +120,7 @@ class _Run:
             "config": config.to_dict(),
             "voices": [voice.name for voice in voices],
             "scores": [score.name for scores in collections for score in scores],
+            "collections": [len(scores) for scores in collections],
         }
 
     def begin(self, start: EstimatorCheckpoint | None) -> None:

@@ -8,6 +8,7 @@ touches its bass once and leaves it to the pedal, so the lowest note since the b
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -76,16 +77,18 @@ def _log_likelihoods(sounding: np.ndarray, basses: np.ndarray) -> np.ndarray:
     """(beats, chords)"""
     counts = sounding + _BASS * basses
     counts *= np.minimum(1, _EVIDENCE / np.maximum(counts.sum(axis=1, keepdims=True), 1))
-    shares = np.stack([_log_distribution(chord) for chord in _CHORDS])
-    costs = np.asarray([0 if chord.quality in _PLAIN else _NOT_PLAIN for chord in _CHORDS])
-    return counts @ shares.T + _ROOT_IN_BASS * basses[:, _ROOTS] - costs
+    costs = [0 if chord.quality in _PLAIN else _NOT_PLAIN for chord in _CHORDS]
+    return counts @ _log_distributions().T + _ROOT_IN_BASS * basses[:, _ROOTS] - costs
 
 
-def _log_distribution(chord: Chord) -> np.ndarray:
-    """Of the pitch classes that a chord sounds."""
-    tones = list(chord.pitch_classes)
-    shares = np.full(12, _OTHERS / (12 - len(tones)))
-    shares[tones] = (1 - _OTHERS) / len(tones)
+@cache
+def _log_distributions() -> np.ndarray:
+    """(chords, 12) of the pitch classes that every chord sounds."""
+    shares = np.empty((len(_CHORDS), 12))
+    for share, chord in zip(shares, _CHORDS, strict=True):
+        tones = list(chord.pitch_classes)
+        share[:] = _OTHERS / (12 - len(tones))
+        share[tones] = (1 - _OTHERS) / len(tones)
     return np.log(shares)
 
 

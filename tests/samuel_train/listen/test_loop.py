@@ -17,6 +17,7 @@ from samuel_train.listen.estimator.examples import CROPS
 from samuel_train.listen.estimator.network import EstimatorNetwork
 from samuel_train.listen.loop import CHECKPOINT_NAME, METRICS_NAME, train_estimator
 from samuel_train.listen.settings import ListenSettings
+from tests.support.train.miniature_scores import TUNE
 
 CONFIG = EstimatorConfig(width=8, octaves=3, stacks=1)
 OF_CHORDS = ChordConfig(width=8, octaves=3, stacks=1)
@@ -50,6 +51,12 @@ def test_a_run_that_stopped_goes_on_with_the_same_songs(config: StackConfig, tmp
     with pytest.raises(UserError, match="learning_rate"):
         other = ListenSettings(steps=5)
         train_estimator(tmp_path / "run", other, resume=True)
+
+
+def test_a_run_does_not_go_on_with_its_scores_in_other_collections(tmp_path: Path) -> None:
+    train_estimator(tmp_path / "run", settings(1), collections=[[TUNE], [TUNE]], config=CONFIG)
+    with pytest.raises(UserError, match=r"collections = \[1, 1\], not \[2\]"):
+        train_estimator(tmp_path / "run", settings(2), collections=[[TUNE, TUNE]], resume=True)
 
 
 def test_a_run_does_not_go_on_as_the_other_estimator(tmp_path: Path) -> None:

@@ -33,9 +33,7 @@ def musicxml(
     harmonies: Sequence[str] = _HARMONIES,
 ) -> str:
     """A pickup of a quarter, then bars of quarters with a chord each."""
-    signature = f"<time><beats>{beats}</beats><beat-type>4</beat-type></time>"
-    attributes = f"<attributes><divisions>1</divisions><key><fifths>0</fifths></key>{signature}</attributes>"
-    measures = [f'<measure number="0" implicit="yes">{attributes}{_note(4)}</measure>']
+    measures = [f'<measure number="0" implicit="yes">{_attributes(beats)}{_note(4)}</measure>']
     for bar in range(bars):
         count = last_beats if last_beats and bar == bars - 1 else beats
         notes = "".join(_note(bar + beat) for beat in range(count))
@@ -45,18 +43,22 @@ def musicxml(
 
 def accompanied(bars: Sequence[Sequence[tuple[int, int]]]) -> str:
     """A voice that goes up the scale, above bars of four quarters (steps and octaves) instead of chord symbols."""
-    signature = "<time><beats>4</beats><beat-type>4</beat-type></time>"
-    attributes = f"<attributes><divisions>1</divisions><key><fifths>0</fifths></key>{signature}</attributes>"
 
     def part(lines: Sequence[Sequence[tuple[int, int]]]) -> list[str]:
         measures = ["".join(_note(*note) for note in line) for line in lines]
         return [
-            f'<measure number="{bar}">{"" if bar else attributes}{notes}</measure>'
+            f'<measure number="{bar}">{"" if bar else _attributes(4)}{notes}</measure>'
             for bar, notes in enumerate(measures)
         ]
 
     scale = [[(bar * 4 + beat, 5) for beat in range(4)] for bar in range(len(bars))]
     return _score(part(scale), part(bars))
+
+
+def _attributes(beats: int) -> str:
+    """Of a part without accidentals in quarters."""
+    signature = f"<time><beats>{beats}</beats><beat-type>4</beat-type></time>"
+    return f"<attributes><divisions>1</divisions><key><fifths>0</fifths></key>{signature}</attributes>"
 
 
 def _score(*parts: Sequence[str]) -> str:
