@@ -82,6 +82,9 @@ class OnnxEngine:
         options.enable_mem_pattern = False
         # From bytes, ONNX Runtime would also take its own format, which nothing here has checked.
         options.add_session_config_entry("session.load_model_format", "ONNX")
+        # Its threads spin for more work, within a run and a million times after it: 50 ms on some processors, a second
+        # on others, in which they take the cores from the next graph and from numpy. Within a run it pays.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         if threads is not None:
             options.intra_op_num_threads = threads
         providers = [_NAMES[backend.provider]]
