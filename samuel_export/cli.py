@@ -158,8 +158,8 @@ def _export(
     licence: str | None,
 ) -> Path:
     from samuel_export.bundle import write_bundle
-    from samuel_export.defaults import check_steps
     from samuel_export.precision.weights import WeightFormat
+    from samuel_runtime.diffusion.schedule import check_steps
 
     path = checkpoint or newest_checkpoint(_RUNS)
     found, codec = _loaded(path, codec_location)

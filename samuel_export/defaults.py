@@ -6,17 +6,7 @@ from pathlib import Path
 
 from samuel_export.written import rewritten, write_manifest
 from samuel_runtime.bundle.manifest import SCHEMA_VERSION
-from samuel_runtime.errors import UserError
-
-
-def check_steps(steps: int, timesteps: int) -> None:
-    """See that a schedule has so many steps.
-
-    Raises:
-        UserError: it has fewer.
-    """
-    if steps > timesteps:
-        raise UserError(f"steps must be at most {timesteps}, the timesteps of this model's schedule, not {steps}")
+from samuel_runtime.diffusion.schedule import check_steps
 
 
 def set_defaults(

@@ -23,6 +23,7 @@ from samuel_runtime.bundle.manifest import GraphName, Manifest, ModelFacts
 from samuel_runtime.codec import Codec
 from samuel_runtime.codec.codec import Await
 from samuel_runtime.diffusion.denoiser import DenoiserBackend, Network
+from samuel_runtime.diffusion.schedule import check_steps
 from samuel_runtime.diffusion.song import sample_song
 from samuel_runtime.diffusion.spread import rescale_to_unit_std, unit_std_scale
 from samuel_runtime.diffusion.windows import frames_for, windows_of
@@ -334,9 +335,7 @@ def check_fits(manifest: Manifest, settings: Settings) -> None:
     Raises:
         UserError: the settings do not fit the bundle; the message says what does.
     """
-    steps, most = manifest.model.denoising_steps(settings.steps), manifest.model.timesteps
-    if steps > most:
-        raise UserError(f"steps must be at most {most}, the timesteps of this bundle's schedule, not {steps}")
+    check_steps(manifest.model.denoising_steps(settings.steps), manifest.model.timesteps)
     if settings.stated and not manifest.model.sheet_channels:
         stated = ", ".join(f"`{name}`" for name in settings.stated)
         raise UserError(f"{stated}: this bundle's model takes no lead sheet; leave them out, or use another `bundle`")

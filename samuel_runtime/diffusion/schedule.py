@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from samuel_runtime.errors import unhandled
+from samuel_runtime.errors import UserError, unhandled
 
 TIMESTEPS = 800
 """Length of the paper's schedule."""
@@ -23,6 +23,16 @@ TIMESTEPS = 800
 _COSINE_OFFSET = 0.008  # s of Nichol & Dhariwal (2021), eq. 17
 _BETA_MIN, _BETA_MAX = 1e-4, 0.9999
 _ALPHA_MIN = 1e-6  # the published sampler divides by alpha_t, which reaches 1e-4 at the noisy end
+
+
+def check_steps(steps: int, timesteps: int) -> None:
+    """See that a schedule has so many steps.
+
+    Raises:
+        UserError: it has fewer.
+    """
+    if steps > timesteps:
+        raise UserError(f"steps must be at most {timesteps}, the timesteps of this model's schedule, not {steps}")
 
 
 class Prediction(str, Enum):

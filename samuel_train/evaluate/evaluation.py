@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from samuel_runtime.diffusion.schedule import check_steps
 from samuel_runtime.errors import UserError
 from samuel_runtime.leadsheet.sheet import LeadSheet
 from samuel_runtime.pipeline import Samuel
@@ -78,8 +79,7 @@ def evaluate(
         UserError: a song cannot be read, or a case does not fit the bundle.
     """
     for case in cases:
-        if case.steps > (most := samuel.manifest.model.timesteps):
-            raise UserError(f"--steps {case.steps}: this bundle's schedule has only {most} timesteps")
+        check_steps(case.steps, samuel.manifest.model.timesteps)
         if case.sheet is not SheetSource.NONE and not samuel.manifest.model.sheet_channels:
             raise UserError(f"--sheets {case.sheet.value}: this bundle's model takes no lead sheet; leave it out")
     # All are encoded before any is decoded: of a big codec only one half is in memory, and changing halves takes long.

@@ -143,7 +143,7 @@ def test_a_removed_job_is_gone_with_its_files(client: httpx.Client, voice: Path)
     ("settings", "said"),
     [
         ({"steps": 0}, "steps must be at least 1, not 0"),
-        ({"steps": 801}, "steps must be at most 800, the timesteps of this bundle's schedule, not 801"),
+        ({"steps": 801}, "steps must be at most 800, the timesteps of this model's schedule, not 801"),
         ({"seed": "x"}, "seed must be a whole number, not 'x'"),
         ({"seed": -1}, "seed must lie between 0 and 9223372036854775807, not -1"),
         ({"variations": 9}, "variations must be at most 8 here, not 9"),
