@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,7 @@ def check_shapes(config: ModelConfig, shapes: dict[str, tuple[int, ...]]) -> Non
     Raises:
         UserError: naming the tensors that are missing, unexpected or of another shape.
     """
-    with torch.device("meta"):
-        expected = {name: tuple(weight.shape) for name, weight in Denoiser(config).state_dict().items()}
+    expected = _shapes_of(config)
     misshaped = [name for name in expected if name in shapes and shapes[name] != expected[name]]
     faults = {
         "missing": [name for name in expected if name not in shapes],
@@ -115,6 +115,13 @@ def check_shapes(config: ModelConfig, shapes: dict[str, tuple[int, ...]]) -> Non
     found = [f"{kind} {_few(names)}" for kind, names in faults.items() if names]
     if found:
         raise UserError(f"the weights do not fit the model: {'; '.join(found)}")
+
+
+@lru_cache(maxsize=8)
+def _shapes_of(config: ModelConfig) -> Mapping[str, tuple[int, ...]]:
+    """Of its tensors; building the modules takes longer than reading a small checkpoint."""
+    with torch.device("meta"):
+        return {name: tuple(weight.shape) for name, weight in Denoiser(config).state_dict().items()}
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
