@@ -7,9 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, Any
 
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.cli import console
@@ -22,6 +20,9 @@ from samuel_runtime.progress import Progress
 from samuel_runtime.settings import Precision, Provider, Settings
 from samuel_runtime.tuning.preference import remark
 from samuel_runtime.tuning.target import Plan, Target, Work, measured_backends, measured_now, plan
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 def run_requests(
@@ -130,6 +131,8 @@ class _Console:
     def __call__(self, progress: Progress) -> None:
         if not sys.stderr.isatty():
             return
+        from tqdm import tqdm  # a twentieth of a second, where nobody would see the bar
+
         stage, done, total = progress.stage, progress.done, progress.total
         if stage != self._stage or self._bar is None:
             self._bar = tqdm(
