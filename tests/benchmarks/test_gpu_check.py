@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from benchmarks import gpu_check
 from benchmarks.runners.network import Paper
 from tests.support.engined import build_fakes
-from tests.support.miniature import miniature_model
+from tests.support.miniature import miniature_model, short_reports
 from tests.support.runtime.fakes.cuda import FakeCuda
 
 
@@ -22,6 +22,7 @@ def small(bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     paper = Paper(miniature_model(), tmp_path / "none", tmp_path / "none", tmp_path / "paper")
     shutil.copytree(bundle, paper.bundle)
     build_fakes(monkeypatch)
+    short_reports(monkeypatch)
     monkeypatch.setattr(gpu_check, "make_paper", lambda folder, codec: paper)
     monkeypatch.setattr(gpu_check, "FRAMES", 64)
     monkeypatch.setattr(gpu_check, "_ROUNDS", 1)

@@ -24,7 +24,7 @@ from samuel_train.model.config import Alignment, Prediction
 from samuel_train.model.denoiser import Denoiser
 from tests.support.miniature import CONFIG, miniature_model
 
-_FRAMES, _TIMESTEPS = 64, 40
+_FRAMES, _TIMESTEPS = 64, 12
 
 
 @pytest.mark.parametrize("alignment", Alignment)

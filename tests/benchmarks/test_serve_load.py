@@ -17,9 +17,9 @@ from tests.support.runtime.serving import server_process
 STEPS = {"steps": 1}
 
 
-@pytest.fixture
-def server(bundle: Path, tmp_path: Path) -> Iterator[Server]:
-    server = server_process(bundle, tmp_path / "data")
+@pytest.fixture(scope="module")
+def server(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = server_process(bundle, tmp_path_factory.mktemp("served"))
     yield server
     server.end()
 

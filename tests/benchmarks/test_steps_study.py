@@ -16,14 +16,14 @@ from samuel_runtime.diffusion.schedule import Schedule
 from samuel_runtime.pipeline import Samuel
 from samuel_runtime.settings import Provider, Sampler
 
-_COUNTS = (2, 6)
+_COUNTS = (2, 4)
 
 
 @pytest.fixture(scope="module")
 def found(bundle: Path) -> Study:
     """A study of the miniature bundle, with a limit of so few steps that one row reaches it."""
     samuel = Samuel.load(bundle, Provider.CPU, threads=1)
-    voice = np.random.default_rng(0).standard_normal((64, 32)).astype(np.float32)
+    voice = np.random.default_rng(0).standard_normal((64, 16)).astype(np.float32)
     return study(samuel, {"noise": voice}, range(2), _COUNTS, other_counts=(2,), limit_steps=max(_COUNTS))
 
 
@@ -68,5 +68,5 @@ def test_the_study_survives_its_file_and_becomes_a_table_and_a_picture(found: St
         key: asdict(found)[key] for key in ("guidance", "takes", "window_s")
     }
     assert f"{found.row(Sampler.DDIM, 2).distance:.3f} / " in found.table()
-    draw(tmp_path / "steps.png", read, default_steps=6)
+    draw(tmp_path / "steps.png", read, default_steps=4)
     assert (tmp_path / "steps.png").read_bytes().startswith(b"\x89PNG")

@@ -11,17 +11,46 @@ import pytest
 
 from samuel_export import bundle as package
 from samuel_export.parity import check
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.tuning.preference import remember
 from samuel_train.codec import Codec, load_codec
 from samuel_train.model.checkpoint import Checkpoint, load_checkpoint
+from tests.support import miniature
 from tests.support.export.timestep_tables import remember_factors
 from tests.support.miniature import short_reports
+from tests.support.shared import made_once
+
+
+def shorter_reports(patch: pytest.MonkeyPatch) -> None:
+    """The miniature's short reports with windows and chunks of the codec that are shorter, too: most tests here make
+    or verify a bundle, and few run one."""
+    short_reports(patch)
+    patch.setattr("samuel_export.bundle.DEFAULT_STEPS", 3)
+    patch.setattr("samuel_export.metadata.WINDOW_FRAMES", 128)
+    patch.setattr("samuel_export.metadata._FRAMES", 32)
+    patch.setattr("samuel_export.parity.cases._SONG_FRAMES", 40)  # two chunks of the codec
+    patch.setattr("samuel_export.parity.cases._TRAJECTORY_FRAMES", 40)
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A miniature bundle whose report is shorter than that of other packages' tests; read it only."""
+
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(miniature, "short_reports", shorter_reports)
+            miniature.miniature_bundle(folder)
+
+    folder = made_once(tmp_path_factory, "exported", make) / "bundle"
+    remember(Bundle.open(folder).manifest, [])  # as after the one hint at --doctor, which else the first run here gives
+    return folder
 
 
 @pytest.fixture(autouse=True)
 def _short_reports(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is exported and verified beside the miniature bundle has reports as short as its own."""
     if "bundle" in request.fixturenames:
-        short_reports(monkeypatch)
+        shorter_reports(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

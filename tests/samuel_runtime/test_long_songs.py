@@ -15,7 +15,7 @@ from samuel_runtime.settings import Sampler, Settings
 from tests.support.runtime.toy_samuel import CORRELATION, FRAMES, toy_samuel
 
 VOCALS = np.zeros((64, 1000), np.float32)
-SETTINGS = Settings(steps=20, seed=3)
+SETTINGS = Settings(steps=10, seed=3)
 
 
 class _Windows:

@@ -20,8 +20,8 @@ from tests.support.runtime.toy_samuel import gaussian_step, toy_samuel
 
 SETTINGS = Settings(steps=3, seed=5)
 HOP = 2048
-LONG = Audio(singing(12.0), 44100)
-"""Four windows of the toy."""
+LONG = Audio(singing(9.0), 44100)
+"""Three windows of the toy."""
 
 
 def several_windows(bundle: Path, variance: float) -> Samuel:
@@ -34,7 +34,7 @@ def several_windows(bundle: Path, variance: float) -> Samuel:
 def test_the_pieces_of_a_long_song_are_the_whole_bit_for_bit(bundle: Path, sampler: Sampler) -> None:
     samuel, settings = several_windows(bundle, variance=0.8), replace(SETTINGS, sampler=sampler)
     pieces = list(samuel.stream(LONG, settings))
-    assert len(pieces) == 11 and {piece.dtype for piece in pieces} == {np.dtype(np.float32)}
+    assert len(pieces) == 9 and {piece.dtype for piece in pieces} == {np.dtype(np.float32)}
     np.testing.assert_array_equal(np.concatenate(pieces), samuel.accompany(LONG, settings).samples)
 
 
@@ -42,7 +42,7 @@ def test_the_pieces_of_a_long_song_are_the_whole_bit_for_bit(bundle: Path, sampl
 def test_the_pieces_of_one_window_are_the_whole_bit_for_bit(
     bundle: Path, guidance: float | None, sample_rate_hz: int
 ) -> None:
-    samuel, voice = Samuel.load(bundle, threads=1), Audio(singing(8.0, sample_rate_hz)[:-5], sample_rate_hz)
+    samuel, voice = Samuel.load(bundle, threads=1), Audio(singing(6.5, sample_rate_hz)[:-5], sample_rate_hz)
     settings = replace(SETTINGS, guidance=guidance)
     pieces = list(samuel.stream(voice, settings))
     assert len(pieces) > 1
@@ -68,13 +68,13 @@ def test_a_long_song_of_spread_latents_is_scaled_as_its_first_window(bundle: Pat
     assert abs(louder_db) < 1
 
 
-def test_the_first_piece_of_two_minutes_comes_after_one_window(bundle: Path) -> None:
+def test_the_first_piece_of_a_minute_comes_after_one_window(bundle: Path) -> None:
     samuel, events = several_windows(bundle, variance=0.8), list[Progress]()
-    voice = Audio(np.tile(LONG.samples, (10, 1)), 44100)
+    voice = Audio(np.tile(LONG.samples, (7, 1)), 44100)
     piece = next(samuel.stream(voice, SETTINGS, events.append))
     assert len(piece) > HOP
     sampled = [event for event in events if event.stage == "sample"]
-    assert sampled[-1].done == SETTINGS.steps and sampled[-1].total > 36 * SETTINGS.steps
+    assert sampled[-1].done == SETTINGS.steps and sampled[-1].total > 18 * SETTINGS.steps
 
 
 def test_no_piece_is_yielded_of_what_a_later_window_draws_again(bundle: Path) -> None:
@@ -87,7 +87,7 @@ def test_no_piece_is_yielded_of_what_a_later_window_draws_again(bundle: Path) ->
         np.testing.assert_array_equal(piece, whole[heard : heard + len(piece)])
         heard += len(piece)
     assert heard == len(whole)
-    assert windows_sampled == {0, 1, 2, 3}
+    assert windows_sampled == {0, 1, 2}
 
 
 def test_what_is_wrong_is_said_when_the_stream_is_asked_for(bundle: Path) -> None:

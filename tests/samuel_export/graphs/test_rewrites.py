@@ -19,7 +19,7 @@ from tests.support.miniature import miniature_model
 from tests.support.weights import relative_l2
 
 BOUND = 1e-10
-SONG_FRAMES = (8, 16, 72, 1024)
+SONG_FRAMES = (8, 16, 72, 256)
 BOTTOM_FRAMES = (1, 2, 9, 128)
 BATCH = 2
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -36,10 +38,15 @@ def test_rows_are_what_the_network_adds(variant: Alignment) -> None:
     assert relative_l2(table[t.numpy()], expected) < 1e-6
 
 
+@cache
+def full_table() -> np.ndarray:
+    torch.manual_seed(0)
+    return film_table(Denoiser(ModelConfig()))
+
+
 @pytest.mark.parametrize(("weight_format", "most"), [(WeightFormat.FP32, 450), (WeightFormat.FP16, 300)])
 def test_factors_of_the_full_network_are_as_small_as_files_can_tell(weight_format: WeightFormat, most: int) -> None:
-    torch.manual_seed(0)
-    table, tolerance = film_table(Denoiser(ModelConfig())), TOLERANCES[weight_format]
+    table, tolerance = full_table(), TOLERANCES[weight_format]
     factors = factored(table, tolerance)
     rank = factors.rows.shape[1]
     assert relative_l2(factors.rows @ factors.columns + factors.mean, table) < tolerance

@@ -121,19 +121,40 @@ def test_where_there_is_no_gpu_it_runs_as_before(true: Path) -> None:
 Build = Callable[..., Built]
 
 
-@pytest.fixture
-def sham(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A builder that takes no time and a proof that always holds; what was built."""
+def build_shams(patch: pytest.MonkeyPatch) -> list[str]:
+    """Let builds take no time and proofs always hold; what is built from now on."""
     built: list[str] = []
 
     def build(model: bytes, name: str, profiles: object, flavor: Flavor, targets: object) -> Built:
         built.append(name)
         return Built(f"sham {name} {len(built)}".encode(), 0.1, 1)
 
-    monkeypatch.setattr(adding, "build", build)
-    monkeypatch.setattr(adding, "check_engine_graphs", proven)
-    monkeypatch.setattr(engine_proof, "check_engine_graphs", proven)
+    patch.setattr(adding, "build", build)
+    patch.setattr(adding, "check_engine_graphs", proven)
+    patch.setattr(engine_proof, "check_engine_graphs", proven)
     return built
+
+
+@pytest.fixture
+def sham(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Builds that take no time and proofs that always hold; what was built."""
+    return build_shams(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def added(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The miniature bundle with sham engines; read it only."""
+    folder = Path(shutil.copytree(bundle, tmp_path_factory.mktemp("added") / "bundle"))
+    with pytest.MonkeyPatch.context() as patch:
+        build_shams(patch)
+        add(folder)
+    return folder
+
+
+@pytest.fixture
+def added_copy(added: Path, tmp_path: Path) -> Path:
+    """The same, to damage."""
+    return Path(shutil.copytree(added, tmp_path / "bundle"))
 
 
 def proven(*_: object) -> dict[str, Any]:
@@ -168,19 +189,17 @@ def test_engines_are_added_and_replaced(bundle_copy: Path, sham: list[str]) -> N
     assert len(sham) == 8
 
 
-def test_engines_under_other_names_do_not_stay(bundle_copy: Path, sham: list[str]) -> None:
-    add(bundle_copy)
-    (bundle_copy / "step.engine").rename(bundle_copy / "older.engine")
-    edit_manifest(bundle_copy, lambda manifest: manifest["engines"]["files"]["step"].update(file="older.engine"))
-    add(bundle_copy)
-    assert sorted(name for name in tree(bundle_copy) if "engine" in name) == ENGINES
+def test_engines_under_other_names_do_not_stay(added_copy: Path, sham: list[str]) -> None:
+    (added_copy / "step.engine").rename(added_copy / "older.engine")
+    edit_manifest(added_copy, lambda manifest: manifest["engines"]["files"]["step"].update(file="older.engine"))
+    add(added_copy)
+    assert sorted(name for name in tree(added_copy) if "engine" in name) == ENGINES
 
 
-def test_a_manifest_that_calls_a_graph_an_engine_costs_no_graph(bundle_copy: Path, sham: list[str]) -> None:
-    add(bundle_copy)
-    edit_manifest(bundle_copy, lambda manifest: manifest["engines"]["files"]["step"].update(file="step.onnx"))
-    add(bundle_copy)
-    Samuel.load(bundle_copy, Provider.CPU, 1)
+def test_a_manifest_that_calls_a_graph_an_engine_costs_no_graph(added_copy: Path, sham: list[str]) -> None:
+    edit_manifest(added_copy, lambda manifest: manifest["engines"]["files"]["step"].update(file="step.onnx"))
+    add(added_copy)
+    Samuel.load(added_copy, Provider.CPU, 1)
 
 
 def test_files_that_cannot_be_written_to_are_replaced(bundle_copy: Path, sham: list[str]) -> None:
@@ -192,10 +211,9 @@ def test_files_that_cannot_be_written_to_are_replaced(bundle_copy: Path, sham: l
 
 @pytest.mark.parametrize("failing", ["first", "last", "trust", "manifest"])
 def test_a_failure_leaves_the_bundle_as_it_was(
-    bundle_copy: Path, sham: list[str], failing: str, monkeypatch: pytest.MonkeyPatch
+    added_copy: Path, sham: list[str], failing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add(bundle_copy)
-    before, build = tree(bundle_copy), adding.build
+    before, build = tree(added_copy), adding.build
     sham.clear()
 
     def refuse(*given: object) -> Built:
@@ -212,9 +230,9 @@ def test_a_failure_leaves_the_bundle_as_it_was(
     if failing == "manifest":
         monkeypatch.setattr(Manifest, "to_json", broken)
     with pytest.raises(UserError, match=r"does not take it|disk is full"):
-        add(bundle_copy, Precision.FP32)
-    assert tree(bundle_copy) == before
-    assert list(bundle_copy.parent.iterdir()) == [bundle_copy]
+        add(added_copy, Precision.FP32)
+    assert tree(added_copy) == before
+    assert list(added_copy.parent.iterdir()) == [added_copy]
 
 
 def test_a_graph_that_differs_is_never_built(bundle_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,48 +252,44 @@ def test_a_graph_that_differs_is_never_built(bundle_copy: Path, monkeypatch: pyt
     assert (built, tree(bundle_copy)) == ([], before)
 
 
-def test_verifying_holds_each_engine_to_its_graph(bundle_copy: Path, sham: list[str]) -> None:
-    add(bundle_copy)
-    assert verified(bundle_copy) == (True, [])
+def test_verifying_holds_each_engine_to_its_graph(added_copy: Path, sham: list[str]) -> None:
+    assert verified(added_copy) == (True, [])
     other = {"source_sha256": "0" * 64}
-    edit_manifest(bundle_copy, lambda manifest: manifest["engines"]["files"]["decoder"].update(other))
-    passed, said = verified(bundle_copy)
+    edit_manifest(added_copy, lambda manifest: manifest["engines"]["files"]["decoder"].update(other))
+    passed, said = verified(added_copy)
     assert not passed
     assert said == ["FAIL decoder.engine: was not built from decoder.onnx by this version; build it again with --trt"]
 
 
 @pytest.mark.parametrize("name", sorted(ENGINE_GRAPHS))
 def test_verifying_sees_a_graph_that_is_newer_than_its_engine(
-    bundle_copy: Path, sham: list[str], name: GraphName
+    added_copy: Path, sham: list[str], name: GraphName
 ) -> None:
-    add(bundle_copy)
-    tamper(bundle_copy, name.value)
-    passed, said = verified(bundle_copy)
+    tamper(added_copy, name.value)
+    passed, said = verified(added_copy)
     assert not passed
     assert said[0].startswith(f"FAIL {name.value}.engine: was not built from {name.value}.onnx")
 
 
 @pytest.mark.parametrize("name", sorted(ENGINE_GRAPHS))
-def test_verifying_sees_one_byte_of_an_engine(bundle_copy: Path, sham: list[str], name: GraphName) -> None:
-    add(bundle_copy)
-    file = bundle_copy / f"{name.value}.engine"
+def test_verifying_sees_one_byte_of_an_engine(added_copy: Path, sham: list[str], name: GraphName) -> None:
+    file = added_copy / f"{name.value}.engine"
     content = file.read_bytes()
     file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(UserError, match=rf"{name.value}\.engine: is not the file that its manifest describes"):
-        verified(bundle_copy)
+        verified(added_copy)
 
 
 def test_a_verification_that_fails_ends_with_code_1_or_2(
-    bundle_copy: Path, sham: list[str], monkeypatch: pytest.MonkeyPatch
+    added_copy: Path, sham: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(check, "check_against_fingerprints", lambda *_: [])  # its graphs are not the matter here
-    add(bundle_copy)
-    edit_manifest(bundle_copy, lambda m: m["engines"]["files"]["step"].update(source_sha256="f" * 64))
-    ended = command("--verify", bundle_copy)
-    assert (ended.code, ended.out) == (1, f"{bundle_copy}: NOT equal to its model\n")
+    edit_manifest(added_copy, lambda m: m["engines"]["files"]["step"].update(source_sha256="f" * 64))
+    ended = command("--verify", added_copy)
+    assert (ended.code, ended.out) == (1, f"{added_copy}: NOT equal to its model\n")
     assert ended.err.splitlines()[-1].startswith("FAIL step.engine: was not built from step.onnx")
-    (bundle_copy / "step.engine").write_bytes(b"other")
-    ended = command("--verify", bundle_copy)
+    (added_copy / "step.engine").write_bytes(b"other")
+    ended = command("--verify", added_copy)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.splitlines()[-1].startswith("error: ") and "step.engine" in ended.err
 

@@ -9,38 +9,37 @@ from samuel_runtime.cli import diagnostics
 from tests.support.runtime.commands import run_here, write_voice
 
 
-def test_a_run_is_drawn_and_told_per_take(tmp_path: Path, bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_run_is_drawn_and_told_per_take_and_the_lead_sheet_above_the_band(
+    tmp_path: Path, sheeted: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("matplotlib")
-    voice = write_voice(tmp_path / "voice.wav", 0.5)
-    arguments = (voice, "--bundle", bundle, "--steps", "3", "--variations", "2", "--mix", tmp_path / "mix.wav")
-    run = run_here(capfd, *arguments, "--diagnostics", tmp_path / "seen", "--json")
+    voice = write_voice(tmp_path / "voice.wav", 1.5)
+    arguments = (voice, "--bundle", sheeted, "--steps", "2", "--mix", tmp_path / "mix.wav", "--json")
+    said = ("--bpm", "120", "--chords", "Am", "--variations", "2")
+    run = run_here(capfd, *arguments, *said, "--diagnostics", tmp_path / "with")
     assert run.code == 0, run.err
+    pictures = []
     for take in json.loads(run.out)["takes"]:
         folder = Path(take["diagnostics"])
-        assert folder.parent == tmp_path / "seen"
-        assert (folder / "spectrograms.png").read_bytes()[:4] == b"\x89PNG"
+        assert folder.parent == tmp_path / "with"
+        pictures.append((folder / "spectrograms.png").read_bytes())
+        assert pictures[-1][:4] == b"\x89PNG"
         assert (folder / "sampling.png").read_bytes()[:4] == b"\x89PNG"
         assert (folder / "latents.gif").read_bytes()[:3] == b"GIF"
         told = json.loads((folder / "run.json").read_text())
         assert told["seed"] == take["seed"]
-        assert [step["timestep"] for step in told["steps_statistics"]] == [799, 645, 364]
+        assert [step["timestep"] for step in told["steps_statistics"]] == [799, 516]
+        page = (folder / "lead_sheet.txt").read_text()
+        assert page == "120.0 bpm, 4/4 (0:01.5)\n0:00.0  | Am .  .  .  |\n"
+    assert len(pictures) == 2
 
-
-def test_the_lead_sheet_is_drawn_above_the_band(
-    tmp_path: Path, sheeted: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("matplotlib")
     for name in ("sampling", "latents_animation"):  # drawn above
         monkeypatch.setattr(f"samuel_runtime.cli.plots.{name}", lambda path, *given: path.write_bytes(b"drawn"))
-    voice, pictures = write_voice(tmp_path / "voice.wav", 1.5), []
-    for name, said in (("with", ["--bpm", "120", "--chords", "Am"]), ("without", [])):
-        run = run_here(capfd, voice, "--bundle", sheeted, "--steps", "1", "--diagnostics", tmp_path / name, *said)
-        assert run.code == 0, run.err
-        pictures.append((tmp_path / name / "voice.accompaniment" / "spectrograms.png").read_bytes())
-    assert pictures[0] != pictures[1]
-    page = (tmp_path / "with" / "voice.accompaniment" / "lead_sheet.txt").read_text()
-    assert page == "120.0 bpm, 4/4 (0:01.5)\n0:00.0  | Am .  .  .  |\n"
-    assert not (tmp_path / "without" / "voice.accompaniment" / "lead_sheet.txt").exists()
+    run = run_here(capfd, *arguments, "--diagnostics", tmp_path / "without")
+    assert run.code == 0, run.err
+    folder = tmp_path / "without" / "voice.accompaniment"
+    assert (folder / "spectrograms.png").read_bytes() not in pictures
+    assert not (folder / "lead_sheet.txt").exists()
 
 
 def test_without_matplotlib_it_says_so_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import signal
 import struct
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from samuel_runtime.audio.level import Meter
 from samuel_runtime.audio.writing import FORMATS
 from samuel_runtime.bundle.bundle import Bundle
 from samuel_runtime.settings import DEFAULT_SAMPLER
-from tests.support.runtime.commands import RATE_HZ, Run, run_apart, run_here, tree, write_voice
+from tests.support.runtime.commands import RATE_HZ, Run, run_here, tree, write_voice
 
 
 @pytest.fixture
@@ -142,8 +144,10 @@ def test_a_silent_voice_is_warned_about(tmp_path: Path, bundle: Path, capfd: pyt
     assert "silent" in json.loads(run.out)["takes"][0]["warnings"][0]
 
 
-def test_a_path_that_looks_like_several_lines_is_reported_in_one(tmp_path: Path) -> None:
-    run = run_apart(tmp_path / "no\nsuch\nfile.wav")
+def test_a_path_that_looks_like_several_lines_is_reported_in_one(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = run_here(capfd, tmp_path / "no\nsuch\nfile.wav")
     assert run.code == 2 and run.err.count("\n") == 1
 
 
@@ -235,40 +239,44 @@ def test_a_progress_bar_is_drawn_on_a_terminal_only(
     voice: Path, bundle: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     pty = pytest.importorskip("pty")
-    command = [sys.executable, "-m", "samuel_runtime.cli", voice, "--bundle", bundle, "--steps", "2"]
+    command = (voice, "--bundle", bundle, "--steps", "2")
     fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+
+    def shown() -> bytes:
+        parts = []
+        try:
+            while part := os.read(ours, 4096):
+                parts.append(part)
+        except OSError:  # the other end closed
+            pass
+        return b"".join(parts)
+
     try:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs)
-        shown = b""
-        os.close(theirs)
-        while True:
-            try:
-                part = os.read(ours, 4096)
-            except OSError:  # the other end closed
-                break
-            if not part:
-                break
-            shown += part
-        out, _ = process.communicate(timeout=60)
+        with ThreadPoolExecutor(1) as pool, pytest.MonkeyPatch.context() as patch:
+            showing = pool.submit(shown)
+            with open(theirs, "w") as terminal:  # noqa: PTH123
+                patch.setattr(sys, "stderr", terminal)
+                run = run_here(capfd, *command)
+            on_terminal = showing.result(60)
     finally:
         os.close(ours)
-    assert process.returncode == 0
-    assert b"sample |" in shown and b"/2 " in shown
-    assert b"sample |" not in out
-    here = run_here(capfd, *command[3:])
-    assert (here.code, here.err) == (0, "")
+    assert (run.code, run.err) == (0, "")
+    assert b"sample |" in on_terminal and b"/2 " in on_terminal
+    assert "sample |" not in run.out
+    elsewhere = run_here(capfd, *command)
+    assert (elsewhere.code, elsewhere.err) == (0, "")
 
 
-def _shell(line: str, *arguments: str | Path, **environment: str) -> Run:
+def _shell(line: str, *arguments: str | Path) -> Run:
     """A run as a shell starts it; ``line`` follows the command."""
     command = f'exec "$0" -m samuel_runtime.cli "$@" {line}'
     done = subprocess.run(
         ["sh", "-c", command, sys.executable, *map(str, arguments)],
-        capture_output=True, timeout=120, check=False, env={**os.environ, **environment},
+        capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    return Run(done.returncode, done.stdout.decode("latin-1"), done.stderr.decode("latin-1"))
+    return Run(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
@@ -276,21 +284,29 @@ def test_closed_streams_are_no_failure(closed: str, voice: Path, bundle: Path) -
     run = _shell(closed, voice, "--bundle", bundle, "--steps", "1")
     assert (run.code, run.err) == (0, "")
     assert soundfile.info(voice.with_name("voice.accompaniment.wav")).frames == RATE_HZ
-    if "2>&-" in closed:  # where the message goes
+    if closed == "<&- >&- 2>&-":  # among them where the message goes
         assert _shell(closed, voice.with_name("nowhere.wav")).code == 2
 
 
-def test_without_a_stderr_a_run_goes_on(voice: Path, bundle: Path) -> None:
-    script = "import sys; sys.stderr = None; from samuel_runtime.cli import main; main()"
-    run = run_apart(voice, "--bundle", bundle, "--steps", "1", script=script)
+def test_without_a_stderr_a_run_goes_on(voice: Path, bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stderr", None)
+        run = run_here(capfd, voice, "--bundle", bundle, "--steps", "1")
+        sys.stderr.close()  # what was opened in its place
     assert (run.code, run.err) == (0, "")
 
 
-def test_a_name_that_stdout_cannot_encode_is_printed_with_escapes(voice: Path, bundle: Path) -> None:
+def test_a_name_that_stdout_cannot_encode_is_printed_with_escapes(
+    voice: Path, bundle: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     named = voice.rename(voice.with_name("\N{EURO SIGN}\N{LATIN SMALL LETTER E WITH ACUTE}.wav"))
-    run = _shell("", named, "--bundle", bundle, "--steps", "1", PYTHONIOENCODING="latin-1")
+    printed = io.BytesIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", io.TextIOWrapper(printed, encoding="latin-1"))
+        run = run_here(capfd, named, "--bundle", bundle, "--steps", "1")
+        sys.stdout.flush()
     assert (run.code, run.err) == (0, "")
-    assert "\\u20ac\xe9.accompaniment.wav" in run.out
+    assert "\\u20ac\xe9.accompaniment.wav" in printed.getvalue().decode("latin-1")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

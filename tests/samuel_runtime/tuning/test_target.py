@@ -175,8 +175,9 @@ def _run(capfd: pytest.CaptureFixture[str], bundle: Path, tmp_path: Path, *optio
 
 
 def test_samuel_run_says_what_it_picked_and_what_it_took(
-    bundle: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    bundle: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("samuel_runtime.tuning.measure._REPEAT_FOR_S", 0.0)  # how exact it is is no matter here
     run = _run(capfd, bundle, tmp_path, "--target-s", "0.001")
     found = json.loads(run.out)
     assert run.err.startswith("warning: --target-s 0.001 is too short: 4 steps of dpm++2m on cpu fp32")
@@ -215,6 +216,7 @@ def test_samuel_run_takes_the_sampler_that_was_picked(
     bundle: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sampling_error, "SAMPLING_ERROR", {Sampler.DDIM: sampling_error.SAMPLING_ERROR[Sampler.DDIM]})
+    remember(Bundle.open(bundle).manifest, [measurement()])
     found = json.loads(_run(capfd, bundle, tmp_path, "--target-s", "0.001").out)
     assert found["takes"][0]["sampler"] == found["target"]["sampler"] == "ddim"
 

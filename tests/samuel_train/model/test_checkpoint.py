@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import signal
 import struct
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -32,17 +34,25 @@ def statistics(channels: int = 8) -> Statistics:
     return Statistics(means[0], stds[0], means[1], stds[1], clamp_min=-5.3, clamp_max=6.1)
 
 
+@cache
 def checkpoint(config: ModelConfig = SMALL) -> Checkpoint:
+    """Its weights are not to be changed in place."""
     torch.manual_seed(0)
     weights = {name: torch.randn_like(w) for name, w in Denoiser(config).state_dict().items()}
     return Checkpoint(config, statistics(), weights, {"trained": "for a test", "licence": "MIT"}, frames_min=64)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "checkpoint.safetensors"
+@pytest.fixture(scope="module")
+def intact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("intact") / "checkpoint.safetensors"
     save_checkpoint(path, checkpoint())
     return path
+
+
+@pytest.fixture
+def path(intact: Path, tmp_path: Path) -> Path:
+    """To damage."""
+    return Path(shutil.copy(intact, tmp_path))
 
 
 def parts(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -26,7 +26,13 @@ from samuel_train.model.vocal_context import DILATIONS, VocalContextEncoder
 from tests.samuel_train.model.test_denoiser import inputs, lively, small
 from tests.support.train.toy import MODEL, settings, write_latents
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
+pytestmark = pytest.mark.usefixtures("without_pictures", "short_sampling")
+
+
+@pytest.fixture
+def short_sampling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Validations sample with few steps: what is sampled is not the matter here."""
+    monkeypatch.setattr("samuel_train.fit.validation._SAMPLING_STEPS", 2)
 
 
 def with_context() -> ModelConfig:
@@ -83,20 +89,29 @@ def auxiliary_losses(lines: list[dict[str, Any]]) -> list[float]:
     return [line["auxiliary_loss"] for line in lines if "auxiliary_loss" in line]
 
 
-def test_the_auxiliary_loss_is_trained_first_and_alone(tmp_path: Path) -> None:
-    lines = run_of(taught(tmp_path / "latents"), tmp_path / "run", max_steps=84, auxiliary_steps=80)
+def test_the_auxiliary_loss_is_trained_first_and_alone_and_validated_on_songs_held_out(tmp_path: Path) -> None:
+    latents = taught(tmp_path / "latents")
+    lines = run_of(
+        latents, tmp_path / "run", max_steps=60, auxiliary_steps=56, auxiliary_learning_rate=4e-3,
+        validate_every_steps=56,
+    )  # fmt: skip
     context = auxiliary_losses(lines)
     assert context[-1] < 0.7 * context[0]
     losses = [line["loss"] for line in lines if "loss" in line]
-    assert losses[:80] == [0.0] * 80 and all(loss > 0 for loss in losses[80:])
-    assert [line["step"] for line in lines if "validation" in line] == [80, 84]
+    assert losses[:56] == [0.0] * 56 and all(loss > 0 for loss in losses[56:])
+    assert [line["step"] for line in lines if "validation" in line] == [56, 60]
     checkpoint = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
     assert checkpoint.config.vocal_context_width == 64
+    untaught = run_of(latents, tmp_path / "other", max_steps=1, auxiliary_weight=0)
+    after, before = (
+        [line["validation"]["auxiliary_loss"] for line in run if "validation" in line][-1] for run in (lines, untaught)
+    )
+    assert after < 0.8 * before
 
 
 def test_a_resumed_run_goes_on_with_the_auxiliary_loss(tmp_path: Path) -> None:
     latents = taught(tmp_path / "latents")
-    auxiliary = {"auxiliary_steps": 6, "vocal_context_dropout": 0.3}
+    auxiliary = {"auxiliary_steps": 6, "vocal_context_dropout": 0.3, "validate_every_steps": 8}
     whole = run_of(latents, tmp_path / "whole", max_steps=8, **auxiliary)
     run_of(latents, tmp_path / "halves", max_steps=4, **auxiliary)
     config = load_run_settings(tmp_path / "halves")
@@ -123,15 +138,6 @@ def test_channels_are_left_out_in_training_alone(tmp_path: Path) -> None:
         for name, share in (("plain", 0.0), ("thinned", 0.3))
     )
     assert auxiliary_losses(plain) != auxiliary_losses(thinned)
-
-
-def test_the_auxiliary_loss_is_validated_on_songs_held_out(tmp_path: Path) -> None:
-    lines = run_of(taught(tmp_path / "latents"), tmp_path / "run", max_steps=84, auxiliary_steps=80)
-    untaught = run_of(taught(tmp_path / "latents"), tmp_path / "other", max_steps=1, auxiliary_weight=0)
-    after, before = (
-        [line["validation"]["auxiliary_loss"] for line in run if "validation" in line][-1] for run in (lines, untaught)
-    )
-    assert after < 0.8 * before
 
 
 def test_examples_without_a_voice_have_no_auxiliary_loss(tmp_path: Path) -> None:

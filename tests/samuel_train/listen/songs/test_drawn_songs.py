@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from samuel_runtime.leadsheet import Meter
+from samuel_train.listen.songs import drawn_songs
 from samuel_train.listen.songs.drawn_songs import DrawnSongs
 from tests.support.train.miniature_scores import TUNE
 
 
-def test_a_large_collection_is_heard_no_more_often_than_a_small_one() -> None:
+def test_a_large_collection_is_heard_no_more_often_than_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawn_songs, "FRAMES", 1024)  # twelve seconds
     notes = tuple((quarter, quarter + 1.0, 60 + int(quarter) % 5) for quarter in map(float, range(32)))
     common = replace(TUNE, notes=notes)
     waltz = replace(common, meter=Meter.WALTZ, downbeats=tuple(3.0 * bar for bar in range(11)))
