@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -64,3 +66,35 @@ def test_several_faults_are_a_line_each(capsys: pytest.CaptureFixture[str]) -> N
         console.run(command)
     assert ended.value.code == 2
     assert capsys.readouterr().err == "error: a.wav: is broken\nerror: b.wav: too\n"
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_stream_that_is_not_there_can_be_written_to(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command(name="tool")
+    def command() -> None:
+        stream = getattr(sys, name)
+        stream.write("a line\n")
+        stream.close()
+
+    monkeypatch.setattr(sys, name, None)
+    with pytest.raises(SystemExit) as ended:
+        console.run(command)
+    assert ended.value.code == 0
+
+
+def test_what_a_library_prints_to_closed_streams_reaches_no_file(tmp_path: Path) -> None:
+    """The first files that are opened took their numbers, and what libraries print with them."""
+    pytest.importorskip("fcntl", reason="descriptors are closed by a shell")
+    script = """
+import os, sys, click
+from samuel_runtime.cli import console
+@click.command()
+@click.argument("path")
+def command(path):
+    with open(path, "w"):
+        os.write(2, b"what a library prints")
+console.run(command)
+"""
+    path = tmp_path / "output"
+    done = subprocess.run(["sh", "-c", 'exec "$@" <&- 2>&-', "sh", sys.executable, "-c", script, path], check=False)
+    assert (done.returncode, path.read_text()) == (0, "")
