@@ -66,30 +66,29 @@ def librosa_compiled(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempP
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A miniature bundle with random weights; read it only."""
-    from samuel_runtime.bundle.bundle import Bundle
-    from samuel_runtime.tuning.preference import remember
-    from tests.support.shared import made_once
+    from tests.support.shared import hinted, made_once
 
     def make(folder: Path) -> None:
         from tests.support.miniature import miniature_bundle  # torch takes seconds to import, and few tests need it
 
         miniature_bundle(folder)
 
-    folder = made_once(tmp_path_factory, "miniature", make) / "bundle"
-    remember(Bundle.open(folder).manifest, [])  # as after the one hint at --doctor, which else the first run here gives
-    return folder
+    return hinted(made_once(tmp_path_factory, "miniature", make) / "bundle")
+
+
+@pytest.fixture
+def timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is measured is timed once: how exact it is is no matter."""
+    monkeypatch.setattr("samuel_runtime.tuning.measure._REPEAT_FOR_S", 0.0)
 
 
 @pytest.fixture(scope="session")
 def sheeted(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The miniature bundle with a model that takes a lead sheet; read it only."""
-    from samuel_runtime.bundle.bundle import Bundle
-    from samuel_runtime.tuning.preference import remember
     from tests.support.runtime.sheeted import with_sheet
+    from tests.support.shared import hinted
 
-    folder = with_sheet(bundle, tmp_path_factory.mktemp("sheeted") / "bundle")
-    remember(Bundle.open(folder).manifest, [])
-    return folder
+    return hinted(with_sheet(bundle, tmp_path_factory.mktemp("sheeted") / "bundle"))
 
 
 @pytest.fixture

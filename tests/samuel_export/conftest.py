@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -11,14 +12,11 @@ import pytest
 
 from samuel_export import bundle as package
 from samuel_export.parity import check
-from samuel_runtime.bundle.bundle import Bundle
-from samuel_runtime.tuning.preference import remember
 from samuel_train.codec import Codec, load_codec
 from samuel_train.model.checkpoint import Checkpoint, load_checkpoint
-from tests.support import miniature
 from tests.support.export.timestep_tables import remember_factors
-from tests.support.miniature import short_reports
-from tests.support.shared import made_once
+from tests.support.miniature import miniature_bundle, short_reports
+from tests.support.shared import hinted, made_once
 
 
 def shorter_reports(patch: pytest.MonkeyPatch) -> None:
@@ -36,14 +34,8 @@ def shorter_reports(patch: pytest.MonkeyPatch) -> None:
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A miniature bundle whose report is shorter than that of other packages' tests; read it only."""
 
-    def make(folder: Path) -> None:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(miniature, "short_reports", shorter_reports)
-            miniature.miniature_bundle(folder)
-
-    folder = made_once(tmp_path_factory, "exported", make) / "bundle"
-    remember(Bundle.open(folder).manifest, [])  # as after the one hint at --doctor, which else the first run here gives
-    return folder
+    make = partial(miniature_bundle, reports=shorter_reports)
+    return hinted(made_once(tmp_path_factory, "exported", make) / "bundle")
 
 
 @pytest.fixture(autouse=True)

@@ -74,7 +74,7 @@ def test_the_first_piece_of_a_minute_comes_after_one_window(bundle: Path) -> Non
     piece = next(samuel.stream(voice, SETTINGS, events.append))
     assert len(piece) > HOP
     sampled = [event for event in events if event.stage == "sample"]
-    assert sampled[-1].done == SETTINGS.steps and sampled[-1].total > 18 * SETTINGS.steps
+    assert sampled[-1].done == SETTINGS.steps and sampled[-1].total > 19 * SETTINGS.steps
 
 
 def test_no_piece_is_yielded_of_what_a_later_window_draws_again(bundle: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -86,14 +87,18 @@ def short_reports(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("samuel_export.parity.cases._INAUDIBLE", 0.1)
 
 
-def miniature_bundle(folder: Path, weight_format: WeightFormat = WeightFormat.FP32) -> Path:
+def miniature_bundle(
+    folder: Path,
+    weight_format: WeightFormat = WeightFormat.FP32,
+    reports: Callable[[pytest.MonkeyPatch], None] = short_reports,
+) -> Path:
     """Make checkpoint, codec and bundle below ``folder``; returns the bundle.
 
-    Reports are short, see :func:`short_reports`.
+    ``reports`` makes them short.
     """
     codec = miniature_codec(folder / "codec")
     checkpoint = miniature_checkpoint(folder / "checkpoint.safetensors", folder / "codec")
     guidance = Guidance(2.0, down_to=100)
     with pytest.MonkeyPatch.context() as patch:
-        short_reports(patch)
+        reports(patch)
         return write_bundle(checkpoint, codec, folder / "bundle", weight_format, guidance, say=lambda line: None)

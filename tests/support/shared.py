@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from samuel_runtime.bundle.bundle import Bundle
+from samuel_runtime.tuning.preference import remember
+
 
 def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """A folder that all processes of this run read.
@@ -36,6 +39,12 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callabl
             make(folder)
             made.touch()
     return folder
+
+
+def hinted(bundle: Path) -> Path:
+    """The bundle, as it is after the one hint at `--doctor`, which else the first run of it gives."""
+    remember(Bundle.open(bundle).manifest, [])
+    return bundle
 
 
 def compiled_librosa(kept: Path) -> Path:

@@ -160,10 +160,8 @@ def test_the_table_is_aligned_and_says_all(machine: Machine, bundle: Path, capfd
     assert lines[-1].startswith(f"--provider auto takes {LOWERED}")
 
 
-def test_a_real_bundle_is_examined(
-    bundle: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("samuel_runtime.tuning.measure._REPEAT_FOR_S", 0.0)  # how exact it is is no matter here
+@pytest.mark.usefixtures("timed_once")
+def test_a_real_bundle_is_examined(bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
     report = _report(capfd, bundle)
     manifest = Bundle.open(bundle).manifest
     backends = {(backend["provider"], backend["precision"]): backend for backend in report["backends"]}  # type: ignore[attr-defined]

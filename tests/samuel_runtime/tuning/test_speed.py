@@ -144,7 +144,7 @@ def test_a_song_takes_its_chunks_and_its_windows(bundle: Path) -> None:
     assert found.encoding_s(manifest, 2 * chunk) == pytest.approx(0.001 * 2 * (chunk + 2 * context))
 
 
-def test_a_real_bundle_is_measured(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measure, "_REPEAT_FOR_S", 0.0)  # how exact it is is no matter here
+@pytest.mark.usefixtures("timed_once")
+def test_a_real_bundle_is_measured(bundle: Path) -> None:
     found = measure_speed(Samuel.load(bundle, Provider.CPU, threads=1))
     assert min(found.encode_s, found.step_s, found.short_step_s, found.decode_s) > 0

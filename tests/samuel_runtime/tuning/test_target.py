@@ -174,10 +174,10 @@ def _run(capfd: pytest.CaptureFixture[str], bundle: Path, tmp_path: Path, *optio
     return run
 
 
+@pytest.mark.usefixtures("timed_once")
 def test_samuel_run_says_what_it_picked_and_what_it_took(
-    bundle: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    bundle: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("samuel_runtime.tuning.measure._REPEAT_FOR_S", 0.0)  # how exact it is is no matter here
     run = _run(capfd, bundle, tmp_path, "--target-s", "0.001")
     found = json.loads(run.out)
     assert run.err.startswith("warning: --target-s 0.001 is too short: 4 steps of dpm++2m on cpu fp32")

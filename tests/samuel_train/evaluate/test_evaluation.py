@@ -79,7 +79,7 @@ def test_more_steps_than_the_schedule_has_are_refused_before_the_work(tmp_path: 
     toy.write_song(tmp_path / "a", signals.noise(3), signals.noise(3), None)
     echo = toy.Echo()
     echo.manifest.model.timesteps = 10
-    with pytest.raises(UserError, match=r"^steps must be at most 10, .* not 11$"):
+    with pytest.raises(UserError, match=r"^steps must be at most 10, the timesteps of this model's schedule, not 11$"):
         _evaluate(tmp_path, echo, [Case(Sampler.DDIM, 1.0, 11, 0)])
     assert not echo.asked
 

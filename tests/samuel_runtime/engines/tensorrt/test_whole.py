@@ -91,11 +91,11 @@ def test_a_voice_file_becomes_a_band_file_twice_the_same(
     assert files[0] == files[1]
 
 
+@pytest.mark.usefixtures("timed_once")
 def test_the_doctor_knows_the_gpu_and_times_its_engines(
     engined: Engined, gpu: FakeCuda, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("samuel_runtime.engines.openvino.unavailable_reason", lambda precision: "not looked at here")
-    monkeypatch.setattr("samuel_runtime.tuning.measure._REPEAT_FOR_S", 0.0)  # how exact it is is no matter here
     folder = engined(Precision.FP16)
     ended = run_here(capfd, "--doctor", "--bundle", folder, "--json")
     assert ended.code == 0, ended.err
